@@ -1,0 +1,112 @@
+//! The catalogue: one line per code. A code is never renamed or reused once released.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($variant:ident $name:literal: $cause:literal, $remedy:literal;)*) => {
+        /// A stable error code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Code {
+            $(#[doc = $cause] $variant,)*
+        }
+
+        /// Every code, in the order of the catalogue.
+        pub const CODES: &[Code] = &[$(Code::$variant,)*];
+
+        impl Code {
+            /// The code as users see it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What is the matter.
+            pub const fn cause(self) -> &'static str {
+                match self { $(Self::$variant => $cause,)* }
+            }
+
+            /// What to do about it.
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // Records: one of these becomes the outcome `rejected`; the sync goes on.
+    FieldMissing "FIELD_MISSING": "A field that the object needs is absent or null.", "Map a source column to the field, or set it under `constants` of the stream.";
+    FieldType "FIELD_TYPE": "A field holds a value of a type that ChartMogul does not take there.", "Convert the column in the source, or map another one with `fields`.";
+    FieldValue "FIELD_VALUE": "A field holds a value of the right type that breaks the field's rule.", "Correct the value in the source; the message names the rule.";
+    FieldTooLong "FIELD_TOO_LONG": "A text is longer than ChartMogul stores.", "Shorten it in the source, or leave the column out with `exclude`.";
+    FieldUnknown "FIELD_UNKNOWN": "The record has a field that the object does not have, and `unknown_fields` is `reject`.", "Map it with `fields`, leave it out with `exclude`, or set `unknown_fields` to `custom_attributes` or `ignore`.";
+    FieldTwice "FIELD_TWICE": "Two source columns were mapped to one ChartMogul field and both hold a value.", "Keep one of them in `fields` and leave the other out with `exclude`.";
+    AttributeKey "ATTRIBUTE_KEY": "A custom attribute's key has characters other than letters, digits and underscore.", "Rename the column with `fields`, or leave it out with `exclude`.";
+    AttributeNested "ATTRIBUTE_NESTED": "A custom attribute would be an array or an object.", "Take parts of it with dotted paths in `fields`, or leave it out with `exclude`.";
+    AttributeType "ATTRIBUTE_TYPE": "A value can not become the type of its custom attribute without loss.", "Correct the value, or set another type under `types`.";
+    KeyMissing "KEY_MISSING": "The record lacks the key by which it is matched.", "Map the key column with `fields`, or choose another key with `match`.";
+    OtherDataSource "OTHER_DATA_SOURCE": "The record names another data source than the configured one.", "Write it with a connection of its own, or leave `data_source_uuid` out with `exclude`.";
+    ParentNotFound "PARENT_NOT_FOUND": "The customer that the record belongs to does not exist and did not arrive in this sync.", "Sync the customers as well, or correct the reference.";
+    AmbiguousMatch "AMBIGUOUS_MATCH": "Several objects in the account match the record's key.", "Merge the duplicates in ChartMogul, or match by `uuid` or `external_id`.";
+    ApiRefused "API_REFUSED": "ChartMogul refused the record.", "The message is ChartMogul's own; correct the field it names.";
+    RecordBreaksServer "RECORD_BREAKS_SERVER": "ChartMogul answers this record with a server error every time, while other records pass.", "Look for unusual values in the record; report it to ChartMogul's support with the time of the sync.";
+    RecordTooLarge "RECORD_TOO_LARGE": "The request for this record would be larger than is sent.", "Shorten its texts or leave columns out with `exclude`.";
+    DeleteMergedCustomer "DELETE_MERGED_CUSTOMER": "The customer is merged from several source customers; deleting it would delete the data of the others too.", "Unmerge it in ChartMogul first, or delete it there by hand.";
+    // Warnings: logged once per field, no outcome of their own.
+    FieldNotKept "FIELD_NOT_KEPT": "ChartMogul accepted a field but answered with another value.", "Check the value: an unknown owner, a state outside the US, or a contact attribute that was not defined in the app are dropped silently.";
+    NullNotCleared "NULL_NOT_CLEARED": "A null was sent to clear a field, and ChartMogul kept the old value.", "Clear the field in ChartMogul by hand.";
+    // What the user has to change: ends the command with config_error.
+    ConfigUnreadable "CONFIG_UNREADABLE": "The configuration file can not be read or is not JSON.", "Check the path given with --config and the file's syntax.";
+    ConfigInvalid "CONFIG_INVALID": "The configuration breaks its schema or contradicts itself.", "Correct each listed path; `spec` prints the schema.";
+    CatalogInvalid "CATALOG_INVALID": "The configured catalog can not be read, is empty, or contradicts itself.", "Check the file given with --catalog; select at least one stream.";
+    StreamUnresolved "STREAM_UNRESOLVED": "It is not known which ChartMogul object a stream becomes.", "Name the stream after an object, or set `object` in its `streams` entry.";
+    MatchingKey "MATCHING_KEY": "The matching key chosen for a stream is none that its object offers.", "Choose one of the listed keys.";
+    FieldUnmapped "FIELD_UNMAPPED": "A field that the operation requires is not among the mapped fields.", "Map a source column to it.";
+    ModeNotSupported "MODE_NOT_SUPPORTED": "The object can not be written in the stream's mode.", "Choose one of the modes that the message lists.";
+    DeletionsIgnored "DELETIONS_IGNORED": "A stream asks for soft_delete while the deletion policy is `ignore`.", "Set `deletions` to the policy `delete`, or choose another sync mode.";
+    DeleteLimit "DELETE_LIMIT": "The next deletion would pass a limit of the deletion policy.", "Check that the source really means it; then raise `max_deletes` or `max_percent`.";
+    KeyRefused "KEY_REFUSED": "ChartMogul does not know the API key.", "Copy an active key from your ChartMogul profile (Settings, API keys).";
+    KeyReadOnly "KEY_READ_ONLY": "The API key may read but not write, or the account's plan does not allow it.", "Create a key with read and write access; check that the ChartMogul trial has not ended.";
+    PaymentRequired "PAYMENT_REQUIRED": "ChartMogul answered that the account may not do this (402).", "Check the account's subscription in ChartMogul.";
+    DataSourceUnknown "DATA_SOURCE_UNKNOWN": "The configured data source does not exist in the account.", "Use the UUID of one of the listed data sources.";
+    BaseUrlWrong "BASE_URL_WRONG": "The address answers, but not like ChartMogul's API.", "Check `base_url`; it ends in /v1.";
+    SocketMode "SOCKET_MODE": "The platform asked for socket mode, which this destination does not speak.", "Run it in STDIO mode.";
+    // What may pass by itself: transient_error.
+    HostUnreachable "HOST_UNREACHABLE": "ChartMogul can not be reached over the network.", "Check DNS, proxy and firewall; the sync can be run again.";
+    ApiOutage "API_OUTAGE": "ChartMogul did not answer properly for longer than `give_up_after_minutes`.", "Run the sync again later; everything before the last STATE is safe.";
+    AnswerLost "ANSWER_LOST": "A write was sent, its answer was lost, and what became of it could not be found out.", "Run the sync again; the record is looked up before it is written again.";
+    InputIncomplete "INPUT_INCOMPLETE": "The input ended before every stream was complete.", "Look for the failure of the source; the sync can be run again.";
+    CheckTimeout "CHECK_TIMEOUT": "The command did not finish within its time limit.", "Check the network between this machine and ChartMogul.";
+    // Broken protocol or bugs: system_error.
+    InputMalformed "INPUT_MALFORMED": "A line of the input is not an Airbyte message.", "Look at what the source or the orchestrator printed on that line.";
+    InputTooLong "INPUT_TOO_LONG": "A line of the input is longer than is read.", "Leave large columns out of the sync.";
+    StreamUnknown "STREAM_UNKNOWN": "A record or status names a stream that is not in the configured catalog.", "Refresh the connection's schema.";
+    StateMixed "STATE_MIXED": "STREAM states and GLOBAL states came in one sync.", "Report it to the maker of the source: one sync uses one kind.";
+    ParkingFull "PARKING_FULL": "Too many records wait for parents that have not come.", "Sync the customers before their children.";
+    StdoutClosed "STDOUT_CLOSED": "The reader of our output went away.", "Look for the failure of the orchestrator.";
+    UnexpectedAnswer "UNEXPECTED_ANSWER": "ChartMogul answered in a form that is not understood.", "Report it to the maintainers with the log.";
+    Internal "INTERNAL": "A bug in this destination.", "Report it to the maintainers with the log.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_upper_snake_and_every_one_says_cause_and_remedy() {
+        let mut names: Vec<&str> = CODES.iter().map(|code| code.as_str()).collect();
+        names.sort_unstable();
+        let before = names.len();
+        names.dedup();
+        assert_eq!(names.len(), before);
+        for code in CODES {
+            assert!(code.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'_'), "{code}");
+            assert!(code.cause().ends_with('.') && code.remedy().ends_with('.'), "{code}");
+        }
+    }
+}

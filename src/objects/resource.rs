@@ -1,0 +1,134 @@
+//! The far side of an object as data: where it lives, what it is called, which fields can be written.
+//!
+//! Facts only, taken from ChartMogul's documentation and from recorded answers. Everything that has to agree on them reads
+//! them here: `discover`, the mapping, the docs table, the calls of the engine and the sandbox's routes. Owns no behaviour:
+//! how a record becomes a plan is the object's file, how the far side answers is the sandbox.
+
+/// One kind of object as the API shows it.
+#[derive(Debug)]
+pub struct Resource {
+    /// The object's name: what a stream is called to become it, and what `discover` shows.
+    pub name: &'static str,
+    /// One sentence for people.
+    pub summary: &'static str,
+    /// Path of the collection below the base URL, with a leading slash.
+    pub path: &'static str,
+    /// What every UUID of this object starts with; empty where the API uses bare UUIDs.
+    pub uuid_prefix: &'static str,
+    /// Key under which a list answers its entries.
+    pub list_root: &'static str,
+    /// Exact-match query filters of the list.
+    pub filters: &'static [&'static str],
+    /// Recorded success statuses of create, update and delete.
+    pub statuses: Statuses,
+    /// Fields a record may carry that are no field of the API: the record's own UUID and references to parents.
+    pub references: &'static [Field],
+    /// Fields of the API that can be written.
+    pub fields: &'static [Field],
+    /// Whether unknown fields may become custom attributes, and in which form the API takes them.
+    pub attributes: Option<AttributeForm>,
+    /// Titles of the vendor's pages that these facts are from.
+    pub pages: &'static [&'static str],
+}
+
+/// Success statuses of the three writes.
+#[derive(Debug, Clone, Copy)]
+pub struct Statuses {
+    /// POST on the collection.
+    pub created: u16,
+    /// PATCH on one entry.
+    pub updated: u16,
+    /// DELETE of one entry.
+    pub deleted: u16,
+}
+
+/// How the API takes custom attributes of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttributeForm {
+    /// `attributes.custom: [{type, key, value}]`; answered as a map under `attributes.custom`. Customers.
+    Typed,
+    /// `custom: [{key, value}]` without a type; answered as a map under `custom`. Contacts, opportunities.
+    /// Keys that were not defined in the app are dropped without an error (recorded 2023).
+    Untyped,
+}
+
+/// One field that can be written.
+#[derive(Debug)]
+pub struct Field {
+    /// ChartMogul's own name.
+    pub name: &'static str,
+    /// What values it takes.
+    pub kind: Kind,
+    /// Whether a create needs it.
+    pub required: bool,
+    /// Whether the API answers it as it was sent. `false`: it is not answered, or may be dropped without an error, so
+    /// that its absence from an answer proves nothing.
+    pub kept: bool,
+    /// One sentence for people.
+    pub about: &'static str,
+    /// An example as JSON text.
+    pub example: &'static str,
+}
+
+/// What values a field takes.
+#[derive(Debug)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A key chosen by the user. Numbers are taken as their digits, since warehouses hold ids as integers; whether the API
+    /// itself takes a JSON number there is unknown.
+    ExternalId,
+    /// A UUID of ChartMogul's with this prefix.
+    Uuid(&'static str),
+    /// An e-mail address.
+    Email,
+    /// A web address.
+    Url,
+    /// ISO 3166-1 alpha-2.
+    Country,
+    /// An ISO 3166-2 subdivision, kept for US customers only; with or without the leading `US-`.
+    State,
+    /// A point in time; sent as RFC 3339 in UTC. Without an offset it is taken as UTC.
+    Timestamp,
+    /// A whole number, at least this.
+    Integer(i64),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A list of tags.
+    Tags,
+    /// A map of custom attributes.
+    Attributes,
+    /// A nested object with these fields.
+    Object(&'static [Field]),
+}
+
+impl Resource {
+    /// The field of this name among references and fields.
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.all_fields().find(|field| field.name == name)
+    }
+
+    /// References, then fields.
+    pub fn all_fields(&self) -> impl Iterator<Item = &'static Field> + use<> {
+        self.references.iter().chain(self.fields.iter())
+    }
+}
+
+/// Shorthand for tables of fields: kept, not required.
+pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Field {
+    Field { name, kind, required: false, kept: true, about, example }
+}
+
+impl Field {
+    /// The same field, needed by a create.
+    pub(super) const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// The same field, marked as one that may be dropped or not be answered.
+    pub(super) const fn not_kept(mut self) -> Self {
+        self.kept = false;
+        self
+    }
+}
