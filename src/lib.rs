@@ -1,6 +1,10 @@
 //! destination-chartmogul: an Airbyte destination that writes warehouse rows into ChartMogul.
 
+pub mod config;
+pub mod engine;
 pub mod errors;
 pub mod failure;
+pub mod mapping;
 pub mod objects;
 pub mod outcome;
+pub mod plan;

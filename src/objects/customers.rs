@@ -1,6 +1,185 @@
-//! customers
+//! Customers. Vendor pages: "Create a Customer", "Update a Customer", "Delete a Customer", "List Customers".
+//!
+//! Quirks. There is no upsert and no address by external id: a customer is found by listing with both filters, data source
+//! and external id. Custom attributes go inline as a typed array; tags go inline too, but whether a PATCH adds or replaces
+//! them is unknown, so a PATCH always carries the union. A customer merged from several stands under each of its pairs of
+//! data source and external id; the scalar fields show one of them only.
 
+use serde_json::{Map, Value};
+
+use super::json::{JsonObject, add_fields, attribute_list};
 use super::resource::{AttributeForm, Field, Kind, Resource, Statuses, field};
+use super::{Change, How, Known, Object, Pick, check_data_source};
+use crate::config::MatchBy;
+use crate::mapping::Slot;
+use crate::outcome::Fault;
+use crate::plan::{Mode, Plan, Record, Target};
+
+/// The object.
+#[derive(Debug)]
+pub struct Customers;
+
+impl Object for Customers {
+    fn resource(&self) -> &'static Resource {
+        &RESOURCE
+    }
+
+    fn modes(&self) -> &'static [Mode] {
+        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
+    }
+
+    fn matching_keys(&self) -> &'static [&'static [&'static str]] {
+        &[&["external_id"], &["uuid"], &["email"]]
+    }
+
+    fn required(&self, mode: Mode) -> Vec<&'static str> {
+        match mode {
+            Mode::Insert | Mode::Upsert => vec!["external_id"],
+            Mode::Update | Mode::Delete => vec![],
+        }
+    }
+
+    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
+        match fields {
+            ["external_id"] => Some(MatchBy::ExternalId),
+            ["uuid"] => Some(MatchBy::Uuid),
+            ["email"] => Some(MatchBy::Email),
+            _ => None,
+        }
+    }
+
+    fn refuses_duplicates(&self) -> bool {
+        true
+    }
+
+    fn plan(&self, mut record: Record, how: &How) -> Result<Plan, Vec<Fault>> {
+        check_data_source(&mut record, how);
+        let uuid = record.text("uuid");
+        let external_id = record.text("external_id");
+        let email = record.text("email");
+        let target = match (how.match_by, uuid, external_id, email) {
+            (None | Some(MatchBy::Uuid), Some(uuid), key, _) => Some(Target::Uuid(uuid, key)),
+            (Some(MatchBy::Uuid), None, ..) => {
+                record.require("uuid", "the stream is matched by uuid");
+                None
+            }
+            (Some(MatchBy::Email), .., Some(email)) if how.mode != Mode::Insert => Some(Target::Email(email)),
+            (Some(MatchBy::Email), .., None) => {
+                record.require("email", "the stream is matched by email");
+                None
+            }
+            (_, _, Some(key), _) => Some(Target::ExternalId(key)),
+            _ => {
+                record.require("external_id", "a customer is matched by its external_id");
+                None
+            }
+        };
+        match target {
+            Some(target) if record.faults.is_empty() => Ok(Plan { mode: how.mode, target, body: record.body }),
+            _ => Err(record.faults),
+        }
+    }
+
+    fn create(&self, plan: &Plan, data_source: &str, _customer: Option<&str>) -> String {
+        let mut out = JsonObject::new();
+        out.text("data_source_uuid", data_source);
+        add_fields(&mut out, &RESOURCE, &plan.body, false, &["tags"]);
+        let mut attributes = JsonObject::new();
+        if let Some(tags) = given_tags(plan) {
+            attributes.raw("tags", tags);
+        }
+        if let Some(list) = attribute_list(plan.body.attributes().filter(|attribute| attribute.kind.is_some()), true) {
+            attributes.raw("custom", &list);
+        }
+        if !attributes.is_empty() {
+            out.raw("attributes", &attributes.finish());
+        }
+        out.finish()
+    }
+
+    fn change(&self, plan: &Plan, known: Known<'_>) -> Change {
+        let mut change = Change::default();
+        let mut out = JsonObject::new();
+        add_fields(&mut out, &RESOURCE, &plan.body, true, &["external_id", "tags"]);
+        let mut attributes = JsonObject::new();
+        let wanted: Vec<String> = given_tags(plan).and_then(|tags| serde_json::from_str(tags).ok()).unwrap_or_default();
+        match known.tags {
+            Some(present) => {
+                let new: Vec<&str> =
+                    wanted.iter().map(String::as_str).filter(|tag| !present.iter().any(|known| known.as_ref() == *tag)).collect();
+                if !new.is_empty() {
+                    let union: Vec<&str> = present.iter().map(AsRef::as_ref).chain(new).collect();
+                    attributes.raw("tags", &serde_json::to_string(&union).unwrap_or_default());
+                }
+            }
+            None => change.add_tags = wanted,
+        }
+        if let Some(list) = attribute_list(plan.body.attributes().filter(|attribute| attribute.kind.is_some()), true) {
+            attributes.raw("custom", &list);
+        }
+        if !attributes.is_empty() {
+            out.raw("attributes", &attributes.finish());
+        }
+        change.remove_attributes = plan
+            .body
+            .attributes()
+            .filter(|attribute| attribute.kind.is_none())
+            .map(|attribute| attribute.key.to_owned())
+            .collect();
+        if !out.is_empty() {
+            change.patch = Some(out.finish());
+        }
+        change
+    }
+
+    fn pick(&self, plan: &Plan, data_source: &str, entries: &[Value]) -> Pick {
+        let matches: Vec<usize> = entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| match &plan.target {
+                Target::Uuid(uuid, None) => entry["uuid"] == uuid.as_ref(),
+                Target::ExternalId(key) | Target::Uuid(_, Some(key)) => {
+                    pairs(entry).any(|pair| pair == (data_source, key.as_ref()))
+                }
+                // The search is account-wide: a customer of another source is another customer.
+                Target::Email(_) => pairs(entry).any(|(source, _)| source == data_source),
+                Target::Within(..) => false,
+            })
+            .map(|(at, _)| at)
+            .collect();
+        match matches[..] {
+            [] => Pick::Nothing,
+            [at] => Pick::One(at),
+            _ => Pick::Many(matches.len()),
+        }
+    }
+
+    fn answered_attributes<'v>(&self, entry: &'v Value) -> Option<&'v Map<String, Value>> {
+        entry["attributes"]["custom"].as_object()
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            r#"{"external_id":"c-1001","name":"Adam Smith","email":"adam@smith.example","company":"Smith & Sons","country":"US","state":"US-NY","city":"New York","zip":"10001","tags":["vip"],"seats":3}"#,
+            r#"{"external_id":"c-1002","name":"Ann Lee","status":"Working Lead","primary_contact":{"first_name":"Ann","email":"ann@lee.example"},"custom":{"channel":"ads"}}"#,
+        ]
+    }
+}
+
+/// Every (data source, external id) under which a customer stands. The scalar fields are the fall-back for answers without
+/// the arrays; where the arrays are there, the scalars show one pair only and prove nothing.
+pub fn pairs(entry: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let sources = entry["data_source_uuids"].as_array().map_or(&[][..], Vec::as_slice);
+    let keys = entry["external_ids"].as_array().map_or(&[][..], Vec::as_slice);
+    let scalar = sources.is_empty().then(|| entry["data_source_uuid"].as_str().zip(entry["external_id"].as_str())).flatten();
+    sources.iter().zip(keys).filter_map(|(source, key)| source.as_str().zip(key.as_str())).chain(scalar)
+}
+
+/// The record's tags as JSON text; `None` when it gives none.
+fn given_tags(plan: &Plan) -> Option<&str> {
+    let at = RESOURCE.all_fields().position(|field| field.name == "tags")?;
+    plan.body.get(Slot { field: at as u8, inner: None }).filter(|tags| *tags != "null" && *tags != "[]")
+}
 
 /// The facts.
 pub static RESOURCE: Resource = Resource {
@@ -11,12 +190,20 @@ pub static RESOURCE: Resource = Resource {
     list_root: "entries",
     filters: &["data_source_uuid", "external_id", "status", "system"],
     statuses: Statuses { created: 201, updated: 200, deleted: 204 },
-    references: &[field(
-        "uuid",
-        Kind::Uuid("cus_"),
-        "ChartMogul's own UUID of the customer; used without a look-up.",
-        "\"cus_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
-    )],
+    references: &[
+        field(
+            "uuid",
+            Kind::Uuid("cus_"),
+            "ChartMogul's own UUID of the customer; used without a look-up.",
+            "\"cus_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
+        ),
+        field(
+            "data_source_uuid",
+            Kind::Uuid("ds_"),
+            "Must be the configured data source; may be left out.",
+            "\"ds_03cfd2c4-2c7e-11ee-ab23-cb0f008cff46\"",
+        ),
+    ],
     fields: &[
         field("external_id", Kind::ExternalId, "Your key of the customer, unique in the data source.", "\"c-1001\"").required(),
         field("name", Kind::Text, "Display name.", "\"Adam Smith\""),

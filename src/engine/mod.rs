@@ -1,0 +1,4 @@
+//! engine
+pub mod ledger;
+pub mod lanes;
+pub mod parking;

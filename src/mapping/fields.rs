@@ -1,0 +1,380 @@
+//! Columns to fields.
+//!
+//! A [`Mapper`] is compiled once per stream. Applying it to a record walks the row once and borrows: values stay slices of
+//! the input line until an object asks for them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use globset::GlobSet;
+use hashbrown::HashMap;
+use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::values;
+use crate::config::{FieldMap, UnknownFields};
+use crate::objects::resource::{Kind, Resource};
+
+/// Airbyte's own columns: never data.
+const OWN_PREFIXES: [&str; 2] = ["_airbyte_", "_ab_"];
+/// The column in which CDC sources mark a deleted row.
+const DELETED_AT: &str = "_ab_cdc_deleted_at";
+
+/// A place in the far object: a field of its resource, or a field nested in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot {
+    /// Index among [`Resource::all_fields`].
+    pub field: u8,
+    /// Index among the fields of a [`Kind::Object`].
+    pub inner: Option<u8>,
+}
+
+/// One row under ChartMogul's names. Values are raw JSON text, borrowed from the input line.
+#[derive(Debug, Default)]
+pub struct Mapped<'a> {
+    /// Standard fields; a slot stands at most once.
+    pub fields: Vec<(Slot, &'a RawValue)>,
+    /// What becomes a custom attribute; a key stands at most once.
+    pub attributes: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// Columns that are no field, under `unknown_fields: reject`.
+    pub unknown: Vec<Cow<'a, str>>,
+    /// Slots to which two columns gave a value.
+    pub twice: Vec<Slot>,
+    /// Whether the row is marked as deleted in the source.
+    pub deleted: bool,
+}
+
+/// What a column is.
+#[derive(Debug, Clone)]
+enum Target {
+    Field(Slot),
+    Attribute(Box<str>),
+    Unknown,
+    Nothing,
+    DeletedAt,
+    /// Parts of a nested value are mapped; the column as a whole is what the first says.
+    Parts(Box<Target>, Box<HashMap<Box<str>, Target>>),
+}
+
+/// How a stream's columns become fields. Immutable, shared by all threads.
+#[derive(Debug)]
+pub struct Mapper {
+    columns: HashMap<Box<str>, Target>,
+    constants: Vec<(Target, Box<RawValue>)>,
+    exclude: GlobSet,
+    unknown: UnknownFields,
+}
+
+/// What a mapper is compiled from.
+#[derive(Debug)]
+pub struct MapperInput<'s> {
+    /// The far object.
+    pub resource: &'static Resource,
+    /// Renames: source path to target path.
+    pub fields: &'s [FieldMap],
+    /// Values for fields that a record lacks.
+    pub constants: &'s serde_json::Map<String, serde_json::Value>,
+    /// Columns to leave out.
+    pub exclude: &'s GlobSet,
+    /// What columns become that are no field.
+    pub unknown: UnknownFields,
+    /// Top-level columns that the stream's JSON schema names.
+    pub columns: &'s [&'s str],
+}
+
+impl Mapper {
+    /// Compiles the mapping of one stream.
+    ///
+    /// # Errors
+    /// One sentence for each target path that the object does not have.
+    pub fn new(input: &MapperInput<'_>) -> Result<Self, Vec<String>> {
+        let mut problems = Vec::new();
+        let mut mapper = Self {
+            columns: HashMap::new(),
+            constants: Vec::new(),
+            exclude: input.exclude.clone(),
+            unknown: if input.resource.attributes.is_none() && input.unknown == UnknownFields::CustomAttributes {
+                UnknownFields::Ignore
+            } else {
+                input.unknown
+            },
+        };
+        for (index, field) in input.resource.all_fields().enumerate() {
+            mapper.columns.insert(field.name.into(), Target::Field(Slot { field: index as u8, inner: None }));
+        }
+        mapper.columns.insert(DELETED_AT.into(), Target::DeletedAt);
+        for column in input.columns {
+            if !mapper.columns.contains_key(*column) {
+                let target = mapper.of_unmapped(column);
+                mapper.columns.insert((*column).into(), target);
+            }
+        }
+        for name in input.exclude_standard(&mapper) {
+            mapper.columns.insert(name, Target::Nothing);
+        }
+        for map in input.fields {
+            match resolve(input.resource, &map.target) {
+                Ok(target) => mapper.insert(&map.source, target),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for (name, value) in input.constants {
+            let path: Vec<String> = name.split('.').map(str::to_owned).collect();
+            match (resolve(input.resource, &path), serde_json::value::to_raw_value(value)) {
+                (Ok(target), Ok(raw)) => mapper.constants.push((target, raw)),
+                (Err(problem), _) => problems.push(problem),
+                (_, Err(error)) => problems.push(error.to_string()),
+            }
+        }
+        if problems.is_empty() { Ok(mapper) } else { Err(problems) }
+    }
+
+    /// Reads one row.
+    ///
+    /// # Errors
+    /// When `data` is not a JSON object; the text says what it is instead.
+    pub fn apply<'a>(&'a self, data: &'a RawValue) -> Result<Mapped<'a>, &'static str> {
+        let text = data.get();
+        match values::first_byte(text) {
+            b'{' => {}
+            b'[' => return Err("an array"),
+            b'"' => return Err("a text"),
+            b'n' => return Err("null"),
+            _ => return Err("a scalar"),
+        }
+        let mut mapped = Mapped { fields: Vec::with_capacity(16), attributes: Vec::with_capacity(8), ..Mapped::default() };
+        let mut reader = serde_json::Deserializer::from_str(text);
+        // The envelope was parsed already, so that the text is valid JSON: only an object with a non-string key could fail.
+        if (Rows { mapper: self, columns: &self.columns, top: true, mapped: &mut mapped }).deserialize(&mut reader).is_err() {
+            return Err("not valid JSON");
+        }
+        for (target, value) in &self.constants {
+            match target {
+                Target::Field(slot) => match mapped.fields.iter_mut().find(|(at, _)| at == slot) {
+                    Some((_, present)) if present.get() == "null" => *present = value,
+                    Some(_) => {}
+                    None => mapped.fields.push((*slot, value)),
+                },
+                Target::Attribute(key) => match mapped.attributes.iter_mut().find(|(at, _)| at == key.as_ref()) {
+                    Some((_, present)) if present.get() == "null" => *present = value,
+                    Some(_) => {}
+                    None => mapped.attributes.push((Cow::Borrowed(key), value)),
+                },
+                _ => {}
+            }
+        }
+        Ok(mapped)
+    }
+
+    /// The fields (by index) that some column of the stream or a constant can fill, given the columns it has.
+    pub fn fillable(&self, columns: &[&str]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut add = |target: &Target| collect_fields(target, &mut out);
+        for column in columns {
+            if let Some(target) = self.columns.get(*column) {
+                add(target);
+            }
+        }
+        for (target, _) in &self.constants {
+            add(target);
+        }
+        out
+    }
+
+    fn of_unmapped(&self, column: &str) -> Target {
+        if OWN_PREFIXES.iter().any(|prefix| column.starts_with(prefix)) || self.exclude.is_match(column) {
+            return Target::Nothing;
+        }
+        match self.unknown {
+            UnknownFields::CustomAttributes => Target::Attribute(column.into()),
+            UnknownFields::Ignore => Target::Nothing,
+            UnknownFields::Reject => Target::Unknown,
+        }
+    }
+
+    fn insert(&mut self, source: &[String], target: Target) {
+        let whole_column = source.first().map_or(Target::Nothing, |column| self.of_unmapped(column));
+        insert_path(&mut self.columns, source, target, whole_column);
+    }
+}
+
+impl MapperInput<'_> {
+    /// Standard fields that a glob leaves out.
+    fn exclude_standard(&self, mapper: &Mapper) -> Vec<Box<str>> {
+        mapper
+            .columns
+            .keys()
+            .filter(|name| name.as_ref() != DELETED_AT && self.exclude.is_match(name.as_ref()))
+            .cloned()
+            .collect()
+    }
+}
+
+fn insert_path(columns: &mut HashMap<Box<str>, Target>, source: &[String], target: Target, whole: Target) {
+    let Some((first, rest)) = source.split_first() else { return };
+    if rest.is_empty() {
+        match columns.get_mut(first.as_str()) {
+            Some(Target::Parts(own, _)) => **own = target,
+            _ => {
+                columns.insert(first.as_str().into(), target);
+            }
+        }
+        return;
+    }
+    // A column whose parts are mapped is taken apart: what is left of it is no attribute, since it is nested.
+    let slot = columns.entry(first.as_str().into()).or_insert_with(|| match whole {
+        Target::Attribute(_) | Target::Unknown => Target::Nothing,
+        other => other,
+    });
+    if !matches!(slot, Target::Parts(..)) {
+        let own = match std::mem::replace(slot, Target::Nothing) {
+            Target::Attribute(_) | Target::Unknown => Target::Nothing,
+            other => other,
+        };
+        *slot = Target::Parts(Box::new(own), Box::default());
+    }
+    if let Target::Parts(_, inner) = slot {
+        insert_path(inner, rest, target, Target::Nothing);
+    }
+}
+
+fn collect_fields(target: &Target, out: &mut Vec<u8>) {
+    match target {
+        Target::Field(slot) => out.push(slot.field),
+        Target::Parts(own, inner) => {
+            collect_fields(own, out);
+            inner.values().for_each(|target| collect_fields(target, out));
+        }
+        _ => {}
+    }
+}
+
+/// What a target path names.
+fn resolve(resource: &Resource, path: &[String]) -> Result<Target, String> {
+    let shown = path.join(".");
+    let (first, rest) = path.split_first().ok_or_else(|| "an empty field name".to_owned())?;
+    let found = resource.all_fields().enumerate().find(|(_, field)| field.name == first);
+    match (found, rest) {
+        (Some((index, _)), []) => Ok(Target::Field(Slot { field: index as u8, inner: None })),
+        (Some((index, field)), [inner]) => match field.kind {
+            Kind::Object(fields) => fields
+                .iter()
+                .position(|field| field.name == inner)
+                .map(|at| Target::Field(Slot { field: index as u8, inner: Some(at as u8) }))
+                .ok_or_else(|| {
+                    let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+                    format!("`{shown}`: `{first}` has no field `{inner}`; it has {}", names.join(", "))
+                }),
+            Kind::Attributes => Ok(Target::Attribute(inner.as_str().into())),
+            _ => Err(format!("`{shown}`: `{first}` is not nested")),
+        },
+        (None, []) if resource.attributes.is_some() => Ok(Target::Attribute(first.as_str().into())),
+        (None, []) => Err(format!("`{shown}` is no field of {} and the object has no custom attributes", resource.name)),
+        _ => Err(format!("`{shown}` is no field of {}", resource.name)),
+    }
+}
+
+/// Walks one JSON object of the row.
+struct Rows<'m, 'a> {
+    mapper: &'a Mapper,
+    columns: &'a HashMap<Box<str>, Target>,
+    top: bool,
+    mapped: &'m mut Mapped<'a>,
+}
+
+impl<'a> DeserializeSeed<'a> for Rows<'_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: de::Deserializer<'a>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Rows<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Column(name)) = map.next_key::<Column<'a>>()? {
+            let value: &'a RawValue = map.next_value()?;
+            match self.columns.get(name.as_ref()) {
+                Some(target) => self.put(target, name, value),
+                None if self.top => match self.mapper.of_unmapped(&name) {
+                    Target::Attribute(_) => self.attribute(name, value),
+                    Target::Unknown => self.mapped.unknown.push(name),
+                    _ => {}
+                },
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Rows<'_, 'a> {
+    fn put(&mut self, target: &'a Target, name: Cow<'a, str>, value: &'a RawValue) {
+        match target {
+            Target::Field(slot) => self.field(*slot, value),
+            Target::Attribute(key) => self.attribute(Cow::Borrowed(key), value),
+            Target::Unknown => self.mapped.unknown.push(name),
+            Target::Nothing => {}
+            Target::DeletedAt => self.mapped.deleted = value.get() != "null",
+            Target::Parts(own, inner) => {
+                self.put(own, name, value);
+                self.parts(inner, value);
+            }
+        }
+    }
+
+    fn field(&mut self, slot: Slot, value: &'a RawValue) {
+        match self.mapped.fields.iter_mut().find(|(at, _)| *at == slot) {
+            None => self.mapped.fields.push((slot, value)),
+            Some((_, present)) if present.get() == "null" => *present = value,
+            Some(_) if value.get() == "null" => {}
+            Some(_) => self.mapped.twice.push(slot),
+        }
+    }
+
+    fn attribute(&mut self, key: Cow<'a, str>, value: &'a RawValue) {
+        match self.mapped.attributes.iter_mut().find(|(at, _)| *at == key) {
+            None => self.mapped.attributes.push((key, value)),
+            Some((_, present)) if present.get() == "null" => *present = value,
+            // A row with one name twice: the last value counts, as for any JSON reader.
+            Some((_, present)) => *present = value,
+        }
+    }
+
+    fn parts(&mut self, columns: &'a HashMap<Box<str>, Target>, value: &'a RawValue) {
+        let text = value.get();
+        if values::first_byte(text) != b'{' {
+            return;
+        }
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let _ = Rows { mapper: self.mapper, columns, top: false, mapped: self.mapped }.deserialize(&mut reader);
+    }
+}
+
+/// A column name, borrowed where it has no escapes.
+struct Column<'a>(Cow<'a, str>);
+
+impl<'a> de::Deserialize<'a> for Column<'a> {
+    fn deserialize<D: de::Deserializer<'a>>(reader: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl<'a> Visitor<'a> for Name {
+            type Value = Column<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a column name")
+            }
+            fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Column<'a>, E> {
+                Ok(Column(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Column<'a>, E> {
+                Ok(Column(Cow::Owned(text.to_owned())))
+            }
+        }
+        reader.deserialize_str(Name)
+    }
+}

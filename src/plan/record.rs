@@ -1,0 +1,410 @@
+//! From mapped values to a body in normal form, collecting every fault of the record instead of stopping at the first.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::body::Body;
+use super::countries;
+use crate::config::{AttributeType, Nulls};
+use crate::errors::Code;
+use crate::mapping::values::{as_text, first_byte, push_json_text, timestamp, type_name, whole_digits};
+use crate::mapping::{Mapped, Slot, attributes};
+use crate::objects::resource::{Field, Kind, Resource};
+use crate::outcome::Fault;
+
+/// One record, read: references taken out, the rest in normal form.
+#[derive(Debug)]
+pub struct Record {
+    /// What can be written.
+    pub body: Body,
+    /// Everything that is wrong so far.
+    pub faults: Vec<Fault>,
+    resource: &'static Resource,
+    references: Vec<(Slot, Option<Box<str>>)>,
+}
+
+impl Record {
+    /// Reads a mapped row. Faults are collected; those of the object's own rules are added by the object.
+    pub fn read(
+        resource: &'static Resource,
+        mapped: &Mapped<'_>,
+        nulls: Nulls,
+        attribute_type: impl Fn(&str) -> Option<AttributeType>,
+    ) -> Self {
+        let bytes: usize = mapped.fields.iter().map(|(_, raw)| raw.get().len() + 8).sum::<usize>()
+            + mapped.attributes.iter().map(|(key, raw)| key.len() + raw.get().len()).sum::<usize>();
+        let mut record = Self { body: Body::with_capacity(bytes), faults: Vec::new(), resource, references: Vec::new() };
+        for slot in &mapped.twice {
+            let name = record.name(*slot);
+            record.faults.push(Fault::field(Code::FieldTwice, name, "two columns give this field a value"));
+        }
+        for name in &mapped.unknown {
+            record.faults.push(Fault::field(Code::FieldUnknown, name.as_ref(), format!("{} has no such field", resource.name)));
+        }
+        for (slot, raw) in &mapped.fields {
+            record.field(*slot, raw, nulls, &attribute_type);
+        }
+        for (key, raw) in &mapped.attributes {
+            record.attribute(key, raw.get(), nulls, &attribute_type);
+        }
+        record.body.finish();
+        record
+    }
+
+    /// The text of a reference or key field of this name; `None` when absent, null or empty.
+    pub fn text(&self, name: &str) -> Option<Box<str>> {
+        let slot = self.slot(name)?;
+        if let Some((_, value)) = self.references.iter().find(|(at, _)| *at == slot) {
+            return value.clone();
+        }
+        self.body.get(slot).and_then(as_text).filter(|text| !text.is_empty()).map(|text| text.into())
+    }
+
+    /// Whether a fault was already found for this field, so that "missing" is not said of what is only wrong.
+    pub fn is_faulty(&self, name: &str) -> bool {
+        self.faults.iter().any(|fault| fault.field.as_deref() == Some(name))
+    }
+
+    /// Adds a fault for a field that has to be there.
+    pub fn require(&mut self, name: &str, why: &str) {
+        if !self.is_faulty(name) {
+            self.faults.push(Fault::field(Code::FieldMissing, name, why));
+        }
+    }
+
+    fn slot(&self, name: &str) -> Option<Slot> {
+        let at = self.resource.all_fields().position(|field| field.name == name)?;
+        Some(Slot { field: at as u8, inner: None })
+    }
+
+    fn field_at(&self, slot: Slot) -> Option<(&'static Field, Option<&'static Field>)> {
+        let field = self.resource.all_fields().nth(usize::from(slot.field))?;
+        match (slot.inner, &field.kind) {
+            (Some(inner), Kind::Object(fields)) => fields.get(usize::from(inner)).map(|nested| (field, Some(nested))),
+            _ => Some((field, None)),
+        }
+    }
+
+    fn name(&self, slot: Slot) -> String {
+        match self.field_at(slot) {
+            Some((field, Some(inner))) => format!("{}.{}", field.name, inner.name),
+            Some((field, None)) => field.name.to_owned(),
+            None => String::new(),
+        }
+    }
+
+    fn field(&mut self, slot: Slot, raw: &RawValue, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
+        let Some((field, inner)) = self.field_at(slot) else { return };
+        let leaf = inner.unwrap_or(field);
+        let raw = raw.get();
+        if usize::from(slot.field) < self.resource.references.len() {
+            self.reference(slot, leaf, raw);
+            return;
+        }
+        match &leaf.kind {
+            Kind::Attributes => self.attribute_map(leaf.name, raw, nulls, attribute_type),
+            Kind::Object(fields) => self.object(slot, leaf, fields, raw, nulls),
+            _ => self.scalar(slot, leaf, raw, nulls),
+        }
+    }
+
+    fn reference(&mut self, slot: Slot, field: &Field, raw: &str) {
+        let mut text = String::new();
+        match write_scalar(&field.kind, raw, &mut text) {
+            Ok(Written::Value) => self.references.push((slot, as_text(&text).map(|text| text.into()))),
+            Ok(Written::Null) => self.references.push((slot, None)),
+            Err(problem) => self.faults.push(problem.of(field.name)),
+        }
+    }
+
+    fn scalar(&mut self, slot: Slot, field: &Field, raw: &str, nulls: Nulls) {
+        let mut null = false;
+        let pushed = self.body.push(slot, |out| match write_scalar(&field.kind, raw, out) {
+            Ok(Written::Value) => Ok(()),
+            Ok(Written::Null) if nulls == Nulls::Clear => {
+                out.push_str("null");
+                Ok(())
+            }
+            Ok(Written::Null) => {
+                null = true;
+                Err(Problem(Code::FieldMissing, Cow::Borrowed("")))
+            }
+            Err(problem) => Err(problem),
+        });
+        if let Err(problem) = pushed
+            && !null
+        {
+            let name = self.name(slot);
+            self.faults.push(problem.of(&name));
+        }
+    }
+
+    fn object(&mut self, slot: Slot, field: &Field, fields: &'static [Field], raw: &str, nulls: Nulls) {
+        let text = match json_or_text(raw) {
+            Some(text) => text,
+            None if raw == "null" || raw == "\"\"" => return,
+            None => {
+                self.faults
+                    .push(Problem(Code::FieldType, format!("takes an object, not a {}", type_name(raw)).into()).of(field.name));
+                return;
+            }
+        };
+        let Ok(map) = serde_json::from_str::<std::collections::BTreeMap<String, &RawValue>>(&text) else {
+            self.faults.push(Problem(Code::FieldType, "takes an object".into()).of(field.name));
+            return;
+        };
+        for (name, value) in map {
+            match fields.iter().position(|field| field.name == name) {
+                Some(inner) => {
+                    let at = Slot { field: slot.field, inner: Some(inner as u8) };
+                    if self.body.get(at).is_none() {
+                        self.scalar(at, &fields[inner], value.get(), nulls);
+                    }
+                }
+                None => {
+                    let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+                    self.faults.push(Fault::field(
+                        Code::FieldUnknown,
+                        format!("{}.{name}", field.name),
+                        format!("`{}` takes {}", field.name, names.join(", ")),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn attribute_map(&mut self, name: &str, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
+        if raw == "null" || raw == "\"\"" {
+            return;
+        }
+        let map = json_or_text(raw);
+        let Some(map) =
+            map.as_deref().and_then(|text| serde_json::from_str::<std::collections::BTreeMap<String, &RawValue>>(text).ok())
+        else {
+            self.faults
+                .push(Problem(Code::FieldType, format!("takes a map of attributes, not a {}", type_name(raw)).into()).of(name));
+            return;
+        };
+        for (key, value) in map {
+            self.attribute(&key, value.get(), nulls, attribute_type);
+        }
+    }
+
+    fn attribute(&mut self, key: &str, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
+        if raw == "null" {
+            if nulls == Nulls::Clear && attributes::key_is_legal(key) {
+                let pushed: Result<(), Fault> = self.body.push_attribute(key, |out| {
+                    out.push_str("null");
+                    Ok(None)
+                });
+                debug_assert!(pushed.is_ok());
+            }
+            return;
+        }
+        if !attributes::key_is_legal(key) {
+            self.faults.push(Fault::field(
+                Code::AttributeKey,
+                key,
+                "an attribute's key has letters, digits and underscores only",
+            ));
+            return;
+        }
+        let pushed = self.body.push_attribute(key, |out| attributes::push_typed(key, raw, attribute_type(key), out).map(Some));
+        if let Err(fault) = pushed {
+            self.faults.push(fault);
+        }
+    }
+}
+
+/// What a value was.
+enum Written {
+    Value,
+    Null,
+}
+
+/// What is wrong with a value, before its field's name is put to it.
+struct Problem(Code, Cow<'static, str>);
+
+impl Problem {
+    fn of(self, field: &str) -> Fault {
+        Fault::field(self.0, field, self.1)
+    }
+}
+
+/// The text of an object, or of an object that a source wrote as JSON text (PyAirbyte's cache and old CDKs do).
+fn json_or_text(raw: &str) -> Option<Cow<'_, str>> {
+    match first_byte(raw) {
+        b'{' => Some(Cow::Borrowed(raw)),
+        b'"' => as_text(raw).filter(|text| text.trim_start().starts_with('{')),
+        _ => None,
+    }
+}
+
+/// Appends a value in the normal form of its kind.
+///
+/// An empty text is null for every kind but plain text: warehouses write missing values so, and no such field of the API
+/// has an empty value of its own.
+fn write_scalar(kind: &Kind, raw: &str, out: &mut String) -> Result<Written, Problem> {
+    let wrong_type = |wants: &str| Problem(Code::FieldType, format!("takes {wants}, not a {}", type_name(raw)).into());
+    if raw == "null" {
+        return Ok(Written::Null);
+    }
+    match kind {
+        Kind::Text => match first_byte(raw) {
+            b'"' => out.push_str(raw),
+            b'{' | b'[' | b't' | b'f' => return Err(wrong_type("a text")),
+            // Guessed types are common in sources: a postal code arrives as 76888.0.
+            _ => quote(&whole_digits(raw).unwrap_or(Cow::Borrowed(raw)), out),
+        },
+        Kind::ExternalId => match first_byte(raw) {
+            b'"' => {
+                let text = as_text(raw).ok_or_else(|| wrong_type("a text"))?;
+                if text.trim().is_empty() {
+                    return Ok(Written::Null);
+                }
+                out.push_str(raw);
+            }
+            b'{' | b'[' | b't' | b'f' => return Err(wrong_type("a text or a whole number")),
+            _ => {
+                let digits = whole_digits(raw).ok_or_else(|| Problem(Code::FieldValue, "a number here must be whole".into()))?;
+                quote(&digits, out);
+            }
+        },
+        Kind::Integer(least) => {
+            let text = match first_byte(raw) {
+                b'"' => as_text(raw).unwrap_or_default(),
+                b'{' | b'[' | b't' | b'f' => return Err(wrong_type("a whole number")),
+                _ => Cow::Borrowed(raw),
+            };
+            let text = text.trim();
+            if text.is_empty() {
+                return Ok(Written::Null);
+            }
+            let value = whole_digits(text).and_then(|digits| digits.parse::<i64>().ok());
+            match value {
+                Some(value) if value >= *least => out.push_str(&value.to_string()),
+                Some(_) => return Err(Problem(Code::FieldValue, format!("must be at least {least}").into())),
+                None => return Err(Problem(Code::FieldValue, "must be a whole number".into())),
+            }
+        }
+        Kind::Tags => return write_tags(raw, out),
+        Kind::Uuid(_) | Kind::Email | Kind::Url | Kind::Country | Kind::State | Kind::Timestamp | Kind::OneOf(_) => {
+            let text = as_text(raw).ok_or_else(|| wrong_type("a text"))?;
+            let text = text.trim();
+            if text.is_empty() {
+                return Ok(Written::Null);
+            }
+            return write_worded(kind, text, out);
+        }
+        Kind::Attributes | Kind::Object(_) => return Err(wrong_type("an object")),
+    }
+    Ok(Written::Value)
+}
+
+/// Kinds whose value is a text with a rule.
+fn write_worded(kind: &Kind, text: &str, out: &mut String) -> Result<Written, Problem> {
+    match kind {
+        Kind::Uuid(prefix) => {
+            if !is_uuid(text, prefix) {
+                return Err(Problem(
+                    Code::FieldValue,
+                    format!("must be a UUID of the form {prefix}xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx").into(),
+                ));
+            }
+            quote(text, out);
+        }
+        Kind::Email => {
+            if !is_email(text) {
+                return Err(Problem(Code::FieldValue, "must be an e-mail address".into()));
+            }
+            quote(text, out);
+        }
+        Kind::Country => {
+            let code = text.to_ascii_uppercase();
+            if !countries::is_country(&code) {
+                return Err(Problem(
+                    Code::FieldValue,
+                    "must be a country code of two letters (ISO 3166-1 alpha-2), such as US".into(),
+                ));
+            }
+            quote(&code, out);
+        }
+        Kind::Timestamp => match timestamp(text) {
+            Some(normal) => quote(&normal, out),
+            None => {
+                return Err(Problem(
+                    Code::FieldValue,
+                    "must be a date or a date with time (ISO 8601), such as 2026-01-31T12:00:00Z".into(),
+                ));
+            }
+        },
+        Kind::OneOf(words) => {
+            let found =
+                words.iter().find(|word| word.eq_ignore_ascii_case(text) || word.replace(' ', "_").eq_ignore_ascii_case(text));
+            match found {
+                Some(word) => quote(word, out),
+                None => return Err(Problem(Code::FieldValue, format!("must be one of {}", words.join(", ")).into())),
+            }
+        }
+        _ => push_json_text(text, out),
+    }
+    Ok(Written::Value)
+}
+
+/// A list of tags: an array of texts, the same as JSON text, or one text that is one tag.
+fn write_tags(raw: &str, out: &mut String) -> Result<Written, Problem> {
+    let problem = || Problem(Code::FieldType, "takes a list of texts".into());
+    let text = match first_byte(raw) {
+        b'[' => Cow::Borrowed(raw),
+        b'"' => as_text(raw).ok_or_else(problem)?,
+        _ => return Err(problem()),
+    };
+    let list: Vec<Option<String>> = if text.trim_start().starts_with('[') {
+        serde_json::from_str(&text).map_err(|_| problem())?
+    } else {
+        vec![Some(text.into_owned())]
+    };
+    let mut tags: Vec<String> = Vec::with_capacity(list.len());
+    for tag in list.into_iter().flatten() {
+        let tag = tag.trim();
+        if !tag.is_empty() && !tags.iter().any(|known| known == tag) {
+            tags.push(tag.to_owned());
+        }
+    }
+    match serde_json::to_string(&tags) {
+        Ok(list) => out.push_str(&list),
+        Err(_) => return Err(problem()),
+    }
+    Ok(Written::Value)
+}
+
+fn quote(text: &str, out: &mut String) {
+    if text.bytes().any(|b| b == b'"' || b == b'\\' || b < 0x20) {
+        push_json_text(text, out);
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
+}
+
+/// The prefix, then 8-4-4-4-12 hexadecimal digits.
+fn is_uuid(text: &str, prefix: &str) -> bool {
+    let Some(bare) = text.strip_prefix(prefix) else { return false };
+    bare.len() == 36
+        && bare.bytes().enumerate().all(|(at, b)| if matches!(at, 8 | 13 | 18 | 23) { b == b'-' } else { b.is_ascii_hexdigit() })
+}
+
+/// Enough to catch what is no address at all; the rest is the server's to judge.
+fn is_email(text: &str) -> bool {
+    match text.rsplit_once('@') {
+        Some((local, domain)) => {
+            !local.is_empty()
+                && !domain.is_empty()
+                && !text.bytes().any(|b| b.is_ascii_whitespace() || b < 0x20)
+                && !local.contains('@')
+        }
+        None => false,
+    }
+}
