@@ -1,0 +1,105 @@
+//! Keys to UUIDs, as far as this run has seen them. Grows with the distinct keys of a sync, never with its records.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::objects::customers::pairs;
+
+/// A customer that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownCustomer {
+    /// Its UUID. For a merged customer, the survivor's.
+    pub uuid: Box<str>,
+    /// The tags it had when last seen.
+    pub tags: Box<[Box<str>]>,
+    /// Under how many pairs of data source and external id it stands.
+    pub pairs: usize,
+}
+
+impl KnownCustomer {
+    /// Reads an entry of a list or the answer to a write; `None` when it has no UUID.
+    pub fn read(entry: &Value) -> Option<Self> {
+        let tags = entry["attributes"]["tags"].as_array().map_or(&[][..], Vec::as_slice);
+        Some(Self {
+            uuid: entry["uuid"].as_str()?.into(),
+            tags: tags.iter().filter_map(Value::as_str).map(Into::into).collect(),
+            pairs: pairs(entry).count(),
+        })
+    }
+}
+
+/// See the module's header.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// External id in the configured data source → the customer, or that there was none when we looked.
+    customers: HashMap<Box<str>, Option<KnownCustomer>>,
+    /// Customer's UUID → the keys of its contacts in the configured data source.
+    contacts: HashMap<Box<str>, Vec<Value>>,
+}
+
+impl Index {
+    /// What is known under a key; the outer `None` means nothing at all.
+    pub(super) fn customer(&self, key: &str) -> Option<Option<&KnownCustomer>> {
+        self.customers.get(key).map(Option::as_ref)
+    }
+
+    /// Takes in an entry under each of its keys in `data_source`.
+    pub(super) fn saw_customer(&mut self, data_source: &str, entry: &Value) -> Option<KnownCustomer> {
+        let known = KnownCustomer::read(entry)?;
+        for (_, key) in pairs(entry).filter(|(source, _)| *source == data_source) {
+            self.customers.insert(key.into(), Some(known.clone()));
+        }
+        Some(known)
+    }
+
+    pub(super) fn saw_no_customer(&mut self, key: &str) {
+        self.customers.insert(key.into(), None);
+    }
+
+    pub(super) fn forget_customer(&mut self, key: &str) {
+        self.customers.remove(key);
+    }
+
+    /// A customer is gone, under whatever keys it stood.
+    pub(super) fn customer_gone(&mut self, uuid: &str) {
+        for known in self.customers.values_mut() {
+            if known.as_ref().is_some_and(|known| known.uuid.as_ref() == uuid) {
+                *known = None;
+            }
+        }
+        self.contacts.remove(uuid);
+    }
+
+    pub(super) fn contacts(&self, customer: &str) -> Option<&Vec<Value>> {
+        self.contacts.get(customer)
+    }
+
+    pub(super) fn saw_contacts(&mut self, customer: &str, entries: &[Value]) {
+        self.contacts.insert(customer.into(), entries.iter().map(contact_keys).collect());
+    }
+
+    /// Lays one entry over what is known of its customer; does nothing when that was never read.
+    pub(super) fn saw_contact(&mut self, customer: &str, entry: &Value) {
+        if let Some(known) = self.contacts.get_mut(customer) {
+            match known.iter_mut().find(|other| other["uuid"] == entry["uuid"]) {
+                Some(other) => *other = contact_keys(entry),
+                None => known.push(contact_keys(entry)),
+            }
+        }
+    }
+
+    pub(super) fn contact_gone(&mut self, uuid: &str) {
+        for known in self.contacts.values_mut() {
+            known.retain(|entry| entry["uuid"] != uuid);
+        }
+    }
+}
+
+/// What is kept of a contact: its keys, or all of it when it has none and can only be found by its values.
+fn contact_keys(entry: &Value) -> Value {
+    if entry["external_id"].is_null() && entry["email"].is_null() {
+        return entry.clone();
+    }
+    json!({"uuid": entry["uuid"], "external_id": entry["external_id"], "email": entry["email"]})
+}

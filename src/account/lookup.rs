@@ -1,0 +1,276 @@
+//! Single look-ups. Each key is looked up once a run; our own writes are laid over what was read.
+
+use std::cell::RefCell;
+
+use serde_json::Value;
+
+use super::index::{Index, KnownCustomer};
+use crate::client::{Call, Client, Method, Refusal, Repeat, Reply, Trial};
+use crate::errors::Code;
+use crate::failure::Failure;
+use crate::objects::resource::Resource;
+use crate::objects::{contacts, customers};
+
+/// The most entries that a page of a list holds (vendor page "Pagination").
+const PAGE: usize = 200;
+
+/// What a look-up found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<T> {
+    /// This one.
+    Present(T),
+    /// Nothing.
+    Absent,
+    /// So many that a guess would be needed.
+    Ambiguous(usize),
+}
+
+/// Why a look-up found out nothing.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The sync ends.
+    Stop(Failure),
+    /// The API refused to look; what the record asks for stays unknown.
+    Refused(Refusal),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Stop(failure)
+    }
+}
+
+/// The account, seen through the API and through what this run has learnt. Used from one task only.
+#[derive(Debug)]
+pub struct Account<'c> {
+    client: &'c Client,
+    data_source: Box<str>,
+    index: RefCell<Index>,
+}
+
+impl<'c> Account<'c> {
+    /// Nothing is known yet.
+    pub fn new(client: &'c Client, data_source: &str) -> Self {
+        Self { client, data_source: data_source.into(), index: RefCell::default() }
+    }
+
+    /// The configured data source.
+    pub fn data_source(&self) -> &str {
+        &self.data_source
+    }
+
+    /// What is known of a customer without asking; `None` means nothing.
+    pub fn known_customer(&self, key: &str) -> Option<Found<KnownCustomer>> {
+        self.index.borrow().customer(key).map(|known| known.map_or(Found::Absent, |known| Found::Present(known.clone())))
+    }
+
+    /// The customer of an external id in the configured data source.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn customer(&self, key: &str) -> Result<Found<KnownCustomer>, Trouble> {
+        if let Some(known) = self.known_customer(key) {
+            return Ok(known);
+        }
+        self.look_up_customer(key).await
+    }
+
+    /// The same, whatever is known.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn look_up_customer(&self, key: &str) -> Result<Found<KnownCustomer>, Trouble> {
+        let query = vec![("data_source_uuid", self.data_source.to_string()), ("external_id", key.to_owned())];
+        let entries = self.list(&customers::RESOURCE, customers::RESOURCE.path, query, "look up customer").await?;
+        // The filters are documented to hold together. An entry that stands under another pair is not the one meant,
+        // should the API ever read them apart.
+        let matches: Vec<&Value> = entries
+            .iter()
+            .filter(|entry| customers::pairs(entry).any(|pair| pair == (self.data_source.as_ref(), key)))
+            .collect();
+        let mut index = self.index.borrow_mut();
+        Ok(match matches[..] {
+            [] => {
+                index.saw_no_customer(key);
+                Found::Absent
+            }
+            [entry] => index.saw_customer(&self.data_source, entry).map_or(Found::Absent, Found::Present),
+            _ => Found::Ambiguous(matches.len()),
+        })
+    }
+
+    /// The customer with this e-mail address in the configured data source.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn customer_by_email(&self, email: &str) -> Result<Found<KnownCustomer>, Trouble> {
+        let query = vec![("email", email.to_owned())];
+        let entries = self.list(&customers::RESOURCE, "/customers/search", query, "search customer").await?;
+        // The search is account-wide: a customer of another source is another customer.
+        let mut matches =
+            entries.iter().filter(|entry| customers::pairs(entry).any(|(source, _)| source == self.data_source.as_ref()));
+        let (first, more) = (matches.next(), matches.count());
+        Ok(match (first, more) {
+            (None, _) => Found::Absent,
+            (Some(entry), 0) => self.saw_customer(entry).map_or(Found::Absent, Found::Present),
+            (_, more) => Found::Ambiguous(more + 1),
+        })
+    }
+
+    /// The customer of a UUID.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn customer_by_uuid(&self, uuid: &str) -> Result<Found<KnownCustomer>, Trouble> {
+        let call = Call {
+            method: Method::Get,
+            path: format!("{}/{uuid}", customers::RESOURCE.path),
+            query: Vec::new(),
+            body: None,
+            repeat: Repeat::Harmless,
+            kind: "read customer",
+        };
+        Ok(match self.client.send(&call, &mut Trial::default()).await? {
+            Reply::Done(answer) => self.saw_customer(&answer.json()?).map_or(Found::Absent, Found::Present),
+            Reply::Missing(_) => Found::Absent,
+            Reply::Exists(refusal) | Reply::Refused(refusal) => return Err(Trouble::Refused(refusal)),
+            Reply::Lost(why) => return Err(never_lost(&why)),
+        })
+    }
+
+    /// The contacts of a customer in the configured data source: their keys, or all of an entry that has no key.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn contacts(&self, customer: &str) -> Result<Vec<Value>, Trouble> {
+        if let Some(known) = self.index.borrow().contacts(customer) {
+            return Ok(known.clone());
+        }
+        self.look_up_contacts(customer).await
+    }
+
+    /// The same, whatever is known; the entries as they were answered.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn look_up_contacts(&self, customer: &str) -> Result<Vec<Value>, Trouble> {
+        let query = vec![("customer_uuid", customer.to_owned()), ("data_source_uuid", self.data_source.to_string())];
+        let entries = self.list(&contacts::RESOURCE, contacts::RESOURCE.path, query, "look up contacts").await?;
+        self.index.borrow_mut().saw_contacts(customer, &entries);
+        Ok(entries)
+    }
+
+    /// How many entries an object has in the configured data source, or at least `enough` when there are that many.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn count(&self, resource: &Resource, enough: usize) -> Result<usize, Trouble> {
+        let mut count = 0;
+        let mut cursor = None;
+        loop {
+            let query = vec![("data_source_uuid", self.data_source.to_string())];
+            let page = self.page(resource, resource.path, query, cursor, "count entries").await?;
+            count += page.entries.len();
+            match page.next {
+                Some(next) if count < enough => cursor = Some(next),
+                _ => return Ok(count),
+            }
+        }
+    }
+
+    /// Takes in a customer as a write answered it.
+    pub fn saw_customer(&self, entry: &Value) -> Option<KnownCustomer> {
+        self.index.borrow_mut().saw_customer(&self.data_source, entry)
+    }
+
+    /// A customer made by this run has no contacts but those that this run makes.
+    pub fn made_customer(&self, entry: &Value) {
+        if let Some(known) = self.saw_customer(entry) {
+            self.index.borrow_mut().saw_contacts(&known.uuid, &[]);
+        }
+    }
+
+    /// Takes in a contact as a write answered it.
+    pub fn saw_contact(&self, customer: &str, entry: &Value) {
+        self.index.borrow_mut().saw_contact(customer, entry);
+    }
+
+    /// What was known under a key proved wrong.
+    pub fn forget_customer(&self, key: &str) {
+        self.index.borrow_mut().forget_customer(key);
+    }
+
+    /// A customer was deleted, or its UUID is known to be gone.
+    pub fn customer_gone(&self, uuid: &str) {
+        self.index.borrow_mut().customer_gone(uuid);
+    }
+
+    /// A contact was deleted, or its UUID is known to be gone.
+    pub fn contact_gone(&self, uuid: &str) {
+        self.index.borrow_mut().contact_gone(uuid);
+    }
+
+    /// All pages of a list. The search answers "none" with a 404 (recorded 2023), lists with an empty page.
+    async fn list(
+        &self,
+        resource: &Resource,
+        path: &str,
+        query: Vec<(&'static str, String)>,
+        kind: &'static str,
+    ) -> Result<Vec<Value>, Trouble> {
+        let mut entries = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.page(resource, path, query.clone(), cursor, kind).await?;
+            entries.extend(page.entries);
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(entries),
+            }
+        }
+    }
+
+    async fn page(
+        &self,
+        resource: &Resource,
+        path: &str,
+        mut query: Vec<(&'static str, String)>,
+        cursor: Option<String>,
+        kind: &'static str,
+    ) -> Result<Page, Trouble> {
+        query.push(("per_page", PAGE.to_string()));
+        query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
+        let call = Call { method: Method::Get, path: path.to_owned(), query, body: None, repeat: Repeat::Harmless, kind };
+        match self.client.send(&call, &mut Trial::default()).await? {
+            Reply::Done(answer) => {
+                let mut body: Value = answer.json()?;
+                let entries = match body[resource.list_root].take() {
+                    Value::Array(entries) => entries,
+                    _ => Vec::new(),
+                };
+                // `has_more` decides: a last page still carries a cursor (recorded). A cursor that does not move would
+                // have us read for ever.
+                let next = (body["has_more"] == true && !entries.is_empty())
+                    .then(|| body["cursor"].as_str().map(str::to_owned))
+                    .flatten()
+                    .filter(|next| Some(next) != cursor.as_ref());
+                Ok(Page { entries, next })
+            }
+            // Recorded 2023 for the search; a list answers an empty page.
+            Reply::Missing(_) => Ok(Page { entries: Vec::new(), next: None }),
+            Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
+            Reply::Lost(why) => Err(never_lost(&why)),
+        }
+    }
+}
+
+/// Reads are harmless to repeat, so that the client never hands one back as lost.
+fn never_lost(why: &str) -> Trouble {
+    Failure::system(Code::Internal, "A read was handed back as lost.").with_internal(why).into()
+}
+
+/// One page of a list.
+struct Page {
+    entries: Vec<Value>,
+    next: Option<String>,
+}

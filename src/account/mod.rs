@@ -1,0 +1,10 @@
+//! What we know of the account.
+//!
+//! Owns the look-ups by key and what they and our own writes have taught us in this run. Does not own what is done with it
+//! (`engine`). Nothing here is guessed: what was not read and not written by us is unknown, not absent.
+
+mod index;
+mod lookup;
+
+pub use index::KnownCustomer;
+pub use lookup::{Account, Found, Trouble};
