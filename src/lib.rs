@@ -1,5 +1,8 @@
 //! destination-chartmogul: an Airbyte destination that writes warehouse rows into ChartMogul.
 
+pub mod account;
+pub mod binding;
+pub mod client;
 pub mod config;
 pub mod engine;
 pub mod errors;
@@ -8,3 +11,4 @@ pub mod mapping;
 pub mod objects;
 pub mod outcome;
 pub mod plan;
+pub mod protocol;
