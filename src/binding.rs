@@ -1,0 +1,369 @@
+//! What each stream becomes: catalog × settings × registry.
+//!
+//! Owns the rules by which a stream gets its object, its mode and its key, and refuses early what can not work, all problems
+//! at once. What a clear must survive (a mode that the object lacks, soft_delete while deletions are ignored) is refused at
+//! the stream's first record only: the platform rewrites the modes of streams that it clears.
+//! Stands above `objects`: it is the only room that joins settings with the registry.
+
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
+use serde_json::value::RawValue;
+
+use crate::config::{AttributeType, Deletions, MatchBy, Nulls, Settings, StreamSettings, WriteMode};
+use crate::errors::Code;
+use crate::failure::Failure;
+use crate::mapping::{Mapper, MapperInput, attributes};
+use crate::objects::{self, How, Object};
+use crate::outcome::{Fault, Rejection, Skip};
+use crate::plan::{Mode, Plan, Record};
+use crate::protocol::{ConfiguredCatalog, ConfiguredStream, DestinationSyncMode, StreamId, StreamRef};
+
+/// One stream, bound. Immutable; shared by all threads.
+#[derive(Debug)]
+pub struct Binding {
+    /// The stream, under the names that came.
+    pub id: StreamId,
+    /// What its records become.
+    pub object: &'static dyn Object,
+    /// Whether the host tells generations, and so sends COMPLETE.
+    pub expects_complete: bool,
+    /// The mode, or why the first record is refused.
+    mode: Result<Mode, Failure>,
+    how: How,
+    mapper: Mapper,
+    deletions: Deletions,
+    nulls: Nulls,
+    types: HashMap<Box<str>, AttributeType>,
+}
+
+/// What a record of a stream asks for.
+#[derive(Debug)]
+pub enum Planned {
+    /// This.
+    Plan(Plan),
+    /// Nothing, on purpose.
+    Skip(Skip),
+    /// It can not be written.
+    Reject(Rejection),
+    /// Its stream can not be written at all: the sync ends.
+    Stop(Failure),
+}
+
+/// All streams of a catalog, in its order.
+#[derive(Debug)]
+pub struct Bindings {
+    list: Vec<Binding>,
+    places: HashMap<StreamId, usize>,
+}
+
+impl Bindings {
+    /// Binds every stream of the catalog.
+    ///
+    /// # Errors
+    /// All problems at once, as one config_error.
+    pub fn new(catalog: &ConfiguredCatalog, settings: &Settings) -> Result<Self, Failure> {
+        let mut list = Vec::with_capacity(catalog.streams.len());
+        let mut places = HashMap::new();
+        let mut problems: Vec<(Code, String)> = Vec::new();
+        for stream in &catalog.streams {
+            if places.insert(stream.id.clone(), list.len()).is_some() {
+                problems.push((Code::CatalogInvalid, format!("stream `{}`: it stands twice in the catalog", stream.id)));
+                continue;
+            }
+            match Binding::new(stream, settings) {
+                Ok(binding) => list.push(binding),
+                Err(found) => problems.extend(found.into_iter().map(|(code, text)| (code, format!("stream `{}`: {text}", stream.id)))),
+            }
+        }
+        for entry in settings.streams.iter().filter(|entry| !places.contains_key(&stream_id(entry))) {
+            tracing::warn!("`streams` has settings for `{}`, which is not in the configured catalog", stream_id(entry));
+        }
+        match problems.first() {
+            None => Ok(Self { list, places }),
+            Some((code, _)) => {
+                let lines: Vec<&str> = problems.iter().map(|(_, text)| text.as_str()).collect();
+                Err(Failure::config(*code, lines.join("\n")))
+            }
+        }
+    }
+
+    /// The streams, in the catalog's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Binding> {
+        self.list.iter()
+    }
+
+    /// How many streams there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is no stream; a catalog that was read has at least one.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The place of a stream.
+    pub fn find(&self, stream: StreamRef<'_>) -> Option<usize> {
+        self.places.get(&stream).copied()
+    }
+
+    /// The places of streams that a status can mean: some hosts name the stream without its namespace.
+    pub fn find_leniently(&self, stream: StreamRef<'_>) -> Vec<usize> {
+        match self.find(stream) {
+            Some(at) => vec![at],
+            None if stream.namespace.is_none() => {
+                self.list.iter().enumerate().filter(|(_, binding)| binding.id.name.as_ref() == stream.name).map(|(at, _)| at).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// The stream at a place.
+    pub fn at(&self, place: usize) -> &Binding {
+        &self.list[place]
+    }
+}
+
+type Problems = Vec<(Code, String)>;
+
+impl Binding {
+    fn new(stream: &ConfiguredStream, settings: &Settings) -> Result<Self, Problems> {
+        let entry = settings.streams.iter().find(|entry| stream_id(entry) == stream.id);
+        let object = resolve_object(stream, entry, settings)?;
+        let resource = object.resource();
+        let mut problems = Problems::new();
+        let activation = stream.destination_object_name.is_some();
+        let mode = resolve_mode(stream, entry, settings, object);
+        let empty = StreamSettings::default();
+        let given = entry.unwrap_or(&empty);
+
+        let columns: Vec<&str> = match stream.json_schema.get("properties").and_then(serde_json::Value::as_object) {
+            Some(properties) => properties.keys().map(String::as_str).collect(),
+            None => Vec::new(),
+        };
+        let mapper = Mapper::new(&MapperInput {
+            resource,
+            fields: &given.fields,
+            constants: &given.constants,
+            exclude: &given.exclude,
+            unknown: settings.unknown_fields,
+            columns: &columns,
+        });
+        let mapper = match mapper {
+            Ok(mapper) => Some(mapper),
+            Err(found) => {
+                problems.extend(found.into_iter().map(|text| (Code::ConfigInvalid, text)));
+                None
+            }
+        };
+
+        let match_by = match key_of_catalog(stream, given, object, activation) {
+            Ok(found) => given.match_by.filter(|_| !activation).or(found),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        if let (Some(mapper), Ok(mode), true, false) = (&mapper, &mode, activation, columns.is_empty()) {
+            let filled = mapper.fillable(&columns);
+            for name in object.required(*mode) {
+                let at = resource.all_fields().position(|field| field.name == name);
+                if !at.is_some_and(|at| filled.contains(&(at as u8))) {
+                    problems.push((Code::FieldUnmapped, format!("no column is mapped to `{name}`, which {} {mode} requires", resource.name)));
+                }
+            }
+        }
+
+        let Some(mapper) = mapper.filter(|_| problems.is_empty()) else { return Err(problems) };
+        let how = How {
+            mode: *mode.as_ref().unwrap_or(&Mode::Upsert),
+            match_by,
+            data_source: settings.data_source.as_str().into(),
+        };
+        Ok(Self {
+            id: stream.id.clone(),
+            object,
+            expects_complete: stream.generation_id.is_some(),
+            mode,
+            how,
+            mapper,
+            deletions: settings.deletions,
+            nulls: settings.nulls,
+            types: attribute_types(stream, given),
+        })
+    }
+
+    /// Turns one row into what it asks for. Pure; called from many threads.
+    pub fn plan(&self, data: &RawValue) -> Planned {
+        let mode = match &self.mode {
+            Ok(mode) => *mode,
+            Err(failure) => return Planned::Stop(failure.clone()),
+        };
+        let mut mapped = match self.mapper.apply(data) {
+            Ok(mapped) => mapped,
+            Err(what) => {
+                let fault = Fault::record(Code::FieldType, format!("the record's data is {what}, not an object"));
+                return Planned::Reject(Rejection::local(vec![fault]));
+            }
+        };
+        let deletes = mapped.deleted || mode == Mode::Delete;
+        if deletes && self.deletions == Deletions::Ignore {
+            return Planned::Skip(Skip::DeletionIgnored);
+        }
+        let how = if deletes {
+            // Only the key of a deleted row counts; its other columns may be empty or stale.
+            let resource = self.object.resource();
+            let keys: Vec<&str> = self.object.matching_keys().iter().copied().flatten().copied().collect();
+            mapped.fields.retain(|(slot, _)| {
+                let at = usize::from(slot.field);
+                at < resource.references.len() || resource.all_fields().nth(at).is_some_and(|field| keys.contains(&field.name))
+            });
+            mapped.attributes.clear();
+            mapped.unknown.clear();
+            mapped.twice.clear();
+            Cow::Owned(How { mode: Mode::Delete, ..self.how.clone() })
+        } else {
+            Cow::Borrowed(&self.how)
+        };
+        let record = Record::read(self.object.resource(), &mapped, self.nulls, |key| self.types.get(key).copied());
+        match self.object.plan(record, &how) {
+            Ok(plan) => Planned::Plan(plan),
+            Err(faults) => Planned::Reject(Rejection::local(faults)),
+        }
+    }
+}
+
+fn stream_id(entry: &StreamSettings) -> StreamId {
+    StreamId::new(entry.namespace.as_deref(), &entry.stream)
+}
+
+/// The catalog's own object name speaks first, then the stream's settings, then the setting for all, then the stream's name.
+fn resolve_object(
+    stream: &ConfiguredStream,
+    entry: Option<&StreamSettings>,
+    settings: &Settings,
+) -> Result<&'static dyn Object, Problems> {
+    let (name, place) = match (&stream.destination_object_name, entry.and_then(|entry| entry.object.as_deref()), &settings.object) {
+        (Some(name), ..) => (name.as_str(), "the catalog's destination_object_name"),
+        (None, Some(name), _) => (name, "`object` in its `streams` entry"),
+        (None, None, Some(name)) => (name.as_str(), "`object`"),
+        (None, None, None) => (stream.id.name.as_ref(), "its own name"),
+    };
+    objects::find(name).ok_or_else(|| {
+        let text = format!(
+            "{place} (`{name}`) is no ChartMogul object that can be written; those are {}. Set `object` in its `streams` entry",
+            objects::names().join(", ")
+        );
+        vec![(Code::StreamUnresolved, text)]
+    })
+}
+
+/// In data activation the sync mode is the operation. In the classic world `append`, `append_dedup` and `overwrite` say how
+/// rows would be laid into a table, which an API has not: they all follow `mode`.
+fn resolve_mode(
+    stream: &ConfiguredStream,
+    entry: Option<&StreamSettings>,
+    settings: &Settings,
+    object: &'static dyn Object,
+) -> Result<Mode, Failure> {
+    use DestinationSyncMode::{Append, AppendDedup, Overwrite, SoftDelete, Update};
+    let activation = stream.destination_object_name.is_some();
+    let default = match entry.and_then(|entry| entry.mode).unwrap_or(settings.mode) {
+        WriteMode::Upsert => Mode::Upsert,
+        WriteMode::Insert => Mode::Insert,
+        WriteMode::Update => Mode::Update,
+    };
+    let allowed = || {
+        let names: Vec<&str> = object.modes().iter().map(|mode| mode.as_str()).collect();
+        names.join(", ")
+    };
+    let mode = match stream.destination_sync_mode {
+        Append if activation => Mode::Insert,
+        AppendDedup if activation => Mode::Upsert,
+        Overwrite if activation => {
+            return Err(Failure::config(
+                Code::ModeNotSupported,
+                format!("Stream `{}`: {} can not be overwritten; it takes {}.", stream.id, object.resource().name, allowed()),
+            ));
+        }
+        Append | AppendDedup | Overwrite => default,
+        Update => Mode::Update,
+        SoftDelete => Mode::Delete,
+    };
+    if mode == Mode::Delete && settings.deletions == Deletions::Ignore {
+        return Err(Failure::config(
+            Code::DeletionsIgnored,
+            format!("Stream `{}` asks for soft_delete, and deletions are ignored. {}", stream.id, Code::DeletionsIgnored.remedy()),
+        ));
+    }
+    if !object.modes().contains(&mode) {
+        return Err(Failure::config(
+            Code::ModeNotSupported,
+            format!("Stream `{}`: {} can not be written in mode {mode}; it takes {}.", stream.id, object.resource().name, allowed()),
+        ));
+    }
+    Ok(mode)
+}
+
+/// What the catalog's primary key says about matching.
+fn key_of_catalog(
+    stream: &ConfiguredStream,
+    given: &StreamSettings,
+    object: &'static dyn Object,
+    activation: bool,
+) -> Result<Option<MatchBy>, (Code, String)> {
+    // A path of several parts is a nested column, renamed by `fields` like any other.
+    let renamed: Vec<String> = stream
+        .primary_key
+        .iter()
+        .map(|path| match given.fields.iter().find(|map| map.source == *path) {
+            Some(map) => map.target.join("."),
+            None => path.join("."),
+        })
+        .collect();
+    let key: Vec<&str> = renamed.iter().map(String::as_str).collect();
+    if !activation {
+        // A warehouse's key is often a column of its own that is no field here; it is not used then. An object with a key of
+        // its own is matched by that, whatever the source's key is.
+        return Ok(if object.refuses_duplicates() { None } else { object.match_by(&key) });
+    }
+    let needs_key = matches!(
+        stream.destination_sync_mode,
+        DestinationSyncMode::AppendDedup | DestinationSyncMode::Update | DestinationSyncMode::SoftDelete
+    );
+    let alternatives: Vec<String> = object.matching_keys().iter().map(|fields| fields.join(" + ")).collect();
+    let name = object.resource().name;
+    match (key.is_empty(), object.match_by(&key)) {
+        // The platform asks for no key with soft_delete.
+        (true, _) if !needs_key || stream.destination_sync_mode == DestinationSyncMode::SoftDelete => Ok(None),
+        (true, _) => {
+            Err((Code::MatchingKey, format!("no matching key was chosen; {name} can be matched by {}", alternatives.join(", "))))
+        }
+        (false, None) if needs_key => Err((
+            Code::MatchingKey,
+            format!("`{}` is no matching key of {name}; it can be matched by {}", key.join(" + "), alternatives.join(", ")),
+        )),
+        (false, found) => Ok(found),
+    }
+}
+
+/// Attribute types: those of the settings, then those that the stream's schema declares, under the names they get.
+fn attribute_types(stream: &ConfiguredStream, given: &StreamSettings) -> HashMap<Box<str>, AttributeType> {
+    let mut types = HashMap::new();
+    if let Some(properties) = stream.json_schema.get("properties").and_then(serde_json::Value::as_object) {
+        for (column, schema) in properties {
+            let Some(declared) = attributes::declared_type(schema) else { continue };
+            let renamed = given.fields.iter().find(|map| map.source.len() == 1 && map.source[0] == *column);
+            let key = match renamed.and_then(|map| map.target.last()) {
+                Some(name) => name.as_str(),
+                None => column.as_str(),
+            };
+            types.insert(key.into(), declared);
+        }
+    }
+    for (key, kind) in &given.types {
+        types.insert(key.as_str().into(), *kind);
+    }
+    types
+}
