@@ -1,4 +1,17 @@
-//! engine
-pub mod ledger;
+//! The engine: delivers plans through the client and settles them in the ledger.
+//!
+//! Promises: every record that was read ends as exactly one outcome or holds its STATE back; records of one key keep their
+//! order; a child follows its parent; what is in flight is bounded. Owns all concurrency of a sync. Does not own limits
+//! (`client`), what a record means (`objects`) nor what is known of the account (`account`).
+
+mod conductor;
+mod deletions;
+mod execute;
+pub mod intake;
+mod kept;
 pub mod lanes;
+pub mod ledger;
 pub mod parking;
+pub mod report;
+
+pub use conductor::{Ending, Engine};

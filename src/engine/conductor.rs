@@ -1,0 +1,348 @@
+//! The one loop: reads items, gives records their turn, settles them, lets STATEs go.
+//!
+//! Owns all concurrency of a sync: plans run as futures of this one task, so that nothing here needs a lock. Owns the order
+//! of work: finish before starting, start before reading; what is in flight is bounded, so that a slow API stops the reading.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
+
+use super::deletions::DeleteGuard;
+use super::execute::{Settled, Step, World, execute};
+use super::intake::{Intake, Item, PlannedRecord};
+use super::lanes::{JobId, Lanes};
+use super::ledger::{Ledger, Ready, Scope, Ticket};
+use super::parking::Parking;
+use super::report::{Report, Warnings};
+use crate::account::Account;
+use crate::binding::Bindings;
+use crate::client::Client;
+use crate::config::Deletions;
+use crate::errors::Code;
+use crate::failure::Failure;
+use crate::outcome::Outcome;
+use crate::plan::{LaneKey, Plan};
+use crate::protocol::{Emitter, Outbound, StateKind, StateMessage, StreamStatus};
+
+/// Records read ahead of the API, at most.
+const MAX_JOBS: usize = 4096;
+/// Bytes of plans read ahead of the API, at most.
+const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
+/// Plans under way at once: more than there are connections, since those that wait before a repetition hold none.
+const MAX_RUNNING: usize = 256;
+/// Bytes of plans that wait for their parents, at most.
+const MAX_PARKED_BYTES: usize = 256 * 1024 * 1024;
+/// After SIGTERM, how long requests under way may take.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// How a sync ended that was not stopped by a [`Failure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All input was read and settled.
+    Complete,
+    /// We were asked to stop.
+    Interrupted,
+}
+
+/// What a sync is made of.
+#[derive(Debug)]
+pub struct Engine<'e> {
+    /// What the streams become.
+    pub bindings: Arc<Bindings>,
+    /// The road to the API.
+    pub client: &'e Client,
+    /// The configured data source.
+    pub data_source: &'e str,
+    /// The deletion policy.
+    pub deletions: Deletions,
+    /// Where STATEs go.
+    pub emitter: &'e Emitter,
+    /// Where what happened is noted; may be looked at while the sync runs.
+    pub report: &'e RefCell<Report>,
+}
+
+/// A record on its way.
+#[derive(Debug)]
+struct Job {
+    ticket: Ticket,
+    stream: usize,
+    line: u64,
+    plan: Box<Plan>,
+    last_chance: bool,
+}
+
+type Running<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (JobId, Job, Result<Step, Failure>)> + 'w>>>;
+
+impl Engine<'_> {
+    /// Runs a sync to its end.
+    ///
+    /// `stop` resolves when the process is asked to end.
+    ///
+    /// # Errors
+    /// What ended the sync. STATEs that were emitted before stand.
+    pub async fn run(&self, intake: Intake, stop: impl Future<Output = ()>) -> Result<Ending, Failure> {
+        let world = World {
+            client: self.client,
+            account: Account::new(self.client, self.data_source),
+            deletions: RefCell::new(DeleteGuard::new(self.deletions)),
+            warnings: Warnings::default(),
+        };
+        let mut sync = Sync {
+            engine: self,
+            ledger: Ledger::new(self.bindings.len()),
+            lanes: Lanes::default(),
+            parking: Parking::new(MAX_PARKED_BYTES),
+            complete: vec![false; self.bindings.len()],
+            queued_bytes: 0,
+            input: Input::Open,
+        };
+        let ending = sync.conduct(&world, intake, stop).await;
+        self.report.borrow_mut().client = self.client.stats();
+        sync.explain_waiting();
+        ending
+    }
+}
+
+/// How far the input is.
+#[derive(Debug)]
+enum Input {
+    Open,
+    /// It ended, and everything in it was sound.
+    Ended,
+    /// It can not be read on; what was read before is finished, then the sync fails.
+    Broken(Failure),
+}
+
+/// One sync under way.
+struct Sync<'e> {
+    engine: &'e Engine<'e>,
+    ledger: Ledger<StateMessage>,
+    lanes: Lanes<Job>,
+    parking: Parking<Job>,
+    complete: Vec<bool>,
+    queued_bytes: usize,
+    input: Input,
+}
+
+impl Sync<'_> {
+    async fn conduct(&mut self, world: &World<'_>, mut intake: Intake, stop: impl Future<Output = ()>) -> Result<Ending, Failure> {
+        let bindings = Arc::clone(&self.engine.bindings);
+        let bindings = &*bindings;
+        let mut running: Running<'_> = FuturesUnordered::new();
+        let mut stop = pin!(stop);
+        loop {
+            while running.len() < MAX_RUNNING
+                && let Some((id, job)) = self.lanes.start()
+            {
+                running.push(Box::pin(async move {
+                    let object = bindings.at(job.stream).object;
+                    let step = execute(world, object, &job.plan, job.last_chance).await;
+                    (id, job, step)
+                }));
+            }
+            // What is there already is taken without waiting: the common case when requests are fast or few.
+            if self.may_read()
+                && let Some(item) = intake.ready()
+            {
+                self.take(item)?;
+                continue;
+            }
+            if running.is_empty() && !matches!(self.input, Input::Open) && self.finish()? {
+                return Ok(Ending::Complete);
+            }
+            if running.is_empty() && !self.lanes.is_empty() {
+                continue;
+            }
+            let reading = self.may_read();
+            tokio::select! {
+                biased;
+                Some((id, job, step)) = running.next(), if !running.is_empty() => self.ended(id, job, step?)?,
+                () = &mut stop => return self.drain(running).await,
+                item = intake.next(), if reading => match item {
+                    Some(item) => self.take(item)?,
+                    None => self.input = Input::Ended,
+                },
+            }
+        }
+    }
+
+    fn may_read(&self) -> bool {
+        matches!(self.input, Input::Open) && self.lanes.len() < MAX_JOBS && self.queued_bytes < MAX_JOB_BYTES
+    }
+
+    fn take(&mut self, item: Item) -> Result<(), Failure> {
+        match item {
+            Item::Record { line, stream, planned } => {
+                self.engine.report.borrow_mut().read(stream);
+                let ticket = self.ledger.admit(stream);
+                match planned {
+                    PlannedRecord::Settled(outcome) => self.settle(ticket, stream, line, String::new, outcome)?,
+                    PlannedRecord::Plan(plan) => self.queue(Job { ticket, stream, line, plan, last_chance: false }),
+                }
+            }
+            Item::State(state) => {
+                self.engine.report.borrow_mut().states_read += 1;
+                let scope = match state.kind() {
+                    StateKind::Global | StateKind::Legacy => Scope::All,
+                    StateKind::Stream(id) => match self.engine.bindings.find(id.as_ref()) {
+                        Some(stream) => Scope::Stream(stream),
+                        None => {
+                            tracing::warn!("a STATE of stream {id}, which is not in the catalog, is echoed as it came");
+                            Scope::Foreign
+                        }
+                    },
+                };
+                match self.ledger.barrier(scope, state) {
+                    Ok(ready) => self.emit(ready)?,
+                    Err(super::ledger::MixedStates) => {
+                        let text = format!("{} {}", Code::StateMixed.cause(), Code::StateMixed.remedy());
+                        self.input = Input::Broken(Failure::system(Code::StateMixed, text));
+                    }
+                }
+            }
+            Item::Status(places, StreamStatus::Complete) => places.into_iter().for_each(|at| self.complete[at] = true),
+            Item::Status(places, StreamStatus::Incomplete) => {
+                let names: Vec<String> = places.iter().map(|at| self.engine.bindings.at(*at).id.to_string()).collect();
+                self.input = Input::Broken(incomplete(&names));
+            }
+            Item::Status(..) => {}
+            Item::UnknownType(kind) => self.engine.report.borrow_mut().unknown_type(kind),
+            Item::Broken(failure) => self.input = Input::Broken(failure),
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, job: Job) {
+        self.queued_bytes += job.plan.bytes();
+        let lanes = job.plan.lanes();
+        self.lanes.push(lanes, job);
+    }
+
+    /// A plan's turn ended.
+    fn ended(&mut self, id: JobId, job: Job, step: Step) -> Result<(), Failure> {
+        self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
+        match step {
+            Step::Park(parent) => {
+                let bytes = job.plan.bytes() + size_of::<Job>();
+                self.engine.report.borrow_mut().parked += 1;
+                self.parking.park(parent, job, bytes).map_err(|full| {
+                    Failure::system(
+                        Code::ParkingFull,
+                        format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy()),
+                    )
+                })?;
+            }
+            Step::Settled(Settled { outcome, arrived }) => {
+                if !outcome.is_rejected() {
+                    for parent in &arrived {
+                        self.arrived(parent);
+                    }
+                }
+                let Job { ticket, stream, line, plan, .. } = job;
+                self.settle(ticket, stream, line, || plan.key(), outcome)?;
+            }
+        }
+        self.lanes.done(id);
+        Ok(())
+    }
+
+    /// Children that waited for this parent go next, before what has not started.
+    fn arrived(&mut self, parent: &LaneKey) {
+        let jobs = self.parking.arrived(parent, |job| job.plan.bytes() + size_of::<Job>());
+        let jobs: Vec<_> = jobs.into_iter().map(|job| (job.plan.lanes(), job)).collect();
+        self.queued_bytes += jobs.iter().map(|(_, job)| job.plan.bytes()).sum::<usize>();
+        self.lanes.push_first(jobs);
+    }
+
+    fn settle(&mut self, ticket: Ticket, stream: usize, line: u64, key: impl FnOnce() -> String, outcome: Outcome) -> Result<(), Failure> {
+        let rejected = outcome.is_rejected();
+        self.engine.report.borrow_mut().settled(stream, line, key, outcome);
+        let ready = self.ledger.settle(ticket, rejected);
+        self.emit(ready)
+    }
+
+    fn emit(&self, ready: Vec<Ready<StateMessage>>) -> Result<(), Failure> {
+        for Ready { state, loaded, rejected } in ready {
+            self.engine.emitter.emit(&Outbound::State(state.stamped(loaded, rejected)))?;
+            self.engine.report.borrow_mut().states_emitted += 1;
+        }
+        Ok(())
+    }
+
+    /// The input has ended and nothing is queued or under way. Answers whether that was all.
+    fn finish(&mut self) -> Result<bool, Failure> {
+        if !self.lanes.is_empty() {
+            return Ok(false);
+        }
+        if let Input::Broken(failure) = &self.input {
+            return Err(failure.clone());
+        }
+        let missing: Vec<String> = self
+            .engine
+            .bindings
+            .iter()
+            .zip(&self.complete)
+            .filter(|(binding, complete)| binding.expects_complete && !**complete)
+            .map(|(binding, _)| binding.id.to_string())
+            .collect();
+        if !missing.is_empty() {
+            // The source failed in the middle: parents may still come with the next attempt, so that nothing that waits for
+            // one is rejected now.
+            return Err(incomplete(&missing));
+        }
+        if self.parking.is_empty() {
+            return Ok(true);
+        }
+        for mut job in self.parking.all() {
+            job.last_chance = true;
+            self.queue(job);
+        }
+        Ok(false)
+    }
+
+    /// Asked to end: what is under way is finished and what it lets go is emitted; nothing new is started.
+    async fn drain(&mut self, mut running: Running<'_>) -> Result<Ending, Failure> {
+        tracing::info!("asked to stop: {} requests are finished, nothing new is started", running.len());
+        let mut grace = pin!(tokio::time::sleep(GRACE));
+        while !running.is_empty() {
+            match select(running.next(), &mut grace).await {
+                Either::Left((Some((id, job, step)), _)) => self.ended(id, job, step?)?,
+                Either::Left((None, _)) | Either::Right(_) => break,
+            }
+        }
+        Ok(Ending::Interrupted)
+    }
+
+    /// Says of every STATE that did not leave what it waits for.
+    fn explain_waiting(&self) {
+        for waiting in self.ledger.waiting() {
+            let scope = match waiting.state.kind() {
+                StateKind::Stream(id) => format!("stream {id}"),
+                StateKind::Global => "all streams".to_owned(),
+                StateKind::Legacy => "all streams (LEGACY)".to_owned(),
+            };
+            tracing::warn!(
+                "a STATE of {scope} did not leave: {} records before it have no outcome ({} wait for parents)",
+                waiting.records,
+                self.parking.len()
+            );
+        }
+    }
+}
+
+fn incomplete(streams: &[String]) -> Failure {
+    Failure::transient(
+        Code::InputIncomplete,
+        format!(
+            "The input ended before these streams were complete: {}. What came was written, and its STATEs stand. {}",
+            streams.join(", "),
+            Code::InputIncomplete.remedy()
+        ),
+    )
+}

@@ -1,0 +1,174 @@
+//! What happened, for people: tallies, the first rejects, warnings, why a STATE is stuck.
+//!
+//! Logs carry no record values: a reject is logged by its place, code and field. The samples kept here do carry the API's
+//! words and the record's key, for commands that a person runs on their own terminal.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::client::Stats;
+use crate::errors::Code;
+use crate::outcome::{Outcome, Rejection};
+use crate::protocol::StreamId;
+
+/// Rejects kept whole.
+const SAMPLES: usize = 200;
+/// Rejects of one code and stream that are logged one by one.
+const LOGGED_EACH: u64 = 10;
+
+/// Counts by outcome; for skips and rejects the reason is counted too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Records that came.
+    pub read: u64,
+    /// Records by outcome, in the outcome's word.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// Skipped records by reason.
+    pub skips: BTreeMap<&'static str, u64>,
+    /// Rejected records by code.
+    pub rejects: BTreeMap<Code, u64>,
+}
+
+impl Tally {
+    /// Records that have their outcome.
+    pub fn settled(&self) -> u64 {
+        self.outcomes.values().sum()
+    }
+
+    /// Records rejected.
+    pub fn rejected(&self) -> u64 {
+        self.outcomes.get("rejected").copied().unwrap_or_default()
+    }
+}
+
+/// A reject, kept whole.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// Line of the input.
+    pub line: u64,
+    /// The stream.
+    pub stream: StreamId,
+    /// The record's key in words; empty where it has none.
+    pub key: String,
+    /// What is wrong.
+    pub rejection: Rejection,
+}
+
+/// See the module's header.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// By stream, in the catalog's order.
+    pub streams: Vec<(StreamId, Tally)>,
+    /// The first rejects.
+    pub samples: Vec<Sample>,
+    /// STATEs that came.
+    pub states_read: u64,
+    /// STATEs that left.
+    pub states_emitted: u64,
+    /// Records that waited for their parent at some time.
+    pub parked: u64,
+    /// What the client did; filled in at the end.
+    pub client: Stats,
+    logged: BTreeMap<(usize, Code), u64>,
+    unknown_types: BTreeSet<String>,
+}
+
+impl Report {
+    /// Nothing happened yet.
+    pub fn new(streams: impl Iterator<Item = StreamId>) -> Self {
+        Self { streams: streams.map(|id| (id, Tally::default())).collect(), ..Self::default() }
+    }
+
+    /// All streams together.
+    pub fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        for (_, tally) in &self.streams {
+            total.read += tally.read;
+            for (key, count) in &tally.outcomes {
+                *total.outcomes.entry(key).or_default() += count;
+            }
+            for (key, count) in &tally.skips {
+                *total.skips.entry(key).or_default() += count;
+            }
+            for (key, count) in &tally.rejects {
+                *total.rejects.entry(*key).or_default() += count;
+            }
+        }
+        total
+    }
+
+    pub(super) fn read(&mut self, stream: usize) {
+        self.streams[stream].1.read += 1;
+    }
+
+    pub(super) fn settled(&mut self, stream: usize, line: u64, key: impl FnOnce() -> String, outcome: Outcome) {
+        let (id, tally) = &mut self.streams[stream];
+        *tally.outcomes.entry(outcome.as_str()).or_default() += 1;
+        match outcome {
+            Outcome::Skipped(skip) => *tally.skips.entry(skip.as_str()).or_default() += 1,
+            Outcome::Rejected(rejection) => {
+                let code = rejection.code();
+                *tally.rejects.entry(code).or_default() += 1;
+                let logged = self.logged.entry((stream, code)).or_default();
+                *logged += 1;
+                if *logged <= LOGGED_EACH {
+                    for fault in &rejection.faults {
+                        let field = fault.field.as_deref().unwrap_or("-");
+                        tracing::warn!("{}: record rejected: stream {id}, line {line}, field {field}. {}", fault.code, fault.code.cause());
+                    }
+                    if *logged == LOGGED_EACH {
+                        tracing::warn!("{code}: further rejects of stream {id} with this code are counted, not logged one by one");
+                    }
+                }
+                if self.samples.len() < SAMPLES {
+                    self.samples.push(Sample { line, stream: id.clone(), key: key(), rejection });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn unknown_type(&mut self, kind: String) {
+        if self.unknown_types.len() < 100 && !self.unknown_types.contains(&kind) {
+            tracing::warn!("messages of type {kind:?} are not known and were ignored");
+            self.unknown_types.insert(kind);
+        }
+    }
+
+    /// Logs what happened, a line for each stream and one for the requests.
+    pub fn log(&self) {
+        for (id, tally) in &self.streams {
+            let mut parts: Vec<String> = tally.outcomes.iter().map(|(word, count)| format!("{count} {word}")).collect();
+            parts.extend(tally.skips.iter().map(|(reason, count)| format!("{count} skipped as {reason}")));
+            parts.extend(tally.rejects.iter().map(|(code, count)| format!("{count} rejected with {code}")));
+            let waiting = tally.read - tally.settled();
+            if waiting > 0 {
+                parts.push(format!("{waiting} without an outcome"));
+            }
+            let parts = if parts.is_empty() { "nothing else".to_owned() } else { parts.join(", ") };
+            tracing::info!("stream {id}: {} read, {parts}", tally.read);
+        }
+        let kinds: Vec<String> = self.client.requests_by_kind.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        tracing::info!(
+            "{} requests ({}), {} repeated, {} answered 429, {} answered 503, throttled for {:.1} s",
+            self.client.attempts,
+            kinds.join(", "),
+            self.client.retries,
+            self.client.throttled_429,
+            self.client.throttled_503,
+            self.client.time_throttled.as_secs_f64()
+        );
+    }
+}
+
+/// Warnings that are said once a run for each field.
+#[derive(Debug, Default)]
+pub(super) struct Warnings(RefCell<BTreeSet<(Code, &'static str, String)>>);
+
+impl Warnings {
+    pub(super) fn once(&self, code: Code, object: &'static str, field: &str) {
+        if self.0.borrow_mut().insert((code, object, field.to_owned())) {
+            tracing::warn!("{code}: {object}.{field}: {} {}", code.cause(), code.remedy());
+        }
+    }
+}
