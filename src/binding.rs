@@ -10,13 +10,14 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use serde_json::value::RawValue;
 
-use crate::config::{AttributeType, Deletions, MatchBy, Nulls, Settings, StreamSettings, WriteMode};
+use crate::config::{DefaultMode, Deletions, ObjectChoice, Settings, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::mapping::{Mapper, MapperInput, attributes};
+use crate::objects::resource::AttributeType;
 use crate::objects::{self, How, Object};
 use crate::outcome::{Fault, Rejection, Skip};
-use crate::plan::{Mode, Plan, Record};
+use crate::plan::{MatchBy, Mode, Nulls, Plan, Record};
 use crate::protocol::{ConfiguredCatalog, ConfiguredStream, DestinationSyncMode, StreamId, StreamRef};
 
 /// One stream, bound. Immutable; shared by all threads.
@@ -73,11 +74,18 @@ impl Bindings {
             }
             match Binding::new(stream, settings) {
                 Ok(binding) => list.push(binding),
-                Err(found) => problems.extend(found.into_iter().map(|(code, text)| (code, format!("stream `{}`: {text}", stream.id)))),
+                Err(found) => {
+                    problems.extend(found.into_iter().map(|(code, text)| (code, format!("stream `{}`: {text}", stream.id))))
+                }
             }
         }
-        for entry in settings.streams.iter().filter(|entry| !places.contains_key(&stream_id(entry))) {
-            tracing::warn!("`streams` has settings for `{}`, which is not in the configured catalog", stream_id(entry));
+        for entry in &settings.streams {
+            let used = |stream: &ConfiguredStream| {
+                settings.stream(stream.id.namespace.as_deref(), &stream.id.name).is_some_and(|used| std::ptr::eq(used, entry))
+            };
+            if !catalog.streams.iter().any(used) {
+                tracing::warn!("`streams` has settings for `{}`, which is not in the configured catalog", entry.stream);
+            }
         }
         match problems.first() {
             None => Ok(Self { list, places }),
@@ -112,9 +120,13 @@ impl Bindings {
     pub fn find_leniently(&self, stream: StreamRef<'_>) -> Vec<usize> {
         match self.find(stream) {
             Some(at) => vec![at],
-            None if stream.namespace.is_none() => {
-                self.list.iter().enumerate().filter(|(_, binding)| binding.id.name.as_ref() == stream.name).map(|(at, _)| at).collect()
-            }
+            None if stream.namespace.is_none() => self
+                .list
+                .iter()
+                .enumerate()
+                .filter(|(_, binding)| binding.id.name.as_ref() == stream.name)
+                .map(|(at, _)| at)
+                .collect(),
             None => Vec::new(),
         }
     }
@@ -129,7 +141,7 @@ type Problems = Vec<(Code, String)>;
 
 impl Binding {
     fn new(stream: &ConfiguredStream, settings: &Settings) -> Result<Self, Problems> {
-        let entry = settings.streams.iter().find(|entry| stream_id(entry) == stream.id);
+        let entry = settings.stream(stream.id.namespace.as_deref(), &stream.id.name);
         let object = resolve_object(stream, entry, settings)?;
         let resource = object.resource();
         let mut problems = Problems::new();
@@ -170,17 +182,17 @@ impl Binding {
             for name in object.required(*mode) {
                 let at = resource.all_fields().position(|field| field.name == name);
                 if !at.is_some_and(|at| filled.contains(&(at as u8))) {
-                    problems.push((Code::FieldUnmapped, format!("no column is mapped to `{name}`, which {} {mode} requires", resource.name)));
+                    problems.push((
+                        Code::FieldUnmapped,
+                        format!("no column is mapped to `{name}`, which {} {mode} requires", resource.name),
+                    ));
                 }
             }
         }
 
         let Some(mapper) = mapper.filter(|_| problems.is_empty()) else { return Err(problems) };
-        let how = How {
-            mode: *mode.as_ref().unwrap_or(&Mode::Upsert),
-            match_by,
-            data_source: settings.data_source.as_str().into(),
-        };
+        let how =
+            How { mode: *mode.as_ref().unwrap_or(&Mode::Upsert), match_by, data_source: settings.data_source.as_str().into() };
         Ok(Self {
             id: stream.id.clone(),
             object,
@@ -234,21 +246,20 @@ impl Binding {
     }
 }
 
-fn stream_id(entry: &StreamSettings) -> StreamId {
-    StreamId::new(entry.namespace.as_deref(), &entry.stream)
-}
-
 /// The catalog's own object name speaks first, then the stream's settings, then the setting for all, then the stream's name.
 fn resolve_object(
     stream: &ConfiguredStream,
     entry: Option<&StreamSettings>,
     settings: &Settings,
 ) -> Result<&'static dyn Object, Problems> {
-    let (name, place) = match (&stream.destination_object_name, entry.and_then(|entry| entry.object.as_deref()), &settings.object) {
-        (Some(name), ..) => (name.as_str(), "the catalog's destination_object_name"),
-        (None, Some(name), _) => (name, "`object` in its `streams` entry"),
-        (None, None, Some(name)) => (name.as_str(), "`object`"),
-        (None, None, None) => (stream.id.name.as_ref(), "its own name"),
+    let chosen = |choice: ObjectChoice| match choice {
+        ObjectChoice::Auto => stream.id.name.as_ref(),
+        ObjectChoice::Named(name) => name,
+    };
+    let (name, place) = match (&stream.destination_object_name, entry.and_then(|entry| entry.object)) {
+        (Some(name), _) => (name.as_str(), "the catalog's destination_object_name"),
+        (None, Some(choice)) => (chosen(choice), "its `streams` entry"),
+        (None, None) => (chosen(settings.object), "its own name"),
     };
     objects::find(name).ok_or_else(|| {
         let text = format!(
@@ -270,9 +281,9 @@ fn resolve_mode(
     use DestinationSyncMode::{Append, AppendDedup, Overwrite, SoftDelete, Update};
     let activation = stream.destination_object_name.is_some();
     let default = match entry.and_then(|entry| entry.mode).unwrap_or(settings.mode) {
-        WriteMode::Upsert => Mode::Upsert,
-        WriteMode::Insert => Mode::Insert,
-        WriteMode::Update => Mode::Update,
+        DefaultMode::Upsert => Mode::Upsert,
+        DefaultMode::Insert => Mode::Insert,
+        DefaultMode::Update => Mode::Update,
     };
     let allowed = || {
         let names: Vec<&str> = object.modes().iter().map(|mode| mode.as_str()).collect();
@@ -294,13 +305,22 @@ fn resolve_mode(
     if mode == Mode::Delete && settings.deletions == Deletions::Ignore {
         return Err(Failure::config(
             Code::DeletionsIgnored,
-            format!("Stream `{}` asks for soft_delete, and deletions are ignored. {}", stream.id, Code::DeletionsIgnored.remedy()),
+            format!(
+                "Stream `{}` asks for soft_delete, and deletions are ignored. {}",
+                stream.id,
+                Code::DeletionsIgnored.remedy()
+            ),
         ));
     }
     if !object.modes().contains(&mode) {
         return Err(Failure::config(
             Code::ModeNotSupported,
-            format!("Stream `{}`: {} can not be written in mode {mode}; it takes {}.", stream.id, object.resource().name, allowed()),
+            format!(
+                "Stream `{}`: {} can not be written in mode {mode}; it takes {}.",
+                stream.id,
+                object.resource().name,
+                allowed()
+            ),
         ));
     }
     Ok(mode)
@@ -317,8 +337,8 @@ fn key_of_catalog(
     let renamed: Vec<String> = stream
         .primary_key
         .iter()
-        .map(|path| match given.fields.iter().find(|map| map.source == *path) {
-            Some(map) => map.target.join("."),
+        .map(|path| match given.fields.iter().find(|(source, _)| source == path) {
+            Some((_, target)) => target.join("."),
             None => path.join("."),
         })
         .collect();
@@ -354,8 +374,8 @@ fn attribute_types(stream: &ConfiguredStream, given: &StreamSettings) -> HashMap
     if let Some(properties) = stream.json_schema.get("properties").and_then(serde_json::Value::as_object) {
         for (column, schema) in properties {
             let Some(declared) = attributes::declared_type(schema) else { continue };
-            let renamed = given.fields.iter().find(|map| map.source.len() == 1 && map.source[0] == *column);
-            let key = match renamed.and_then(|map| map.target.last()) {
+            let renamed = given.fields.iter().find(|(source, _)| source.len() == 1 && source[0] == *column);
+            let key = match renamed.and_then(|(_, target)| target.last()) {
                 Some(name) => name.as_str(),
                 None => column.as_str(),
             };

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod binding;
 pub mod client;
+pub mod commands;
 pub mod config;
 pub mod engine;
 pub mod errors;

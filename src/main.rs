@@ -1,3 +1,7 @@
-//! The binary.
+//! The binary: argv in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    destination_chartmogul::commands::run(std::env::args_os())
+}

@@ -84,10 +84,8 @@ impl<'c> Account<'c> {
         let entries = self.list(&customers::RESOURCE, customers::RESOURCE.path, query, "look up customer").await?;
         // The filters are documented to hold together. An entry that stands under another pair is not the one meant,
         // should the API ever read them apart.
-        let matches: Vec<&Value> = entries
-            .iter()
-            .filter(|entry| customers::pairs(entry).any(|pair| pair == (self.data_source.as_ref(), key)))
-            .collect();
+        let matches: Vec<&Value> =
+            entries.iter().filter(|entry| customers::pairs(entry).any(|pair| pair == (self.data_source.as_ref(), key))).collect();
         let mut index = self.index.borrow_mut();
         Ok(match matches[..] {
             [] => {

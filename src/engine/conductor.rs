@@ -131,7 +131,12 @@ struct Sync<'e> {
 }
 
 impl Sync<'_> {
-    async fn conduct(&mut self, world: &World<'_>, mut intake: Intake, stop: impl Future<Output = ()>) -> Result<Ending, Failure> {
+    async fn conduct(
+        &mut self,
+        world: &World<'_>,
+        mut intake: Intake,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Ending, Failure> {
         let bindings = Arc::clone(&self.engine.bindings);
         let bindings = &*bindings;
         let mut running: Running<'_> = FuturesUnordered::new();
@@ -260,7 +265,14 @@ impl Sync<'_> {
         self.lanes.push_first(jobs);
     }
 
-    fn settle(&mut self, ticket: Ticket, stream: usize, line: u64, key: impl FnOnce() -> String, outcome: Outcome) -> Result<(), Failure> {
+    fn settle(
+        &mut self,
+        ticket: Ticket,
+        stream: usize,
+        line: u64,
+        key: impl FnOnce() -> String,
+        outcome: Outcome,
+    ) -> Result<(), Failure> {
         let rejected = outcome.is_rejected();
         self.engine.report.borrow_mut().settled(stream, line, key, outcome);
         let ready = self.ledger.settle(ticket, rejected);

@@ -71,7 +71,10 @@ impl DeleteGuard {
 fn limit(what: String) -> Failure {
     Failure::config(
         Code::DeleteLimit,
-        format!("The sync was stopped before the next deletion: {what}. STATEs that were emitted stand. {}", Code::DeleteLimit.remedy()),
+        format!(
+            "The sync was stopped before the next deletion: {what}. STATEs that were emitted stand. {}",
+            Code::DeleteLimit.remedy()
+        ),
     )
 }
 

@@ -137,7 +137,11 @@ impl Turn<'_> {
             Target::Within(CustomerRef::Uuid(_), _) => "customer_uuid",
             _ => "customer_external_id",
         };
-        Fault::field(Code::ParentNotFound, field, "names a customer that does not exist in the data source and did not come in this sync")
+        Fault::field(
+            Code::ParentNotFound,
+            field,
+            "names a customer that does not exist in the data source and did not come in this sync",
+        )
     }
 
     /// Finds the object. With `fresh`, whatever is known is looked up again by key.
@@ -197,7 +201,9 @@ impl Turn<'_> {
             }
         }
         // It was found twice and answered 404 twice, or "already exists" and then was not found.
-        Ok(Some(Outcome::rejected(Fault::field(Code::ApiRefused, self.key_field(), "is in the lists but can not be changed")).into()))
+        Ok(Some(
+            Outcome::rejected(Fault::field(Code::ApiRefused, self.key_field(), "is in the lists but can not be changed")).into(),
+        ))
     }
 
     /// Insert without a look: the API refuses what exists.
@@ -218,7 +224,7 @@ impl Turn<'_> {
     async fn create(&self, customer: Option<&str>) -> Result<Created, Trouble> {
         let resource = self.object.resource();
         let body = self.object.create(self.plan, self.world.account.data_source(), customer);
-        let call = self.call(Method::Post, resource.path.to_owned(), Some(body), Repeat::MayDuplicate, "create");
+        let call = self.call(Method::Post, resource.path.to_owned(), Some(body), Repeat::MayDuplicate, resource.calls.create);
         let mut trial = Trial::default();
         let mut lost = false;
         loop {
@@ -271,7 +277,8 @@ impl Turn<'_> {
     async fn found_again(&self, uuid: &str, customer: Option<&str>) -> Result<Settled, Trouble> {
         let arrived = self.arrived();
         if self.plan.mode == Mode::Insert {
-            let created = self.read_entry(uuid).await?.is_some_and(|entry| differences(self.object, self.plan, &entry).is_empty());
+            let created =
+                self.read_entry(uuid).await?.is_some_and(|entry| differences(self.object, self.plan, &entry).is_empty());
             let outcome = if created { Outcome::Created } else { Outcome::Skipped(Skip::Exists) };
             return Ok(Settled { outcome, arrived });
         }
@@ -288,8 +295,9 @@ impl Turn<'_> {
     }
 
     async fn read_entry(&self, uuid: &str) -> Result<Option<Value>, Trouble> {
-        let path = format!("{}/{uuid}", self.object.resource().path);
-        let call = self.call(Method::Get, path, None, Repeat::Harmless, "read");
+        let resource = self.object.resource();
+        let path = format!("{}/{uuid}", resource.path);
+        let call = self.call(Method::Get, path, None, Repeat::Harmless, resource.calls.read);
         Ok(match self.world.client.send(&call, &mut Trial::default()).await? {
             Reply::Done(answer) => Some(read(&answer)),
             _ => None,
@@ -345,7 +353,7 @@ impl Turn<'_> {
         let change = self.object.change(self.plan, Known { tags });
         let mut outcome = Outcome::Unchanged;
         if let Some(body) = change.patch {
-            let call = self.call(Method::Patch, path.clone(), Some(body), Repeat::Harmless, "update");
+            let call = self.call(Method::Patch, path.clone(), Some(body), Repeat::Harmless, resource.calls.update);
             match self.world.client.send(&call, &mut Trial::default()).await? {
                 Reply::Done(answer) => {
                     let entry = read(&answer);
@@ -364,7 +372,13 @@ impl Turn<'_> {
         }
         if !change.remove_attributes.is_empty() {
             let body = serde_json::json!({"custom": change.remove_attributes}).to_string();
-            extra.push(self.call(Method::Delete, format!("{path}/attributes/custom"), Some(body), Repeat::Harmless, "remove attributes"));
+            extra.push(self.call(
+                Method::Delete,
+                format!("{path}/attributes/custom"),
+                Some(body),
+                Repeat::Harmless,
+                "remove attributes",
+            ));
         }
         for call in extra {
             match self.world.client.send(&call, &mut Trial::default()).await? {
@@ -409,7 +423,9 @@ impl Turn<'_> {
         if !absent.is_empty() {
             let list: Vec<String> = absent
                 .iter()
-                .filter_map(|a| a.kind.map(|kind| format!(r#"{{"type":"{}","key":"{}","value":{}}}"#, type_word(kind), a.key, a.value)))
+                .filter_map(|a| {
+                    a.kind.map(|kind| format!(r#"{{"type":"{}","key":"{}","value":{}}}"#, type_word(kind), a.key, a.value))
+                })
                 .collect();
             calls.push((Method::Post, format!("{{\"custom\":[{}]}}", list.join(","))));
         }
@@ -440,20 +456,22 @@ impl Turn<'_> {
             (Found::Absent, _) => return Ok(Some(Outcome::Skipped(Skip::NoMatch).into())),
             (Found::Ambiguous(many), _) => return Ok(Some(Outcome::rejected(ambiguous(self.key_field(), many)).into())),
             // Whether a customer is merged has to be known, and known now, before it is deleted.
-            (Found::Present(existing), Some(AttributeForm::Typed)) => match self.world.account.customer_by_uuid(&existing.uuid).await? {
-                Found::Present(customer) if customer.pairs > 1 => {
-                    let fault = Fault::record(
-                        Code::DeleteMergedCustomer,
-                        format!("the customer stands under {} pairs of data source and external id", customer.pairs),
-                    );
-                    return Ok(Some(Outcome::rejected(fault).into()));
+            (Found::Present(existing), Some(AttributeForm::Typed)) => {
+                match self.world.account.customer_by_uuid(&existing.uuid).await? {
+                    Found::Present(customer) if customer.pairs > 1 => {
+                        let fault = Fault::record(
+                            Code::DeleteMergedCustomer,
+                            format!("the customer stands under {} pairs of data source and external id", customer.pairs),
+                        );
+                        return Ok(Some(Outcome::rejected(fault).into()));
+                    }
+                    Found::Present(customer) => Existing { uuid: customer.uuid.clone(), customer: Some(customer) },
+                    _ => {
+                        self.gone(&existing.uuid);
+                        return Ok(Some(Outcome::Skipped(Skip::NoMatch).into()));
+                    }
                 }
-                Found::Present(customer) => Existing { uuid: customer.uuid.clone(), customer: Some(customer) },
-                _ => {
-                    self.gone(&existing.uuid);
-                    return Ok(Some(Outcome::Skipped(Skip::NoMatch).into()));
-                }
-            },
+            }
             (Found::Present(existing), _) => existing,
         };
         let must_count = self.world.deletions.borrow().must_count(resource.name);
@@ -466,7 +484,13 @@ impl Turn<'_> {
             }
         }
         self.world.deletions.borrow_mut().take(resource.name)?;
-        let call = self.call(Method::Delete, format!("{}/{}", resource.path, existing.uuid), None, Repeat::Harmless, "delete");
+        let call = self.call(
+            Method::Delete,
+            format!("{}/{}", resource.path, existing.uuid),
+            None,
+            Repeat::Harmless,
+            resource.calls.delete,
+        );
         let mut trial = Trial::default();
         Ok(Some(match self.world.client.send(&call, &mut trial).await? {
             Reply::Done(_) => {
@@ -508,8 +532,8 @@ impl Turn<'_> {
         }
     }
 
-    fn call(&self, method: Method, path: String, body: Option<String>, repeat: Repeat, what: &'static str) -> Call {
-        Call { method, path, query: Vec::new(), body, repeat, kind: kind(self.object, what) }
+    fn call(&self, method: Method, path: String, body: Option<String>, repeat: Repeat, kind: &'static str) -> Call {
+        Call { method, path, query: Vec::new(), body, repeat, kind }
     }
 }
 
@@ -519,19 +543,6 @@ enum Created {
     Exists(Refusal),
     /// The customer it belongs to is not there after all.
     NoParent,
-}
-
-/// The kind of a call: requests are counted by it, and a call that keeps failing is compared with others of its kind.
-fn kind(object: &dyn Object, what: &'static str) -> &'static str {
-    match (object.resource().name, what) {
-        ("customers", "create") => "create customers",
-        ("customers", "update") => "update customers",
-        ("customers", "delete") => "delete customers",
-        ("contacts", "create") => "create contacts",
-        ("contacts", "update") => "update contacts",
-        ("contacts", "delete") => "delete contacts",
-        _ => what,
-    }
 }
 
 fn ambiguous(field: &'static str, many: usize) -> Fault {

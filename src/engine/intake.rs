@@ -110,7 +110,10 @@ fn read_line(bindings: &Bindings, text: &[u8], line: u64) -> Option<Item> {
 fn unknown_stream(line: u64, what: &str) -> Failure {
     Failure::system(
         Code::StreamUnknown,
-        format!("Line {line} of the input has {what} of a stream that is not in the configured catalog. {}", Code::StreamUnknown.remedy()),
+        format!(
+            "Line {line} of the input has {what} of a stream that is not in the configured catalog. {}",
+            Code::StreamUnknown.remedy()
+        ),
     )
 }
 
@@ -253,7 +256,8 @@ impl<R: Read> Blocks<R> {
                 }
                 Err(error) => {
                     self.ended = true;
-                    let failure = Failure::system(Code::InputMalformed, "Reading the input failed.").with_internal(error.to_string());
+                    let failure =
+                        Failure::system(Code::InputMalformed, "Reading the input failed.").with_internal(error.to_string());
                     return Some(Block::Broken(failure));
                 }
             };

@@ -2,10 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::AttributeType;
 use crate::mapping::values::timestamp;
 use crate::objects::Object;
-use crate::objects::resource::{Field, Kind};
+use crate::objects::resource::{AttributeType, Field, Kind};
 use crate::plan::{Attribute, Plan};
 
 /// One field that the answer shows otherwise than it was sent.
@@ -53,7 +52,10 @@ fn same(field: &Field, sent: &Value, answered: &Value) -> bool {
 
 /// The attributes that an answer does not hold as they were sent.
 pub(super) fn attributes_not_taken<'p>(plan: &'p Plan, answered: &Map<String, Value>) -> Vec<Attribute<'p>> {
-    plan.body.attributes().filter(|attribute| attribute.kind.is_some() && !holds(answered.get(attribute.key), attribute)).collect()
+    plan.body
+        .attributes()
+        .filter(|attribute| attribute.kind.is_some() && !holds(answered.get(attribute.key), attribute))
+        .collect()
 }
 
 fn holds(answered: Option<&Value>, attribute: &Attribute<'_>) -> bool {

@@ -266,23 +266,24 @@ mod tests {
         let mut settled: Vec<Option<bool>> = Vec::new();
         let mut left: Vec<usize> = Vec::new();
 
-        let mut check = |ready: Vec<Ready<usize>>, settled: &[Option<bool>], expected: &[Expected]| -> Result<(), TestCaseError> {
-            for Ready { state, loaded, rejected } in ready {
-                let records = &expected[state].records;
-                prop_assert!(!left.contains(&state), "law 2: state {} left twice", state);
-                let before = expected[..state].iter().enumerate().filter(|(_, other)| other.queue == expected[state].queue);
-                for (earlier, other) in before {
-                    prop_assert!(left.contains(&earlier), "law 2: {} left before {}", state, earlier);
-                    prop_assert!(other.records.iter().all(|at| settled[*at].is_some()), "law 1, earlier states");
+        let mut check =
+            |ready: Vec<Ready<usize>>, settled: &[Option<bool>], expected: &[Expected]| -> Result<(), TestCaseError> {
+                for Ready { state, loaded, rejected } in ready {
+                    let records = &expected[state].records;
+                    prop_assert!(!left.contains(&state), "law 2: state {} left twice", state);
+                    let before = expected[..state].iter().enumerate().filter(|(_, other)| other.queue == expected[state].queue);
+                    for (earlier, other) in before {
+                        prop_assert!(left.contains(&earlier), "law 2: {} left before {}", state, earlier);
+                        prop_assert!(other.records.iter().all(|at| settled[*at].is_some()), "law 1, earlier states");
+                    }
+                    prop_assert!(records.iter().all(|at| settled[*at].is_some()), "law 1: state {} left early", state);
+                    let lost = records.iter().filter(|at| settled[**at] == Some(true)).count() as u64;
+                    prop_assert_eq!(rejected, lost, "law 3");
+                    prop_assert_eq!(loaded, records.len() as u64 - lost, "law 3");
+                    left.push(state);
                 }
-                prop_assert!(records.iter().all(|at| settled[*at].is_some()), "law 1: state {} left early", state);
-                let lost = records.iter().filter(|at| settled[**at] == Some(true)).count() as u64;
-                prop_assert_eq!(rejected, lost, "law 3");
-                prop_assert_eq!(loaded, records.len() as u64 - lost, "law 3");
-                left.push(state);
-            }
-            Ok(())
-        };
+                Ok(())
+            };
 
         for step in steps {
             match step {
@@ -295,7 +296,11 @@ mod tests {
                 Step::State(stream) => {
                     let stream = stream % streams;
                     let (scope, queue) = if global { (Scope::All, 0) } else { (Scope::Stream(stream), stream) };
-                    let records = if global { since.iter_mut().flat_map(std::mem::take).collect() } else { std::mem::take(&mut since[stream]) };
+                    let records = if global {
+                        since.iter_mut().flat_map(std::mem::take).collect()
+                    } else {
+                        std::mem::take(&mut since[stream])
+                    };
                     expected.push(Expected { queue, records });
                     let ready = ledger.barrier(scope, expected.len() - 1).expect("one kind");
                     check(ready, &settled, &expected)?;

@@ -114,10 +114,16 @@ impl Report {
                 if *logged <= LOGGED_EACH {
                     for fault in &rejection.faults {
                         let field = fault.field.as_deref().unwrap_or("-");
-                        tracing::warn!("{}: record rejected: stream {id}, line {line}, field {field}. {}", fault.code, fault.code.cause());
+                        tracing::warn!(
+                            "{}: record rejected: stream {id}, line {line}, field {field}. {}",
+                            fault.code,
+                            fault.code.cause()
+                        );
                     }
                     if *logged == LOGGED_EACH {
-                        tracing::warn!("{code}: further rejects of stream {id} with this code are counted, not logged one by one");
+                        tracing::warn!(
+                            "{code}: further rejects of stream {id} with this code are counted, not logged one by one"
+                        );
                     }
                 }
                 if self.samples.len() < SAMPLES {

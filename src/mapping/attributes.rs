@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::values;
-use crate::config::AttributeType;
 use crate::errors::Code;
+use crate::objects::resource::AttributeType;
 use crate::outcome::Fault;
 
 /// Documented limit of a String attribute ("Custom attributes", help centre), in characters.

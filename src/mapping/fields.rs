@@ -8,17 +8,34 @@ use std::fmt;
 
 use globset::GlobSet;
 use hashbrown::HashMap;
+use schemars::JsonSchema;
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::values;
-use crate::config::{FieldMap, UnknownFields};
 use crate::objects::resource::{Kind, Resource};
 
 /// Airbyte's own columns: never data.
 const OWN_PREFIXES: [&str; 2] = ["_airbyte_", "_ab_"];
 /// The column in which CDC sources mark a deleted row.
 const DELETED_AT: &str = "_ab_cdc_deleted_at";
+
+/// What to do with fields that the object does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownFields {
+    /// They become custom attributes.
+    #[default]
+    CustomAttributes,
+    /// They are left out.
+    Ignore,
+    /// The record is rejected.
+    Reject,
+}
+
+/// A source path and the target path it is renamed to. Never empty.
+pub type Rename = (Vec<String>, Vec<String>);
 
 /// A place in the far object: a field of its resource, or a field nested in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,7 +88,7 @@ pub struct MapperInput<'s> {
     /// The far object.
     pub resource: &'static Resource,
     /// Renames: source path to target path.
-    pub fields: &'s [FieldMap],
+    pub fields: &'s [Rename],
     /// Values for fields that a record lacks.
     pub constants: &'s serde_json::Map<String, serde_json::Value>,
     /// Columns to leave out.
@@ -112,9 +129,9 @@ impl Mapper {
         for name in input.exclude_standard(&mapper) {
             mapper.columns.insert(name, Target::Nothing);
         }
-        for map in input.fields {
-            match resolve(input.resource, &map.target) {
-                Ok(target) => mapper.insert(&map.source, target),
+        for (source, target) in input.fields {
+            match resolve(input.resource, target) {
+                Ok(target) => mapper.insert(source, target),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -360,7 +377,7 @@ impl<'a> Rows<'_, 'a> {
 /// A column name, borrowed where it has no escapes.
 struct Column<'a>(Cow<'a, str>);
 
-impl<'a> de::Deserialize<'a> for Column<'a> {
+impl<'a> Deserialize<'a> for Column<'a> {
     fn deserialize<D: de::Deserializer<'a>>(reader: D) -> Result<Self, D::Error> {
         struct Name;
         impl<'a> Visitor<'a> for Name {

@@ -7,11 +7,10 @@
 use serde_json::{Map, Value};
 
 use super::json::{JsonObject, add_fields, attribute_list};
-use super::resource::{AttributeForm, Kind, Resource, Statuses, field};
+use super::resource::{AttributeForm, Calls, Kind, Resource, Statuses, field};
 use super::{Change, How, Known, Object, Pick, check_data_source};
-use crate::config::MatchBy;
 use crate::outcome::Fault;
-use crate::plan::{CustomerRef, Mode, Plan, Record, Target, Within};
+use crate::plan::{CustomerRef, MatchBy, Mode, Plan, Record, Target, Within};
 
 /// The object.
 #[derive(Debug)]
@@ -176,6 +175,13 @@ pub static RESOURCE: Resource = Resource {
     uuid_prefix: "con_",
     list_root: "entries",
     filters: &["email", "customer_external_id", "customer_uuid", "data_source_uuid"],
+    calls: Calls {
+        create: "create contact",
+        read: "read contact",
+        look_up: "look up contacts",
+        update: "update contact",
+        delete: "delete contact",
+    },
     statuses: Statuses { created: 201, updated: 200, deleted: 200 },
     references: &[
         field(

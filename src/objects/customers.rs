@@ -8,12 +8,11 @@
 use serde_json::{Map, Value};
 
 use super::json::{JsonObject, add_fields, attribute_list};
-use super::resource::{AttributeForm, Field, Kind, Resource, Statuses, field};
+use super::resource::{AttributeForm, Calls, Field, Kind, Resource, Statuses, field};
 use super::{Change, How, Known, Object, Pick, check_data_source};
-use crate::config::MatchBy;
 use crate::mapping::Slot;
 use crate::outcome::Fault;
-use crate::plan::{Mode, Plan, Record, Target};
+use crate::plan::{MatchBy, Mode, Plan, Record, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -189,6 +188,13 @@ pub static RESOURCE: Resource = Resource {
     uuid_prefix: "cus_",
     list_root: "entries",
     filters: &["data_source_uuid", "external_id", "status", "system"],
+    calls: Calls {
+        create: "create customer",
+        read: "read customer",
+        look_up: "look up customers",
+        update: "update customer",
+        delete: "delete customer",
+    },
     statuses: Statuses { created: 201, updated: 200, deleted: 204 },
     references: &[
         field(

@@ -12,9 +12,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::config::MatchBy;
 use crate::outcome::Fault;
-use crate::plan::{Mode, Plan, Record};
+use crate::plan::{MatchBy, Mode, Plan, Record};
 use resource::Resource;
 
 /// Every object, in the order people see them. A new object is a file of its own and a line here.

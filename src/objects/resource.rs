@@ -4,6 +4,24 @@
 //! them here: `discover`, the mapping, the docs table, the calls of the engine and the sandbox's routes. Owns no behaviour:
 //! how a record becomes a plan is the object's file, how the far side answers is the sandbox.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Type of a custom attribute, by ChartMogul's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum AttributeType {
+    /// A text.
+    String,
+    /// A whole number.
+    Integer,
+    /// A decimal number.
+    Decimal,
+    /// A point in time.
+    Timestamp,
+    /// True or false.
+    Boolean,
+}
+
 /// One kind of object as the API shows it.
 #[derive(Debug)]
 pub struct Resource {
@@ -19,6 +37,8 @@ pub struct Resource {
     pub list_root: &'static str,
     /// Exact-match query filters of the list.
     pub filters: &'static [&'static str],
+    /// What requests are counted by.
+    pub calls: Calls,
     /// Recorded success statuses of create, update and delete.
     pub statuses: Statuses,
     /// Fields a record may carry that are no field of the API: the record's own UUID and references to parents.
@@ -29,6 +49,21 @@ pub struct Resource {
     pub attributes: Option<AttributeForm>,
     /// Titles of the vendor's pages that these facts are from.
     pub pages: &'static [&'static str],
+}
+
+/// Names of an object's requests: they are counted by it, and one that keeps failing is compared with others of its name.
+#[derive(Debug, Clone, Copy)]
+pub struct Calls {
+    /// POST on the collection.
+    pub create: &'static str,
+    /// GET of one entry.
+    pub read: &'static str,
+    /// GET of entries by key.
+    pub look_up: &'static str,
+    /// PATCH on one entry.
+    pub update: &'static str,
+    /// DELETE of one entry.
+    pub delete: &'static str,
 }
 
 /// Success statuses of the three writes.

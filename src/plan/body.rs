@@ -1,7 +1,7 @@
 //! The values of one record in normal form, in one buffer.
 
-use crate::config::AttributeType;
 use crate::mapping::Slot;
+use crate::objects::resource::AttributeType;
 
 /// Normalised values of one record: JSON texts in one buffer, so that a record that waits costs two allocations and not
 /// one per field. A value is never changed once it stands here.

@@ -12,6 +12,32 @@ pub use record::Record;
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a null does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Nulls {
+    /// It leaves the value in ChartMogul alone.
+    #[default]
+    Ignore,
+    /// It removes the value.
+    Clear,
+}
+
+/// The field by which a record finds what is already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchBy {
+    /// The user's own key.
+    ExternalId,
+    /// ChartMogul's UUID.
+    Uuid,
+    /// The e-mail address.
+    Email,
+}
+
 /// What to do with existing and absent objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mode {
@@ -101,7 +127,7 @@ impl LaneKey {
 
     /// Size in memory, in bytes.
     pub fn bytes(&self) -> usize {
-        self.0.len() + std::mem::size_of::<Self>()
+        self.0.len() + size_of::<Self>()
     }
 }
 
@@ -164,6 +190,6 @@ impl Plan {
             Target::ExternalId(a) | Target::Email(a) => a.len(),
             Target::Within(..) => 96,
         };
-        std::mem::size_of::<Self>() + target + self.body.bytes()
+        size_of::<Self>() + target + self.body.bytes()
     }
 }

@@ -5,12 +5,11 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::body::Body;
-use super::countries;
-use crate::config::{AttributeType, Nulls};
+use super::{Nulls, countries};
 use crate::errors::Code;
 use crate::mapping::values::{as_text, first_byte, push_json_text, timestamp, type_name, whole_digits};
 use crate::mapping::{Mapped, Slot, attributes};
-use crate::objects::resource::{Field, Kind, Resource};
+use crate::objects::resource::{AttributeType, Field, Kind, Resource};
 use crate::outcome::Fault;
 
 /// One record, read: references taken out, the rest in normal form.

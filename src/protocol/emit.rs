@@ -21,6 +21,9 @@ use crate::failure::Failure;
 /// What is printed in the place of a secret.
 const STARS: &str = "****";
 
+/// Shorter ones (ChartMogul's keys have 32 digits; a sandbox takes any) would tear pieces out of ordinary words when hidden.
+const SHORTEST_KEY: usize = 6;
+
 /// The secrets that must not be seen. A cheap handle; all clones share them.
 #[derive(Clone, Default)]
 pub struct Redactor(Arc<RwLock<Vec<SecretString>>>);
@@ -35,7 +38,10 @@ impl Redactor {
         // Without padding: the padded form holds this one.
         let header = |password: &str| STANDARD_NO_PAD.encode(format!("{clear}:{password}"));
         let mut secrets = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        secrets.extend([clear.to_owned(), header(""), header(clear)].map(SecretString::from));
+        secrets.extend([header(""), header(clear)].map(SecretString::from));
+        if clear.len() >= SHORTEST_KEY {
+            secrets.push(key.clone());
+        }
         // The longest first, for a short one may be part of a long one.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
     }
@@ -344,6 +350,9 @@ mod tests {
         let redactor = Redactor::default();
         redactor.hide_key(&"".into());
         assert_eq!(redactor.apply("as it is"), "as it is");
+        // one of a sandbox: its header form is hidden, but words keep their letters
+        redactor.hide_key(&"key".into());
+        assert_eq!(redactor.apply("the key a2V5Og== there"), "the key ****== there");
     }
 
     fn logged(level: Level) -> String {

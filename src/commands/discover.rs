@@ -1,0 +1,117 @@
+//! `discover`: an operation for each object and mode, as the platform's mapping form needs them.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use super::settings;
+use crate::config::Deletions;
+use crate::failure::Failure;
+use crate::mapping::UnknownFields;
+use crate::objects::resource::{Field, Kind};
+use crate::objects::{OBJECTS, Object};
+use crate::plan::Mode;
+use crate::protocol::{DestinationSyncMode, Emitter, Operation, Outbound};
+
+pub(super) fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Failure> {
+    let settings = settings(emitter, config)?;
+    let deletes = settings.deletions != Deletions::Ignore;
+    let attributes = settings.unknown_fields == UnknownFields::CustomAttributes;
+    emitter.emit(&Outbound::DestinationCatalog(operations(deletes, attributes)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All operations. Deletion is offered only where the policy allows it; where unknown fields become attributes, any column
+/// may be mapped.
+fn operations(deletes: bool, attributes: bool) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for object in OBJECTS {
+        for mode in object.modes().iter().filter(|mode| deletes || **mode != Mode::Delete) {
+            operations.push(operation(*object, *mode, attributes));
+        }
+    }
+    operations
+}
+
+fn operation(object: &dyn Object, mode: Mode, attributes: bool) -> Operation {
+    let resource = object.resource();
+    let keys = object.matching_keys();
+    let is_key = |field: &Field| keys.iter().copied().flatten().any(|key| *key == field.name);
+    let fields = resource.all_fields().filter(|field| match mode {
+        Mode::Delete => is_key(field) || (resource.references.iter().any(|reference| reference.name == field.name)),
+        _ => true,
+    });
+    let properties: Map<String, Value> = fields.map(|field| (field.name.to_owned(), property(field))).collect();
+    let open = attributes && mode != Mode::Delete && resource.attributes.is_some();
+    Operation {
+        object_name: resource.name.to_owned(),
+        sync_mode: match mode {
+            Mode::Insert => DestinationSyncMode::Append,
+            Mode::Upsert => DestinationSyncMode::AppendDedup,
+            Mode::Update => DestinationSyncMode::Update,
+            Mode::Delete => DestinationSyncMode::SoftDelete,
+        },
+        json_schema: json!({
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "type": "object",
+            "properties": properties,
+            "required": object.required(mode),
+            "additionalProperties": open,
+        }),
+        matching_keys: match mode {
+            Mode::Insert => Vec::new(),
+            _ => keys.iter().map(|fields| fields.iter().map(|field| (*field).to_owned()).collect()).collect(),
+        },
+    }
+}
+
+/// A field in Airbyte's types.
+fn property(field: &Field) -> Value {
+    let mut property = match &field.kind {
+        Kind::Timestamp => json!({"type": "string", "format": "date-time", "airbyte_type": "timestamp_with_timezone"}),
+        Kind::Integer(_) => json!({"type": "integer"}),
+        Kind::Tags => json!({"type": "array", "items": {"type": "string"}}),
+        Kind::Attributes => json!({"type": "object", "additionalProperties": true}),
+        Kind::Object(fields) => {
+            let inner: Map<String, Value> = fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
+            json!({"type": "object", "properties": inner})
+        }
+        Kind::OneOf(words) => json!({"type": "string", "enum": words}),
+        _ => json!({"type": "string"}),
+    };
+    property["description"] = field.about.into();
+    property
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE_SPEC=1 cargo test --lib commands::` writes the copy anew.
+    #[test]
+    fn the_frozen_catalog_is_what_is_printed() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/catalog.json");
+        let line = Outbound::DestinationCatalog(operations(true, true)).line(0, str::to_owned);
+        let message: Value = serde_json::from_str(&line).unwrap();
+        let printed = serde_json::to_string_pretty(&message["destination_catalog"]).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SPEC").is_some() {
+            std::fs::write(&path, &printed).unwrap();
+        }
+        let frozen = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            frozen == printed,
+            "spec/catalog.json is not what `discover` prints; look at the change, then run with UPDATE_SPEC=1"
+        );
+    }
+
+    #[test]
+    fn every_operation_offers_what_it_requires_and_what_it_matches_by() {
+        for operation in operations(true, true) {
+            let has = |name: &str| operation.json_schema["properties"].get(name).is_some();
+            assert!(operation.json_schema["required"].as_array().unwrap().iter().all(|name| has(name.as_str().unwrap())));
+            assert!(operation.matching_keys.iter().flatten().all(|name| has(name)));
+        }
+        assert!(operations(false, true).iter().all(|operation| operation.sync_mode != DestinationSyncMode::SoftDelete));
+    }
+}

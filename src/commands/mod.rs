@@ -1,0 +1,154 @@
+//! The commands: they join the rooms below and hold no rules of their own.
+
+mod check;
+mod discover;
+pub mod spec;
+mod write;
+
+use std::ffi::OsString;
+use std::panic;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::client::{Client, HttpTransport, Policy, USER_AGENT};
+use crate::config::{KEY_VARIABLE, Settings};
+use crate::errors::Code;
+use crate::failure::Failure;
+use crate::protocol::{Emitter, Level, LogLayer, Outbound};
+
+/// After SIGTERM; what shells and orchestrators expect.
+const EXIT_TERMINATED: u8 = 143;
+
+/// Airbyte destination that writes warehouse rows into ChartMogul.
+#[derive(Debug, Parser)]
+#[command(name = "destination-chartmogul", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print what this destination is and how it is configured.
+    Spec,
+    /// Find out whether a configuration works.
+    Check(ConfigFile),
+    /// Print what can be written, and how.
+    Discover(ConfigFile),
+    /// Write the records on stdin; echo the STATEs on stdout.
+    Write(WriteFiles),
+}
+
+/// The configuration.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration, a JSON file.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// What `write` reads beside stdin.
+#[derive(Debug, Args)]
+struct WriteFiles {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The configured catalog, a JSON file.
+    #[arg(long, value_name = "FILE")]
+    catalog: PathBuf,
+}
+
+/// Runs the command that `args` name, the program's own name first.
+pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help goes to stdout, everything else to stderr; a reader that went away is nobody to complain to.
+            let _ = usage.print();
+            return ExitCode::from(if usage.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let emitter = Emitter::stdout();
+    match cli.command {
+        Command::Spec => orchestrated(&emitter, async |emitter| emitter.emit(&spec::spec()).map(|()| ExitCode::SUCCESS)),
+        Command::Check(file) => orchestrated(&emitter, async |emitter| check::run(emitter, &file.config).await),
+        Command::Discover(file) => orchestrated(&emitter, async |emitter| discover::run(emitter, &file.config)),
+        Command::Write(files) => {
+            orchestrated(&emitter, async |emitter| write::run(emitter, &files.config.config, &files.catalog).await)
+        }
+    }
+}
+
+/// Runs a command of the protocol: logs as LOG messages, and exactly one TRACE ERROR when it fails.
+fn orchestrated(emitter: &Emitter, command: impl AsyncFnOnce(&Emitter) -> Result<ExitCode, Failure>) -> ExitCode {
+    let level = Level::from_env(std::env::var("LOG_LEVEL").ok().as_deref());
+    let subscriber = tracing_subscriber::registry().with(LogLayer::protocol(emitter.clone(), level));
+    // Fails only when a subscriber is set already, which then is the caller's wish.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+    trace_panics(emitter.clone());
+
+    let ended = match socket_mode() {
+        true => Err(Failure::system(Code::SocketMode, format!("{} {}", Code::SocketMode.cause(), Code::SocketMode.remedy()))),
+        false => block_on(command(emitter)),
+    };
+    match ended {
+        Ok(code) => code,
+        Err(failure) => {
+            // When stdout is closed there is nobody left to tell.
+            let _ = emitter.emit(&Outbound::error(failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One thread: the engine is one task, and what can be shared out has threads of its own.
+fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| Failure::system(Code::Internal, "The runtime did not start.").with_internal(error.to_string()))?;
+    let ended = runtime.block_on(command);
+    // The reader of stdin may stand in a read that never ends.
+    runtime.shutdown_background();
+    ended
+}
+
+/// A panic is a bug, and the orchestrator has to hear of it in its own words. It may come from any thread.
+fn trace_panics(emitter: Emitter) {
+    panic::set_hook(Box::new(move |info| {
+        // The message of a panic may quote values; its place never does.
+        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let failure = Failure::system(Code::Internal, format!("{} {}", Code::Internal.cause(), Code::Internal.remedy()));
+        let _ = emitter.emit(&Outbound::error(failure.with_internal(format!("panic at {place}"))));
+        std::process::exit(1);
+    }));
+}
+
+fn socket_mode() -> bool {
+    std::env::var("DATA_CHANNEL_MEDIUM").is_ok_and(|medium| medium.eq_ignore_ascii_case("SOCKET"))
+}
+
+/// Reads the configuration and hides its key from all that is printed.
+fn settings(emitter: &Emitter, path: &std::path::Path) -> Result<Settings, Failure> {
+    let settings = Settings::read(path, std::env::var(KEY_VARIABLE).ok().as_deref())?;
+    emitter.redactor().hide_key(&settings.api_key);
+    if !settings.unknown_keys.is_empty() {
+        tracing::warn!("the configuration has keys that mean nothing here: {}", settings.unknown_keys.join(", "));
+    }
+    Ok(settings)
+}
+
+/// The client that the settings ask for.
+fn client(settings: &Settings, give_up_after: std::time::Duration) -> Result<Client, Failure> {
+    let transport = HttpTransport::new(&settings.base_url, &settings.api_key, USER_AGENT, settings.limits.connections)?;
+    let policy = Policy {
+        requests_per_second: settings.limits.requests_per_second,
+        connections: settings.limits.connections,
+        give_up_after,
+        seed: std::process::id().into(),
+        ..Policy::default()
+    };
+    Ok(Client::new(Arc::new(transport), policy))
+}

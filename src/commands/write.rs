@@ -1,0 +1,55 @@
+//! `write`: records on stdin, STATEs on stdout.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{EXIT_TERMINATED, client, settings};
+use crate::binding::Bindings;
+use crate::engine::intake::Intake;
+use crate::engine::report::Report;
+use crate::engine::{Ending, Engine};
+use crate::errors::Code;
+use crate::failure::Failure;
+use crate::protocol::{ConfiguredCatalog, Emitter};
+
+pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Result<ExitCode, Failure> {
+    let settings = settings(emitter, config)?;
+    let catalog = ConfiguredCatalog::read(catalog)?;
+    let bindings = Arc::new(Bindings::new(&catalog, &settings)?);
+    let client = client(&settings, settings.limits.give_up_after)?;
+    let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())));
+    let engine = Engine {
+        bindings: Arc::clone(&bindings),
+        client: &client,
+        data_source: &settings.data_source,
+        deletions: settings.deletions,
+        emitter,
+        report: &report,
+    };
+    let intake = Intake::threads(bindings, Box::new(std::io::stdin()));
+    let ended = engine.run(intake, asked_to_stop()?).await;
+    report.borrow().log();
+    match ended? {
+        Ending::Complete => Ok(ExitCode::SUCCESS),
+        Ending::Interrupted => Ok(ExitCode::from(EXIT_TERMINATED)),
+    }
+}
+
+/// Resolves when the process is asked to end.
+fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+    let listen = |kind| {
+        signal(kind)
+            .map_err(|error| Failure::system(Code::Internal, "Signals can not be heard.").with_internal(error.to_string()))
+    };
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

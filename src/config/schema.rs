@@ -1,0 +1,300 @@
+//! What the user types.
+//!
+//! Owns the keys, their defaults and their words for people: the JSON Schema that `spec` prints is derived from these types
+//! ([`super::form`]), and a configuration is checked against that same schema. Only keys that do something stand here. Does
+//! not own what a combination of keys means ([`super::settings`]).
+//!
+//! A `default` stands wherever absence means that very value, since Airbyte's form fills it in; it is left out where absence
+//! means "as above".
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::mapping::UnknownFields;
+use crate::objects::OBJECTS;
+use crate::objects::resource::AttributeType;
+use crate::plan::{MatchBy, Nulls};
+
+/// The word for "the stream's own name says".
+pub(super) const AUTO: &str = "auto";
+
+/// Requests per second that ChartMogul takes from one account.
+pub(super) const MOST_REQUESTS: u32 = 40;
+
+/// Connections that ChartMogul takes at once.
+pub(super) const MOST_CONNECTIONS: u32 = 20;
+
+#[derive(Deserialize, JsonSchema)]
+#[schemars(title = "Destination ChartMogul")]
+pub(super) struct Typed {
+    #[schemars(
+        title = "API key",
+        description = "A key with read and write access, from the tab API keys of your ChartMogul profile.",
+        length(min = 1),
+        extend("group" = "account", "airbyte_secret" = true, "examples" = ["YOUR_API_KEY"])
+    )]
+    pub(super) api_key: String,
+
+    #[schemars(
+        title = "Data source UUID",
+        description = "The data source that all records are written to. ChartMogul shows it under Data Platform, Sources.",
+        regex(pattern = r"^ds_[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"),
+        extend(
+            "group" = "account",
+            "pattern_descriptor" = "ds_ and a UUID",
+            "examples" = ["ds_fef05d54-47b4-431b-aed2-eb6b9e545430"]
+        )
+    )]
+    pub(super) data_source_uuid: String,
+
+    #[serde(default = "auto")]
+    #[schemars(
+        title = "Object",
+        description = "What a stream becomes. With auto the stream's own name says it: a stream named customers becomes customers.",
+        schema_with = "object_choice",
+        extend("group" = "writing", "examples" = ["auto", "customers"])
+    )]
+    pub(super) object: String,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Mode",
+        description = "What to do with a record: upsert creates what is absent and updates what is there, insert only creates, update only updates.",
+        extend("group" = "writing", "examples" = ["upsert", "insert"])
+    )]
+    pub(super) mode: DefaultMode,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Unknown fields",
+        description = "What to do with a field that the object does not have: make it a custom attribute, ignore it, or reject the record.",
+        extend("group" = "writing", "examples" = ["custom_attributes", "ignore"])
+    )]
+    pub(super) unknown_fields: UnknownFields,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Nulls",
+        description = "What a null does: ignore leaves the value in ChartMogul alone, clear removes it.",
+        extend("group" = "writing", "examples" = ["ignore", "clear"])
+    )]
+    pub(super) nulls: Nulls,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Deletions",
+        description = "What to do with a record that is marked as deleted.",
+        extend("group" = "writing", "type" = "object", "display_type" = "radio", "examples" = [{"policy": "delete", "max_deletes": 100, "max_percent": 10}])
+    )]
+    pub(super) deletions: Deletions,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Streams",
+        description = "Settings for single streams. What an entry does not say is taken from above.",
+        extend("group" = "streams", "examples" = [[{"stream": "accounts", "object": "customers", "fields": {"account_id": "external_id"}}]])
+    )]
+    pub(super) streams: Vec<TypedStream>,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Limits",
+        description = "Lower them to leave room for others that use the account's API.",
+        extend("group" = "connection", "examples" = [{"requests_per_second": 20, "connections": 10}])
+    )]
+    pub(super) limits: TypedLimits,
+
+    #[serde(default = "chartmogul")]
+    #[schemars(
+        title = "Base URL",
+        description = "Where the API is: ChartMogul itself, a gateway, or a sandbox. Must be https, except on this machine.",
+        regex(pattern = r"^https?://\S+$"),
+        extend(
+            "group" = "connection",
+            "pattern_descriptor" = "an address that begins with https://",
+            "examples" = ["https://api.chartmogul.com/v1", "http://127.0.0.1:8080/v1"]
+        )
+    )]
+    pub(super) base_url: String,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Stream")]
+pub(super) struct TypedStream {
+    #[schemars(title = "Stream", description = "The stream's name.", length(min = 1), extend("examples" = ["accounts"]))]
+    pub(super) stream: String,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Namespace",
+        description = "The stream's namespace. When empty, the entry is for streams of this name in every namespace that has no entry of its own.",
+        extend("examples" = ["public"])
+    )]
+    pub(super) namespace: String,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Object",
+        description = "What this stream becomes. Taken from above when absent.",
+        schema_with = "object_choice",
+        extend("examples" = ["customers"])
+    )]
+    pub(super) object: Option<String>,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Mode",
+        description = "What to do with records of this stream. Taken from above when absent.",
+        with = "DefaultMode",
+        extend("examples" = ["update"])
+    )]
+    pub(super) mode: Option<DefaultMode>,
+
+    // A map of serde_json keeps the order in which the user wrote the fields.
+    #[serde(default)]
+    #[schemars(
+        title = "Fields",
+        description = "Source field to ChartMogul field. Dots lead into nested objects on both sides; a dot that is part of a name is written \\.",
+        with = "BTreeMap<String, String>",
+        extend("examples" = [{"account_id": "external_id", "address.country": "country"}])
+    )]
+    pub(super) fields: Map<String, Value>,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Constants",
+        description = "ChartMogul field to the value it gets where a record has none.",
+        extend("examples" = [{"country": "US"}])
+    )]
+    pub(super) constants: Map<String, Value>,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Exclude",
+        description = "Source fields to leave out. * stands for any characters, ? for one.",
+        extend("examples" = [["internal_*"]])
+    )]
+    pub(super) exclude: Vec<String>,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Types",
+        description = "Key of a custom attribute to its type: String, Integer, Decimal, Timestamp or Boolean.",
+        extend("examples" = [{"seats": "Integer"}])
+    )]
+    pub(super) types: BTreeMap<String, AttributeType>,
+
+    #[serde(default, rename = "match")]
+    #[schemars(
+        title = "Match",
+        description = "The field by which a record finds what is already in ChartMogul. The object's usual key when absent.",
+        with = "MatchBy",
+        extend("examples" = ["email"])
+    )]
+    pub(super) match_by: Option<MatchBy>,
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Limits")]
+pub(super) struct TypedLimits {
+    #[schemars(
+        title = "Requests per second",
+        description = "ChartMogul takes 40 a second from an account. More is possible only with a base URL on this machine.",
+        range(min = 1, max = 10_000),
+        extend("examples" = [40, 20])
+    )]
+    pub(super) requests_per_second: u32,
+
+    #[schemars(
+        title = "Connections",
+        description = "Requests under way at once; ChartMogul takes 20. More is possible only with a base URL on this machine.",
+        range(min = 1, max = 1_000),
+        extend("examples" = [20, 5])
+    )]
+    pub(super) connections: u32,
+
+    #[schemars(
+        title = "Give up after minutes",
+        description = "How long to wait for ChartMogul when it does not answer properly, before the sync fails and can be run again.",
+        range(min = 0, max = 1_440),
+        extend("examples" = [15, 60])
+    )]
+    pub(super) give_up_after_minutes: f64,
+}
+
+impl Default for TypedLimits {
+    fn default() -> Self {
+        Self { requests_per_second: MOST_REQUESTS, connections: MOST_CONNECTIONS, give_up_after_minutes: 15.0 }
+    }
+}
+
+/// What to do with existing and with absent records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DefaultMode {
+    /// Create what is absent, update what is there.
+    #[default]
+    Upsert,
+    /// Only create.
+    Insert,
+    /// Only update.
+    Update,
+}
+
+/// What to do with a record that is marked as deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "policy", rename_all = "snake_case")]
+pub enum Deletions {
+    /// Nothing is ever deleted: such a record is skipped.
+    #[default]
+    #[schemars(title = "Ignore", description = "Nothing is ever deleted: such a record is skipped.")]
+    Ignore,
+    /// What the record names is deleted, within limits.
+    #[schemars(title = "Delete", description = "What the record names is deleted in ChartMogul, within limits.", extend("additionalProperties" = false))]
+    Delete {
+        /// The sync stops before it would delete more than this.
+        #[serde(default = "hundred")]
+        #[schemars(
+            title = "At most",
+            description = "The sync stops before it would delete more objects than this.",
+            range(min = 0),
+            extend("examples" = [100])
+        )]
+        max_deletes: u64,
+        /// The same, in percent of what was there at the start.
+        #[serde(default = "ten")]
+        #[schemars(
+            title = "At most, in percent",
+            description = "The sync stops before it would delete more than this part of a kind of object in the data source.",
+            range(min = 0, max = 100),
+            extend("examples" = [10])
+        )]
+        max_percent: f64,
+    },
+}
+
+fn auto() -> String {
+    AUTO.to_owned()
+}
+
+fn chartmogul() -> String {
+    "https://api.chartmogul.com/v1".to_owned()
+}
+
+const fn hundred() -> u64 {
+    100
+}
+
+const fn ten() -> f64 {
+    10.0
+}
+
+fn object_choice(_: &mut SchemaGenerator) -> Schema {
+    let names: Vec<&str> = [AUTO].into_iter().chain(OBJECTS.iter().map(|object| object.resource().name)).collect();
+    json_schema!({"type": "string", "enum": names})
+}
