@@ -4,3 +4,4 @@ pub mod errors;
 pub mod failure;
 pub mod objects;
 pub mod outcome;
+pub mod sandbox;
