@@ -13,3 +13,4 @@ pub mod objects;
 pub mod outcome;
 pub mod plan;
 pub mod protocol;
+pub mod sandbox;

@@ -9,6 +9,7 @@
 
 mod call;
 mod faults;
+mod in_process;
 mod limit;
 mod retry;
 mod transport;
@@ -22,6 +23,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
 pub use call::{Answer, ApiFault, Call, Method, Refusal, Repeat, Reply};
+pub use in_process::InProcess;
 pub use transport::{HttpRequest, HttpResponse, HttpTransport, Transport, TransportError, USER_AGENT};
 pub use trial::Trial;
 
