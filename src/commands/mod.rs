@@ -2,10 +2,12 @@
 
 mod check;
 mod discover;
+mod sandbox;
 pub mod spec;
 mod write;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Command {
     Discover(ConfigFile),
     /// Write the records on stdin; echo the STATEs on stdout.
     Write(WriteFiles),
+    /// Start a ChartMogul look-alike on this machine.
+    Sandbox(sandbox::SandboxArgs),
 }
 
 /// The configuration.
@@ -79,6 +83,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Write(files) => {
             orchestrated(&emitter, async |emitter| write::run(emitter, &files.config.config, &files.catalog).await)
         }
+        Command::Sandbox(args) => for_people(sandbox::run(args)),
     }
 }
 
@@ -99,6 +104,19 @@ fn orchestrated(emitter: &Emitter, command: impl AsyncFnOnce(&Emitter) -> Result
         Err(failure) => {
             // When stdout is closed there is nobody left to tell.
             let _ = emitter.emit(&Outbound::error(failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command for people: what went wrong goes to stderr, in words.
+fn for_people(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without standard error there is nobody to tell; the exit status says it too.
+            let _ = writeln!(std::io::stderr(), "{error:#}");
             ExitCode::FAILURE
         }
     }
