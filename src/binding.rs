@@ -75,7 +75,7 @@ impl Bindings {
             match Binding::new(stream, settings) {
                 Ok(binding) => list.push(binding),
                 Err(found) => {
-                    problems.extend(found.into_iter().map(|(code, text)| (code, format!("stream `{}`: {text}", stream.id))))
+                    problems.extend(found.into_iter().map(|(code, text)| (code, format!("stream `{}`: {text}", stream.id))));
                 }
             }
         }

@@ -43,7 +43,7 @@ enum Command {
     Discover(ConfigFile),
     /// Write the records on stdin; echo the STATEs on stdout.
     Write(WriteFiles),
-    /// Start a ChartMogul look-alike on this machine.
+    /// Run a local ChartMogul look-alike to try things on.
     Sandbox(sandbox::SandboxArgs),
 }
 
@@ -83,7 +83,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Write(files) => {
             orchestrated(&emitter, async |emitter| write::run(emitter, &files.config.config, &files.catalog).await)
         }
-        Command::Sandbox(args) => for_people(sandbox::run(args)),
+        Command::Sandbox(args) => by_hand(async || sandbox::run(args).await.map(|()| ExitCode::SUCCESS)),
     }
 }
 
@@ -109,14 +109,13 @@ fn orchestrated(emitter: &Emitter, command: impl AsyncFnOnce(&Emitter) -> Result
     }
 }
 
-/// Runs a command for people: what went wrong goes to stderr, in words.
-fn for_people(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(command)) {
-        Ok(()) => ExitCode::SUCCESS,
+/// Runs a command that people run: what goes wrong is told on stderr.
+fn by_hand(command: impl AsyncFnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
+    match block_on(async { Ok(command().await) }).map_err(anyhow::Error::from).flatten() {
+        Ok(code) => code,
         Err(error) => {
-            // Without standard error there is nobody to tell; the exit status says it too.
-            let _ = writeln!(std::io::stderr(), "{error:#}");
+            // Without stderr there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
