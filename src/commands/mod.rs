@@ -2,6 +2,8 @@
 
 mod check;
 mod discover;
+#[cfg(test)]
+mod docs_tests;
 mod sandbox;
 pub mod spec;
 mod write;
