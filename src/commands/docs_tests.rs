@@ -49,7 +49,8 @@ fn objects() -> String {
 
 fn fields(object: &dyn Object, text: &mut String) {
     let resource = object.resource();
-    let _ = write!(text, "\n### `{}`\n\n{}\n\n| Field | Type | Meaning |\n| --- | --- | --- |\n", resource.name, resource.summary);
+    let _ =
+        write!(text, "\n### `{}`\n\n{}\n\n| Field | Type | Meaning |\n| --- | --- | --- |\n", resource.name, resource.summary);
     for field in resource.all_fields() {
         row("", field, text);
     }

@@ -243,7 +243,7 @@ impl Turn<'_> {
         loop {
             match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => return Ok(Created::Settled(self.made(&read(&answer), customer).await?)),
-                Reply::Missing(refusal) => {
+                Reply::Missing(_) => {
                     return Ok(match &self.plan.target {
                         Target::Within(CustomerRef::ExternalId(key), _) => {
                             self.world.account.forget_customer(key);
