@@ -3,6 +3,8 @@
 mod check;
 mod demo;
 mod discover;
+#[cfg(test)]
+mod docs_tests;
 mod sandbox;
 pub mod spec;
 mod write;

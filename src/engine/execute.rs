@@ -132,6 +132,11 @@ impl Turn<'_> {
         })
     }
 
+    fn no_data_source(&self) -> String {
+        let uuid = self.world.account.data_source();
+        format!("The data source {uuid} does not exist in this account. Run `check`: it lists those that the key sees.")
+    }
+
     fn no_parent(&self) -> Fault {
         let field = match &self.plan.target {
             Target::Within(CustomerRef::Uuid(_), _) => "customer_uuid",
@@ -245,7 +250,8 @@ impl Turn<'_> {
                             Created::NoParent
                         }
                         Target::Within(CustomerRef::Uuid(_), _) => Created::Settled(Outcome::rejected(self.no_parent()).into()),
-                        _ => Created::Settled(rejected(refusal).into()),
+                        // Above these stands nothing but the data source: no record could be written.
+                        _ => return Err(Failure::config(Code::DataSourceUnknown, self.no_data_source()).into()),
                     });
                 }
                 // Our own lost request may be what exists.
