@@ -1,6 +1,7 @@
 //! The commands: they join the rooms below and hold no rules of their own.
 
 mod check;
+mod demo;
 mod discover;
 #[cfg(test)]
 mod docs_tests;
@@ -45,6 +46,8 @@ enum Command {
     Discover(ConfigFile),
     /// Write the records on stdin; echo the STATEs on stdout.
     Write(WriteFiles),
+    /// See the main job on a local sandbox: no account, no configuration.
+    Demo(demo::DemoArgs),
     /// Run a local ChartMogul look-alike to try things on.
     Sandbox(sandbox::SandboxArgs),
 }
@@ -85,6 +88,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Write(files) => {
             orchestrated(&emitter, async |emitter| write::run(emitter, &files.config.config, &files.catalog).await)
         }
+        Command::Demo(args) => by_hand(async || demo::run(args).await),
         Command::Sandbox(args) => by_hand(async || sandbox::run(args).await.map(|()| ExitCode::SUCCESS)),
     }
 }

@@ -203,7 +203,7 @@ impl Sync<'_> {
                 self.engine.report.borrow_mut().read(stream);
                 let ticket = self.ledger.admit(stream);
                 match planned {
-                    PlannedRecord::Settled(outcome) => self.settle(ticket, stream, line, String::new, outcome)?,
+                    PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, || key, outcome)?,
                     PlannedRecord::Plan(plan) => self.queue(Job { ticket, stream, line, plan, last_chance: false }),
                 }
             }

@@ -51,8 +51,8 @@ pub enum Item {
 pub enum PlannedRecord {
     /// To be carried out.
     Plan(Box<crate::plan::Plan>),
-    /// Settled without a request.
-    Settled(Outcome),
+    /// Settled without a request; the record's key, as far as it gives one.
+    Settled(Outcome, String),
 }
 
 /// The items of one block.
@@ -87,8 +87,8 @@ fn read_line(bindings: &Bindings, text: &[u8], line: u64) -> Option<Item> {
             };
             let planned = match bindings.at(stream).plan(record.data) {
                 Planned::Plan(plan) => PlannedRecord::Plan(Box::new(plan)),
-                Planned::Skip(skip) => PlannedRecord::Settled(Outcome::Skipped(skip)),
-                Planned::Reject(rejection) => PlannedRecord::Settled(Outcome::Rejected(rejection)),
+                Planned::Skip(skip) => PlannedRecord::Settled(Outcome::Skipped(skip), String::new()),
+                Planned::Reject(rejection, key) => PlannedRecord::Settled(Outcome::Rejected(rejection), key),
                 Planned::Stop(failure) => return Some(Item::Broken(failure)),
             };
             Some(Item::Record { line, stream, planned })

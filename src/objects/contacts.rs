@@ -29,10 +29,10 @@ impl Object for Contacts {
         &[&["external_id"], &["uuid"], &["email"]]
     }
 
-    fn required(&self, mode: Mode) -> Vec<&'static str> {
+    fn required(&self, mode: Mode) -> &'static [&'static [&'static str]] {
         match mode {
-            Mode::Insert | Mode::Upsert => vec!["customer_external_id"],
-            Mode::Update | Mode::Delete => vec![],
+            Mode::Insert | Mode::Upsert => &[&["customer_external_id", "customer_uuid"]],
+            Mode::Update | Mode::Delete => &[],
         }
     }
 

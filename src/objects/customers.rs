@@ -31,10 +31,10 @@ impl Object for Customers {
         &[&["external_id"], &["uuid"], &["email"]]
     }
 
-    fn required(&self, mode: Mode) -> Vec<&'static str> {
+    fn required(&self, mode: Mode) -> &'static [&'static [&'static str]] {
         match mode {
-            Mode::Insert | Mode::Upsert => vec!["external_id"],
-            Mode::Update | Mode::Delete => vec![],
+            Mode::Insert | Mode::Upsert => &[&["external_id"]],
+            Mode::Update | Mode::Delete => &[],
         }
     }
 
