@@ -165,15 +165,14 @@ impl<'c> Account<'c> {
         self.look_up_contacts(customer).await
     }
 
-    /// The same, whatever is known; the entries as they were answered.
+    /// The same, whatever is known; the entries as they were answered, and our own writes that the list does not show yet.
     ///
     /// # Errors
     /// See [`Trouble`].
     pub async fn look_up_contacts(&self, customer: &str) -> Result<Vec<Value>, Trouble> {
         let query = vec![("customer_uuid", customer.to_owned()), ("data_source_uuid", self.data_source.to_string())];
         let entries = self.list(&contacts::RESOURCE, contacts::RESOURCE.path, query, "look up contacts").await?;
-        self.index.borrow_mut().saw_contacts(customer, &entries);
-        Ok(entries)
+        Ok(self.index.borrow_mut().saw_contacts(customer, entries))
     }
 
     /// How many entries an object has in the configured data source, or at least `enough` when there are that many.
@@ -202,7 +201,7 @@ impl<'c> Account<'c> {
     /// A customer made by this run has no contacts but those that this run makes.
     pub fn made_customer(&self, entry: &Value) {
         if let Some(known) = self.saw_customer(entry) {
-            self.index.borrow_mut().saw_contacts(&known.uuid, &[]);
+            self.index.borrow_mut().saw_contacts(&known.uuid, Vec::new());
         }
     }
 
