@@ -1,11 +1,14 @@
 //! The commands: they join the rooms below and hold no rules of their own.
 
 mod check;
+mod demo;
 mod discover;
+mod sandbox;
 pub mod spec;
 mod write;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +44,10 @@ enum Command {
     Discover(ConfigFile),
     /// Write the records on stdin; echo the STATEs on stdout.
     Write(WriteFiles),
+    /// See the main job on a local sandbox: no account, no configuration.
+    Demo(demo::DemoArgs),
+    /// Run a local ChartMogul look-alike to try things on.
+    Sandbox(sandbox::SandboxArgs),
 }
 
 /// The configuration.
@@ -79,6 +86,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Write(files) => {
             orchestrated(&emitter, async |emitter| write::run(emitter, &files.config.config, &files.catalog).await)
         }
+        Command::Demo(args) => by_hand(async || demo::run(args).await),
+        Command::Sandbox(args) => by_hand(async || sandbox::run(args).await.map(|()| ExitCode::SUCCESS)),
     }
 }
 
@@ -99,6 +108,18 @@ fn orchestrated(emitter: &Emitter, command: impl AsyncFnOnce(&Emitter) -> Result
         Err(failure) => {
             // When stdout is closed there is nobody left to tell.
             let _ = emitter.emit(&Outbound::error(failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command that people run: what goes wrong is told on stderr.
+fn by_hand(command: impl AsyncFnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
+    match block_on(async { Ok(command().await) }).map_err(anyhow::Error::from).flatten() {
+        Ok(code) => code,
+        Err(error) => {
+            // Without stderr there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
