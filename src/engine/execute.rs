@@ -238,6 +238,13 @@ impl Turn<'_> {
         loop {
             match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => return Ok(Created::Settled(self.made(&read(&answer), customer).await?)),
+                // Every other record would be answered the same.
+                Reply::Missing(refusal) if misses_data_source(&refusal) => {
+                    let source = self.world.account.data_source();
+                    let message =
+                        format!("The data source {source} does not exist in this account; `check` lists those that do.");
+                    return Err(Failure::config(Code::DataSourceUnknown, message).into());
+                }
                 Reply::Missing(refusal) => {
                     return Ok(match &self.plan.target {
                         Target::Within(CustomerRef::ExternalId(key), _) => {
@@ -543,6 +550,11 @@ enum Created {
     Exists(Refusal),
     /// The customer it belongs to is not there after all.
     NoParent,
+}
+
+/// Recorded: 404 with the words "Data source not found".
+fn misses_data_source(refusal: &Refusal) -> bool {
+    refusal.faults.iter().any(|fault| fault.message.to_lowercase().contains("data source not found"))
 }
 
 fn ambiguous(field: &'static str, many: usize) -> Fault {
