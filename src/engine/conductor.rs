@@ -99,6 +99,7 @@ impl Engine<'_> {
             lanes: Lanes::default(),
             parking: Parking::new(MAX_PARKED_BYTES),
             complete: vec![false; self.bindings.len()],
+            late: vec![false; self.bindings.len()],
             queued_bytes: 0,
             input: Input::Open,
             halted: None,
@@ -127,6 +128,8 @@ struct Sync<'e> {
     lanes: Lanes<Job>,
     parking: Parking<Job>,
     complete: Vec<bool>,
+    /// Streams of which records came after their COMPLETE.
+    late: Vec<bool>,
     queued_bytes: usize,
     input: Input,
     /// Ends the sync once what is under way is finished.
@@ -201,6 +204,10 @@ impl Sync<'_> {
         match item {
             Item::Record { line, stream, planned } => {
                 self.engine.report.borrow_mut().read(stream);
+                if self.complete[stream] && !std::mem::replace(&mut self.late[stream], true) {
+                    let id = &self.engine.bindings.at(stream).id;
+                    tracing::warn!("stream {id}: records came after its COMPLETE (line {line}); they are written all the same");
+                }
                 let ticket = self.ledger.admit(stream);
                 match planned {
                     PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, || key, outcome)?,
