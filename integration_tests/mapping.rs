@@ -60,7 +60,7 @@ fn two_columns_for_one_field_are_rejected_where_both_hold_a_value() {
         .run()
         .succeeded();
     assert_eq!(run.outcomes("customers"), "2 read, 1 created, 1 rejected, 1 rejected with FIELD_TWICE");
-    assert!(run.logged(&["FIELD_TWICE", "line 1, ", "field email."]), "{run}");
+    assert!(run.logged(&["FIELD_TWICE", "line 1, ", "field email:"]), "{run}");
     assert_eq!(world.customer("c-2")["fields"]["email"], "a@lee.example");
 }
 
@@ -77,7 +77,7 @@ fn unknown_fields_become_attributes_or_are_ignored_or_rejected() {
         assert_eq!(run.outcomes("customers"), outcome);
         match attributes {
             Some(attributes) => assert_eq!(world.customer("c-1")["custom"], attributes),
-            None => assert!(world.customers().is_empty() && run.logged(&["FIELD_UNKNOWN", "field seats."]), "{run}"),
+            None => assert!(world.customers().is_empty() && run.logged(&["FIELD_UNKNOWN", "field seats:"]), "{run}"),
         }
     }
 }

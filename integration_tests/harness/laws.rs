@@ -170,7 +170,7 @@ fn collect(value: &Value, into: &mut BTreeSet<String>) {
     let ours = |text: &str| ["ds_", "cus_", "con_"].iter().any(|prefix| text.starts_with(prefix));
     match value {
         Value::String(text) if text.len() >= 5 && text.contains(['-', '@', ' ']) && !ours(text) => {
-            drop(into.insert(text.clone()))
+            into.insert(text.clone());
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, into)),
         Value::Object(members) => members.values().for_each(|member| collect(member, into)),

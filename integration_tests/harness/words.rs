@@ -80,7 +80,6 @@ impl Stream {
     }
 
     /// Columns and their schemas.
-    #[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
     pub(crate) fn columns(mut self, properties: Value) -> Self {
         self.0["stream"]["json_schema"]["properties"] = properties;
         self
