@@ -3,6 +3,7 @@
 
 mod laws;
 mod process;
+mod quiet;
 mod run;
 pub(crate) mod words;
 mod world;

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::process::{Command, Live, WATCHDOG};
+use super::quiet::Presence;
 use super::{Run, Stream, stream};
 
 /// Limits high enough that a test need not wait for them; on loopback the connector takes them too.
@@ -35,6 +36,7 @@ pub(crate) struct World {
     /// What had been seen when the test began.
     before: RefCell<Observed>,
     stop: Option<oneshot::Sender<()>>,
+    _presence: Presence,
 }
 
 /// All sandboxes of this process live on a thread of their own.
@@ -54,6 +56,15 @@ impl World {
     }
 
     pub(crate) fn with(options: Options) -> World {
+        World::of(options, Presence::beside_others())
+    }
+
+    /// For tests that measure: no other world is there meanwhile.
+    pub(crate) fn alone_with(options: Options) -> World {
+        World::of(options, Presence::alone())
+    }
+
+    fn of(options: Options, presence: Presence) -> World {
         let sandbox = Sandbox::new(options);
         let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -62,7 +73,14 @@ impl World {
         runtime().spawn(async move {
             let _ = served.serve(listener, async { drop(stopped.await) }).await;
         });
-        World { sandbox, base_url, directory: Directory::new(), before: RefCell::default(), stop: Some(stop) }
+        World {
+            sandbox,
+            base_url,
+            directory: Directory::new(),
+            before: RefCell::default(),
+            stop: Some(stop),
+            _presence: presence,
+        }
     }
 
     /// Scripts faults, one a line.
