@@ -1,7 +1,10 @@
 //! `check`: one status, every problem at once, nothing left behind.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use destination_chartmogul::sandbox::{DATA_SOURCE_UUID, Options, READ_ONLY_KEY, SECOND_DATA_SOURCE_UUID, WRITE_KEY};
 use serde_json::{Value, json};
 
@@ -177,10 +180,46 @@ fn keys_that_mean_nothing_here_are_no_fault() {
 
 #[test]
 fn an_account_that_refuses_everything_fails_the_check_once() {
-    for fault in ["* status=402 x*", "* status=403 x*", "* html=200 x*", "* garbage x*"] {
+    for fault in ["* status=402 x*", "* status=403 x*", "* status=302 x*", "* html=200 x*", "* garbage x*"] {
         let world = World::new();
         world.fault(fault);
         let message = failed(world.check(&world.config(json!({"limits": {"give_up_after_minutes": 0}}))));
         assert!(!message.is_empty() && !message.contains(&Value::Null.to_string()), "{fault}: {message}");
     }
+}
+
+/// A server that refuses every request in words that hold what the request held.
+fn echo() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            let length = connection.read(&mut request).unwrap_or_default();
+            let head = String::from_utf8_lossy(&request[..length]).into_owned();
+            let header = head.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or_default();
+            let clear = STANDARD.decode(header.trim_start_matches("Basic ")).unwrap_or_default();
+            let clear = String::from_utf8_lossy(&clear).trim_end_matches(':').to_owned();
+            let body =
+                json!({"code": 401, "message": format!("Not this one: {clear}, sent as {header}"), "param": null}).to_string();
+            let answer = format!(
+                "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    });
+    format!("http://{address}/v1")
+}
+
+#[test]
+fn a_server_that_repeats_the_key_does_not_get_it_into_our_words() {
+    let world = World::new();
+    let address = echo();
+    let config = world.config(json!({"base_url": address}));
+    let message = failed(world.with_config("check", &config).env("LOG_LEVEL", "TRACE").run());
+    assert!(message.contains("Not this one: ****, sent as Basic ****"), "{message}");
+    let sync = world.sync().config(json!({"base_url": address})).customer(json!({"external_id": "c-1"}));
+    let message = sync.env("LOG_LEVEL", "TRACE").run().failed("config_error", "KEY_REFUSED");
+    assert!(message.contains("****"), "{message}");
 }

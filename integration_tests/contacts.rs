@@ -234,3 +234,43 @@ fn records_of_one_contact_keep_their_order() {
     assert_eq!(world.contacts().len(), 1);
     assert_eq!(world.contacts()[0]["fields"]["title"], "Title 19");
 }
+
+#[test]
+fn settings_say_by_which_key_contacts_are_matched() {
+    let world = World::new();
+    let customer = world.given_customer("c-1", json!({}));
+    world.given_contact(&customer, json!({"email": "ann@lee.example", "external_id": "k-1"}));
+    let matched = |by: &str, data: Value| {
+        let sync = world.sync().config(json!({"streams": [{"stream": "contacts", "match": by}]}));
+        sync.contact(data).run().succeeded().outcomes("contacts").to_owned()
+    };
+    let row = json!({"customer_external_id": "c-1", "external_id": "k-2", "email": "ann@lee.example"});
+    assert_eq!(matched("email", row.clone()), "1 read, 1 updated");
+    assert_eq!(matched("external_id", row), "1 read, 1 updated");
+    assert_eq!(
+        matched("external_id", json!({"customer_external_id": "c-1", "external_id": "k-3", "email": "ann@lee.example"})),
+        "1 read, 1 created"
+    );
+    assert_eq!(
+        matched("external_id", json!({"customer_external_id": "c-1", "email": "ann@lee.example"})),
+        "1 read, 1 rejected, 1 rejected with FIELD_MISSING"
+    );
+    assert_eq!(
+        matched("uuid", json!({"customer_external_id": "c-1", "email": "ann@lee.example"})),
+        "1 read, 1 rejected, 1 rejected with FIELD_MISSING"
+    );
+    assert_eq!(world.contacts().len(), 2);
+}
+
+#[test]
+fn a_uuid_that_is_gone_is_looked_for_by_the_other_keys() {
+    let world = World::new();
+    let customer = world.given_customer("c-1", json!({}));
+    let gone = world.given_contact(&customer, json!({"external_id": "k-1"}));
+    world.must(&format!("DELETE /contacts/{gone}"), Value::Null);
+    world.given_contact(&customer, json!({"external_id": "k-1"}));
+    let row = json!({"uuid": gone, "customer_external_id": "c-1", "external_id": "k-1", "title": "Found Again"});
+    let run = world.sync().contact(row).run().succeeded();
+    assert_eq!(run.outcomes("contacts"), "1 read, 1 updated");
+    assert_eq!(world.contacts()[0]["fields"]["title"], "Found Again");
+}

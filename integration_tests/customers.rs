@@ -359,3 +359,24 @@ fn a_field_that_the_api_drops_is_a_warning() {
     assert!(run.logged(&["FIELD_NOT_KEPT", "customers.owner"]) && run.logged(&["FIELD_NOT_KEPT", "customers.state"]), "{run}");
     assert_eq!(run.outcomes("customers"), "1 read, 1 created");
 }
+
+#[test]
+fn a_record_that_changes_nothing_costs_no_write() {
+    let world = World::new();
+    world.given_customer("c-1", json!({"attributes": {"tags": ["vip"]}}));
+    let run = world.sync().customer(json!({"external_id": "c-1", "name": null, "tags": ["vip"]})).run().succeeded();
+    assert_eq!(run.outcomes("customers"), "1 read, 1 unchanged");
+    assert_eq!(world.writes(), 0);
+}
+
+#[test]
+fn one_key_is_looked_up_once() {
+    let world = World::new();
+    world.given_customer("c-1", json!({}));
+    let names = (0..10).map(|n| record("customers", json!({"external_id": "c-1", "name": format!("Name {n}")})));
+    let contacts =
+        (0..10).map(|n| record("contacts", json!({"customer_external_id": "c-1", "email": format!("k{n}@lee.example")})));
+    world.sync().lines(names).lines(contacts).run().succeeded();
+    assert_eq!(world.requests("GET", ROUTE), 1);
+    assert_eq!(world.requests("GET", "/v1/contacts"), 1);
+}

@@ -169,3 +169,36 @@ fn create_delete_and_create_again_keep_their_order() {
     assert_eq!(run.outcomes("customers"), "3 read, 1 created, 1 deleted, 1 updated");
     assert_eq!(world.customer("c-0")["fields"], json!({"city": "Bonn"}));
 }
+
+#[test]
+fn a_uuid_is_enough_to_delete() {
+    let world = with_customers(2);
+    let uuid = |key: &str| world.customer(key)["uuid"].as_str().unwrap().to_owned();
+    let contact = world.given_contact(&uuid("c-0"), json!({"email": "ann@lee.example"}));
+    let run = world
+        .sync()
+        .config(policy(100, 100))
+        .customer(json!({"uuid": uuid("c-1"), "_ab_cdc_deleted_at": "2026-01-02"}))
+        .contact(json!({"uuid": contact, "_ab_cdc_deleted_at": "2026-01-02"}))
+        .run()
+        .succeeded();
+    assert_eq!(run.outcomes("customers"), "1 read, 1 deleted");
+    assert_eq!(run.outcomes("contacts"), "1 read, 1 deleted");
+    assert_eq!(world.customer_keys(), ["c-0"]);
+    assert!(world.contacts().is_empty());
+}
+
+#[test]
+fn a_child_of_a_customer_that_this_sync_deleted_is_rejected() {
+    let world = with_customers(2);
+    let run = world
+        .sync()
+        .config(policy(100, 100))
+        .customer(deleted("c-0"))
+        .contact(json!({"customer_external_id": "c-0", "email": "ann@lee.example"}))
+        .contact(json!({"customer_external_id": "c-1", "email": "bob@lee.example"}))
+        .lines([state("customers", 1), state("contacts", 2)])
+        .run()
+        .succeeded();
+    assert_eq!(run.outcomes("contacts"), "2 read, 1 created, 1 rejected, 1 rejected with PARENT_NOT_FOUND");
+}

@@ -219,3 +219,25 @@ fn a_key_that_is_a_big_number_keeps_its_digits() {
     world.sync().line(line).run().succeeded();
     assert_eq!(world.customer_keys(), ["12345678901234567890123"]);
 }
+
+#[test]
+fn lines_that_arrive_in_pieces_are_put_together() {
+    let world = World::new();
+    let input = format!("{}\n{}\n{}\n", customer("c-1"), customer("c-2"), state("customers", 1));
+    let mut live = world.sync().start();
+    for piece in input.as_bytes().chunks(7) {
+        live.feed_bytes(piece);
+    }
+    live.wait_for_states(1);
+    live.end_input();
+    live.finish().succeeded();
+    assert_eq!(world.customer_keys(), ["c-1", "c-2"]);
+}
+
+#[test]
+fn a_column_that_stands_twice_in_a_row_has_one_outcome() {
+    let world = World::new();
+    let line = r#"{"type":"RECORD","record":{"stream":"customers","data":{"external_id":"c-1","name":"One","name":"Two","seats":1,"seats":2},"emitted_at":1}}"#;
+    let run = world.sync().lines([line, &state("customers", 1)]).run().succeeded();
+    assert_eq!(run.outcomes("customers"), "1 read, 1 rejected, 1 rejected with FIELD_TWICE");
+}

@@ -228,3 +228,33 @@ fn empty_streams_and_an_empty_input_succeed() {
     assert_eq!(run.succeeded().counts(), [(0.0, 0.0)]);
     assert_eq!(world.writes(), 0);
 }
+
+#[test]
+fn a_global_state_whose_payload_stands_under_another_name_twice_survives() {
+    let world = World::new();
+    let line = |stats: &str| {
+        let payload = r#""global_":{"shared_state":{"lsn":18446744073709551616},"stream_states":[{"stream_descriptor":{"name":"customers","namespace":null},"stream_state":null}]}"#;
+        format!(r#"{{"type":"STATE","state":{{"type":"GLOBAL","stream":null,{payload},"data":null,{stats},"global_":null}}}}"#)
+    };
+    let contact = record("contacts", json!({"customer_external_id": "c-1", "email": "ann@lee.example"}));
+    let run = world.sync().lines([customer("c-1"), contact, line(r#""destinationStats":null"#)]).run().succeeded();
+    assert_eq!(run.states(), [line(&stamp(2, 0))]);
+}
+
+#[test]
+fn thousands_of_records_with_many_states_add_up() {
+    let world = World::new();
+    let lines = (1..=2000_u64).flat_map(|n| {
+        let data = match n % 50 {
+            0 => json!({"name": "no key"}),
+            _ => json!({"external_id": format!("c-{n}")}),
+        };
+        let row = record("customers", data);
+        if n % 100 == 0 { vec![row, state("customers", n)] } else { vec![row] }
+    });
+    let run = world.sync().config(json!({"mode": "insert"})).lines(lines).run().succeeded();
+    assert_eq!(run.outcomes("customers"), "2000 read, 1960 created, 40 rejected, 40 rejected with FIELD_MISSING");
+    assert_eq!(run.counts(), [(98.0, 2.0); 20]);
+    let told = run.logs().filter(|log| log.starts_with("FIELD_MISSING: record rejected")).count();
+    assert_eq!(told, 10, "further rejects of one kind are counted, not logged one by one");
+}

@@ -114,11 +114,15 @@ impl Live {
     /// Writes lines to its stdin. A process that does not read them any more is no fault here.
     pub(crate) fn feed<T: AsRef<str>>(&mut self, lines: &[T]) {
         for line in lines {
-            let line = format!("{}\n", line.as_ref());
-            self.fed.extend(line.as_bytes());
-            if let Some(stdin) = &mut self.stdin {
-                let _ = stdin.write_all(line.as_bytes()).and_then(|()| stdin.flush());
-            }
+            self.feed_bytes(format!("{}\n", line.as_ref()).as_bytes());
+        }
+    }
+
+    /// Writes bytes that need not be whole lines.
+    pub(crate) fn feed_bytes(&mut self, bytes: &[u8]) {
+        self.fed.extend(bytes);
+        if let Some(stdin) = &mut self.stdin {
+            let _ = stdin.write_all(bytes).and_then(|()| stdin.flush());
         }
     }
 
