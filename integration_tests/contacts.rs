@@ -263,6 +263,7 @@ fn settings_say_by_which_key_contacts_are_matched() {
 }
 
 #[test]
+#[ignore = "PENDING"]
 fn a_uuid_that_is_gone_is_looked_for_by_the_other_keys() {
     let world = World::new();
     let customer = world.given_customer("c-1", json!({}));
