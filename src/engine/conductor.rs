@@ -128,7 +128,7 @@ struct Sync<'e> {
     lanes: Lanes<Job>,
     parking: Parking<Job>,
     complete: Vec<bool>,
-    /// Streams that sent records after their end.
+    /// Streams of which records came after their COMPLETE.
     late: Vec<bool>,
     queued_bytes: usize,
     input: Input,
@@ -205,10 +205,8 @@ impl Sync<'_> {
             Item::Record { line, stream, planned } => {
                 self.engine.report.borrow_mut().read(stream);
                 if self.complete[stream] && !std::mem::replace(&mut self.late[stream], true) {
-                    tracing::warn!(
-                        "stream {} sends records after it was said to be complete",
-                        self.engine.bindings.at(stream).id
-                    );
+                    let id = &self.engine.bindings.at(stream).id;
+                    tracing::warn!("stream {id}: records came after its COMPLETE (line {line}); they are written all the same");
                 }
                 let ticket = self.ledger.admit(stream);
                 match planned {
