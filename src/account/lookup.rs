@@ -64,6 +64,24 @@ impl<'c> Account<'c> {
         self.index.borrow().customer(key).map(|known| known.map_or(Found::Absent, |known| Found::Present(known.clone())))
     }
 
+    /// The UUID that a customer's external id is known to stand for.
+    pub fn known_uuid(&self, key: &str) -> Option<Box<str>> {
+        self.index.borrow().customer(key).flatten().map(|known| known.uuid.clone())
+    }
+
+    /// The UUID of the one contact that is known to have this external id, else this e-mail address.
+    pub fn known_contact(&self, customer: &str, external_id: Option<&str>, email: Option<&str>) -> Option<Box<str>> {
+        let index = self.index.borrow();
+        let known = index.contacts(customer)?;
+        let named = |field: &'static str, wanted: Option<&str>| {
+            known
+                .iter()
+                .find(|entry| wanted.is_some() && entry[field].as_str() == wanted)
+                .and_then(|entry| entry["uuid"].as_str())
+        };
+        named("external_id", external_id).or_else(|| named("email", email)).map(Into::into)
+    }
+
     /// The customer of an external id in the configured data source.
     ///
     /// # Errors

@@ -11,16 +11,27 @@ use crate::objects::{OBJECTS, Object};
 use crate::plan::Mode;
 
 const PAGE: &str = "docs/destination-chartmogul.md";
+const README: &str = "README.md";
 
 #[test]
 fn the_page_shows_the_objects_and_the_codes_that_there_are() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    holds(PAGE, |page| between(&between(page, "objects", &objects()), "codes", &codes()));
+}
+
+#[test]
+fn the_readme_shows_the_objects_that_there_are() {
+    holds(README, |page| between(page, "objects", &(summary() + "\n")));
+}
+
+/// The file is what `renew` makes of it.
+fn holds(file: &str, renew: impl Fn(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let page = std::fs::read_to_string(&path).unwrap();
-    let fresh = between(&between(&page, "objects", &objects()), "codes", &codes());
+    let fresh = renew(&page);
     if std::env::var_os("UPDATE_SPEC").is_some() {
         std::fs::write(&path, &fresh).unwrap();
     } else {
-        assert!(page == fresh, "{PAGE} is not what the code says; look at the change, then run with UPDATE_SPEC=1");
+        assert!(page == fresh, "{file} is not what the code says; look at the change, then run with UPDATE_SPEC=1");
     }
 }
 
@@ -32,15 +43,21 @@ fn between(page: &str, name: &str, text: &str) -> String {
     format!("{before}{begin}{text}{end}{after}")
 }
 
-fn objects() -> String {
+/// A line for each object.
+fn summary() -> String {
     let mut text = "\n| Object | Operations | Found by | Needed to create |\n| --- | --- | --- | --- |\n".to_owned();
     for object in OBJECTS {
         let modes: Vec<&str> = object.modes().iter().map(|mode| mode.as_str()).collect();
         let keys: Vec<String> = object.matching_keys().iter().map(|fields| code(&fields.join(", "))).collect();
-        let needed: Vec<String> = object.required(Mode::Insert).iter().map(|name| code(name)).collect();
+        let needed: Vec<String> = object.required(Mode::Insert).iter().map(|names| code(&names.join("` or `"))).collect();
         let name = object.resource().name;
         let _ = writeln!(text, "| `{name}` | {} | {} | {} |", modes.join(", "), keys.join(", "), needed.join(", "));
     }
+    text
+}
+
+fn objects() -> String {
+    let mut text = summary();
     for object in OBJECTS {
         fields(*object, &mut text);
     }

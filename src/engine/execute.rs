@@ -33,6 +33,26 @@ pub(super) struct World<'c> {
     pub(super) warnings: Warnings,
 }
 
+impl World<'_> {
+    /// The lanes of a plan: its own, and those of the UUIDs that its keys are known to stand for. So records that name one
+    /// thing by key and by UUID keep their order, as soon as both names are known to be one.
+    pub(super) fn lanes(&self, plan: &Plan) -> Vec<LaneKey> {
+        let mut lanes = plan.lanes();
+        let customer = match &plan.target {
+            Target::ExternalId(key) | Target::Within(CustomerRef::ExternalId(key), _) => self.account.known_uuid(key),
+            Target::Within(CustomerRef::Uuid(uuid), _) => Some(uuid.clone()),
+            Target::Uuid(..) | Target::Email(_) => None,
+        };
+        if let (Target::Within(_, Within::Keys { external_id, email }), Some(customer)) = (&plan.target, &customer) {
+            lanes.extend(
+                self.account.known_contact(customer, external_id.as_deref(), email.as_deref()).map(|uuid| LaneKey::uuid(&uuid)),
+            );
+        }
+        lanes.extend(customer.map(|uuid| LaneKey::uuid(&uuid)));
+        lanes
+    }
+}
+
 /// How a plan's turn ended.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -302,7 +322,7 @@ impl Turn<'_> {
             && self.object.answered_attributes(&entry).is_none_or(|held| attributes_not_taken(self.plan, held).is_empty());
         let outcome = match (equal, self.plan.mode) {
             (true, _) => {
-                self.learn(&entry, customer, true);
+                self.learn(&entry, customer, false);
                 Outcome::Created
             }
             (false, Mode::Insert) => Outcome::Skipped(Skip::Exists),

@@ -57,12 +57,19 @@ impl Object for Customers {
         let external_id = record.text("external_id");
         let email = record.text("email");
         let target = match (how.match_by, uuid, external_id, email) {
+            // Whatever it is matched by, only its external id can make a new customer.
+            (.., key, _) if how.mode == Mode::Insert => {
+                if key.is_none() {
+                    record.require("external_id", "a customer is made with an external_id");
+                }
+                key.map(Target::ExternalId)
+            }
             (None | Some(MatchBy::Uuid), Some(uuid), key, _) => Some(Target::Uuid(uuid, key)),
             (Some(MatchBy::Uuid), None, ..) => {
                 record.require("uuid", "the stream is matched by uuid");
                 None
             }
-            (Some(MatchBy::Email), .., Some(email)) if how.mode != Mode::Insert => Some(Target::Email(email)),
+            (Some(MatchBy::Email), .., Some(email)) => Some(Target::Email(email)),
             (Some(MatchBy::Email), .., None) => {
                 record.require("email", "the stream is matched by email");
                 None
