@@ -1,8 +1,5 @@
 # Shorthands; each line stands in CONTRIBUTING.md too, so that nobody needs `just`.
 
-python := "python3"
-binary := "target/release/destination-chartmogul"
-
 # Everything that has to pass.
 check:
     .ci/run
@@ -13,7 +10,7 @@ test:
 
 # Writes the frozen copies anew: spec, catalog, docs tables, snapshots. Read the diff before you commit it.
 bless:
-    UPDATE_SPEC=1 INSTA_UPDATE=always cargo test
+    UPDATE_SPEC=1 BLESS=1 INSTA_UPDATE=always cargo test
 
 # A realistic sync into a sandbox.
 demo:
@@ -21,7 +18,7 @@ demo:
 
 # A ChartMogul look-alike on this machine; --help shows its options.
 sandbox *options:
-    cargo run --release -- sandbox {{options}}
+    cargo run --release -- sandbox {{ options }}
 
 # Real programs against the built binary.
 hosts:
