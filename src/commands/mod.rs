@@ -2,10 +2,12 @@
 
 mod check;
 mod discover;
+pub mod sandbox;
 pub mod spec;
 mod write;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::panic;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Command {
     Discover(ConfigFile),
     /// Write the records on stdin; echo the STATEs on stdout.
     Write(WriteFiles),
+    /// Start a local ChartMogul look-alike.
+    Sandbox(sandbox::SandboxArgs),
 }
 
 /// The configuration.
@@ -78,6 +82,20 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Discover(file) => orchestrated(&emitter, async |emitter| discover::run(emitter, &file.config)),
         Command::Write(files) => {
             orchestrated(&emitter, async |emitter| write::run(emitter, &files.config.config, &files.catalog).await)
+        }
+        Command::Sandbox(args) => by_hand(sandbox::run(args)),
+    }
+}
+
+/// Runs a command for people: what goes wrong is said in plain words on stderr.
+fn by_hand(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into);
+    match ended.and_then(|runtime| runtime.block_on(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without standard error there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -2,34 +2,6 @@
 //!
 //! Owns the fault's text form and which fault strikes a request. Faults strike requests that passed the limits. Scripted
 //! ones are tried in the order they were added, and the first that matches strikes.
-//!
-//! # The text form
-//!
-//! Words in any order after the optional method and path:
-//!
-//! ```text
-//! [METHOD|*] [/path] [after-work] EFFECT [retry-after=SECONDS] [rate=0..1] [skip=N] [xN|x*]
-//! ```
-//!
-//! | word | meaning |
-//! |---|---|
-//! | `METHOD` | GET, POST, PUT, PATCH or DELETE; `*` or nothing: any |
-//! | `/path` | as `/customers` or `/customers/*/attributes/tags`; `*` or `{uuid}` stands for one segment, a final `**` for the rest; nothing: any |
-//! | `status=N`, or just `429` or `503` | that status with a JSON body |
-//! | `html=N` | that status with a page of HTML, as a proxy in between sends |
-//! | `reset` | the connection closes without an answer |
-//! | `half` | the work is done and half of the answer arrives |
-//! | `garbage` | the work is done and the answer is 200 with a body that is no JSON |
-//! | `hang`, `hang=30s` | no answer for that long (600 s), then the connection closes |
-//! | `slow=2s` | the answer takes that much longer |
-//! | `after-work` | the work is done first, then the answer is lost or replaced |
-//! | `retry-after=N` | the status carries `Retry-After: N` |
-//! | `rate=0.01` | strikes by chance, drawn from the seed |
-//! | `skip=N` | lets the first N matching requests pass |
-//! | `xN`, `x*` | strikes N times, or for ever; without it once, or for ever with `rate` |
-//!
-//! `POST /customers after-work reset x2` does the work of two creates and loses their answers; `* rate=0.01 status=500`
-//! fails every hundredth request.
 
 use std::fmt;
 use std::str::FromStr;
@@ -42,6 +14,34 @@ use super::random::Random;
 use super::{Answer, answers};
 
 /// Something that goes wrong.
+///
+/// # The text form
+///
+/// Words in any order after the optional method and path:
+///
+/// ```text
+/// [METHOD|*] [/path] [after-work] EFFECT [retry-after=SECONDS] [rate=0..1] [skip=N] [xN|x*]
+/// ```
+///
+/// | word | meaning |
+/// |---|---|
+/// | `METHOD` | GET, POST, PUT, PATCH or DELETE; `*` or nothing: any |
+/// | `/path` | as `/customers` or `/customers/*/attributes/tags`; `*` or `{uuid}` stands for one segment, a final `**` for the rest; nothing: any |
+/// | `status=N`, or just `429` or `503` | that status with a JSON body |
+/// | `html=N` | that status with a page of HTML, as a proxy in between sends |
+/// | `reset` | the connection closes without an answer |
+/// | `half` | the work is done and half of the answer arrives |
+/// | `garbage` | the work is done and the answer is 200 with a body that is no JSON |
+/// | `hang`, `hang=30s` | no answer for that long (600 s), then the connection closes |
+/// | `slow=2s` | the answer takes that much longer |
+/// | `after-work` | the work is done first, then the answer is lost or replaced |
+/// | `retry-after=N` | the status carries `Retry-After: N` |
+/// | `rate=0.01` | strikes by chance, drawn from the seed |
+/// | `skip=N` | lets the first N matching requests pass |
+/// | `xN`, `x*` | strikes N times, or for ever; without it once, or for ever with `rate` |
+///
+/// `POST /customers after-work reset x2` does the work of two creates and loses their answers; `* rate=0.01 status=500`
+/// fails every hundredth request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
     /// Only requests of this method.
