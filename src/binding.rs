@@ -45,8 +45,8 @@ pub enum Planned {
     Plan(Plan),
     /// Nothing, on purpose.
     Skip(Skip),
-    /// It can not be written.
-    Reject(Rejection),
+    /// It can not be written; its key, as far as it gives one.
+    Reject(Rejection, String),
     /// Its stream can not be written at all: the sync ends.
     Stop(Failure),
 }
@@ -75,7 +75,7 @@ impl Bindings {
             match Binding::new(stream, settings) {
                 Ok(binding) => list.push(binding),
                 Err(found) => {
-                    problems.extend(found.into_iter().map(|(code, text)| (code, format!("stream `{}`: {text}", stream.id))))
+                    problems.extend(found.into_iter().map(|(code, text)| (code, format!("stream `{}`: {text}", stream.id))));
                 }
             }
         }
@@ -216,7 +216,7 @@ impl Binding {
             Ok(mapped) => mapped,
             Err(what) => {
                 let fault = Fault::record(Code::FieldType, format!("the record's data is {what}, not an object"));
-                return Planned::Reject(Rejection::local(vec![fault]));
+                return Planned::Reject(Rejection::local(vec![fault]), String::new());
             }
         };
         let deletes = mapped.deleted || mode == Mode::Delete;
@@ -239,10 +239,17 @@ impl Binding {
             Cow::Borrowed(&self.how)
         };
         let record = Record::read(self.object.resource(), &mapped, self.nulls, |key| self.types.get(key).copied());
+        // Taken before the record is used up, and only where it is likely to be needed.
+        let key = if record.faults.is_empty() { None } else { self.key_of(&record) };
         match self.object.plan(record, &how) {
             Ok(plan) => Planned::Plan(plan),
-            Err(faults) => Planned::Reject(Rejection::local(faults)),
+            Err(faults) => Planned::Reject(Rejection::local(faults), key.unwrap_or_default()),
         }
+    }
+
+    /// The first key that a record gives.
+    fn key_of(&self, record: &Record) -> Option<String> {
+        self.object.matching_keys().iter().copied().flatten().find_map(|name| record.text(name)).map(String::from)
     }
 }
 

@@ -60,8 +60,8 @@ pub struct Fault {
     pub code: Code,
     /// The field at fault by its ChartMogul name, dotted where nested; `None` when it is the record as a whole.
     pub field: Option<String>,
-    /// What is wrong. Names rules and types. Values of the record are allowed here only as the API itself quotes them;
-    /// the log prints the code and the field, never this text.
+    /// What is wrong. Our own words name rules and types, never values; the API's own words may quote them, so that the log
+    /// leaves those out.
     pub message: String,
 }
 

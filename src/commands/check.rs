@@ -37,7 +37,7 @@ pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Fa
 }
 
 /// Looks at the account; answers what is there, or all that is wrong.
-async fn look(settings: &Settings) -> Result<String, Vec<String>> {
+pub(super) async fn look(settings: &Settings) -> Result<String, Vec<String>> {
     let client = client(settings, PATIENCE.min(settings.limits.give_up_after)).map_err(|failure| vec![failure.message])?;
     // Without an address or a key that works nothing else can be found out.
     ping(&client).await.map_err(|failure| vec![told(failure.code, &failure.message)])?;

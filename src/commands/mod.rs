@@ -1,8 +1,9 @@
 //! The commands: they join the rooms below and hold no rules of their own.
 
 mod check;
+mod demo;
 mod discover;
-pub mod sandbox;
+mod sandbox;
 pub mod spec;
 mod write;
 
@@ -43,7 +44,9 @@ enum Command {
     Discover(ConfigFile),
     /// Write the records on stdin; echo the STATEs on stdout.
     Write(WriteFiles),
-    /// Start a local ChartMogul look-alike.
+    /// See the main job on a local sandbox: no account, no configuration.
+    Demo(demo::DemoArgs),
+    /// Run a local ChartMogul look-alike to try things on.
     Sandbox(sandbox::SandboxArgs),
 }
 
@@ -83,20 +86,8 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Write(files) => {
             orchestrated(&emitter, async |emitter| write::run(emitter, &files.config.config, &files.catalog).await)
         }
-        Command::Sandbox(args) => by_hand(sandbox::run(args)),
-    }
-}
-
-/// Runs a command for people: what goes wrong is said in plain words on stderr.
-fn by_hand(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
-    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Into::into);
-    match ended.and_then(|runtime| runtime.block_on(command)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Without standard error there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "{error:#}");
-            ExitCode::FAILURE
-        }
+        Command::Demo(args) => by_hand(async || demo::run(args).await),
+        Command::Sandbox(args) => by_hand(async || sandbox::run(args).await.map(|()| ExitCode::SUCCESS)),
     }
 }
 
@@ -117,6 +108,18 @@ fn orchestrated(emitter: &Emitter, command: impl AsyncFnOnce(&Emitter) -> Result
         Err(failure) => {
             // When stdout is closed there is nobody left to tell.
             let _ = emitter.emit(&Outbound::error(failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a command that people run: what goes wrong is told on stderr.
+fn by_hand(command: impl AsyncFnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
+    match block_on(async { Ok(command().await) }).map_err(anyhow::Error::from).flatten() {
+        Ok(code) => code,
+        Err(error) => {
+            // Without stderr there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -15,38 +15,38 @@ use crate::sandbox::{DATA_SOURCE_UUID, Fault, Options, Sandbox, WRITE_KEY, parse
 
 /// Options of the command.
 #[derive(Debug, clap::Args)]
-pub struct SandboxArgs {
+pub(super) struct SandboxArgs {
     /// Port on the loopback address; 0 takes any free one.
     #[arg(long, default_value_t = 8040)]
-    pub port: u16,
+    port: u16,
     /// Requests that may arrive within any one second.
     #[arg(long, value_name = "N", default_value_t = 40)]
-    pub requests_per_second: u32,
+    requests_per_second: u32,
     /// Requests that may be in flight at once.
     #[arg(long, value_name = "N", default_value_t = 20)]
-    pub connections: u32,
+    connections: u32,
     /// How long each answer takes, such as 50ms or 0.05s.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration)]
-    pub latency: Duration,
+    latency: Duration,
     /// Something that goes wrong, such as "POST /customers after-work reset x2"; may be given again.
     #[arg(long, value_name = "SPEC")]
-    pub fault: Vec<Fault>,
+    fault: Vec<Fault>,
     /// What UUIDs, jitter and random faults are drawn from.
     #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
+    seed: u64,
     /// Customers that stand in the account from the start.
     #[arg(long, value_name = "N", default_value_t = 0)]
-    pub customers: usize,
+    customers: usize,
     /// A null in an update clears the field instead of leaving it alone.
     #[arg(long)]
-    pub null_clears: bool,
+    null_clears: bool,
 }
 
 /// Runs the sandbox until it is interrupted or terminated.
 ///
 /// # Errors
 /// When the port is taken, or the signals or the standard streams cannot be used.
-pub async fn run(args: SandboxArgs) -> anyhow::Result<()> {
+pub(super) async fn run(args: SandboxArgs) -> anyhow::Result<()> {
     let mut options = Options {
         requests_per_second: args.requests_per_second,
         connections: args.connections,
@@ -56,6 +56,7 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<()> {
         ..Options::default()
     };
     options.quirks.null_clears = args.null_clears;
+    let limits = (options.requests_per_second, options.connections);
     let sandbox = Sandbox::new(options);
     for fault in args.fault {
         sandbox.script(fault);
@@ -69,11 +70,15 @@ pub async fn run(args: SandboxArgs) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on port {}; --port 0 takes any free one", args.port))?;
     let address = listener.local_addr().context("cannot tell the port")?;
 
-    let config = json!({
+    let mut config = json!({
         "api_key": WRITE_KEY,
         "data_source_uuid": DATA_SOURCE_UUID,
         "base_url": format!("http://{address}/v1"),
     });
+    let defaults = Options::default();
+    if (limits.0, limits.1) != (defaults.requests_per_second, defaults.connections) {
+        config["limits"] = json!({"requests_per_second": limits.0.max(1), "connections": limits.1.max(1)});
+    }
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{config}").and_then(|()| stdout.flush()).context("cannot write the config to standard output")?;
     // The hint is a courtesy: without standard error the sandbox runs on.

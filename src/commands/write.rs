@@ -30,7 +30,7 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
         emitter,
         report: &report,
     };
-    let intake = Intake::threads(bindings, Box::new(std::io::stdin()));
+    let intake = Intake::threads(&bindings, Box::new(std::io::stdin()));
     let ended = engine.run(intake, asked_to_stop()?).await;
     report.borrow().log();
     match ended? {

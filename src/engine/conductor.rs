@@ -101,6 +101,7 @@ impl Engine<'_> {
             complete: vec![false; self.bindings.len()],
             queued_bytes: 0,
             input: Input::Open,
+            halted: None,
         };
         let ending = sync.conduct(&world, intake, stop).await;
         self.report.borrow_mut().client = self.client.stats();
@@ -128,6 +129,8 @@ struct Sync<'e> {
     complete: Vec<bool>,
     queued_bytes: usize,
     input: Input,
+    /// Ends the sync once what is under way is finished.
+    halted: Option<Failure>,
 }
 
 impl Sync<'_> {
@@ -142,7 +145,8 @@ impl Sync<'_> {
         let mut running: Running<'_> = FuturesUnordered::new();
         let mut stop = pin!(stop);
         loop {
-            while running.len() < MAX_RUNNING
+            while self.halted.is_none()
+                && running.len() < MAX_RUNNING
                 && let Some((id, job)) = self.lanes.start()
             {
                 running.push(Box::pin(async move {
@@ -158,16 +162,25 @@ impl Sync<'_> {
                 self.take(item)?;
                 continue;
             }
-            if running.is_empty() && !matches!(self.input, Input::Open) && self.finish()? {
-                return Ok(Ending::Complete);
-            }
-            if running.is_empty() && !self.lanes.is_empty() {
-                continue;
+            if running.is_empty() {
+                if let Some(failure) = self.halted.take() {
+                    return Err(failure);
+                }
+                if !matches!(self.input, Input::Open) && self.finish()? {
+                    return Ok(Ending::Complete);
+                }
+                if !self.lanes.is_empty() {
+                    continue;
+                }
             }
             let reading = self.may_read();
             tokio::select! {
                 biased;
-                Some((id, job, step)) = running.next(), if !running.is_empty() => self.ended(id, job, step?)?,
+                Some((id, job, step)) = running.next(), if !running.is_empty() => match step {
+                    // The others under way are within the limit: they are finished, nothing new is started.
+                    Err(failure) if failure.code == Code::DeleteLimit => self.halted = self.halted.take().or(Some(failure)),
+                    step => self.ended(id, job, step?)?,
+                },
                 () = &mut stop => return self.drain(running).await,
                 item = intake.next(), if reading => match item {
                     Some(item) => self.take(item)?,
@@ -178,7 +191,10 @@ impl Sync<'_> {
     }
 
     fn may_read(&self) -> bool {
-        matches!(self.input, Input::Open) && self.lanes.len() < MAX_JOBS && self.queued_bytes < MAX_JOB_BYTES
+        self.halted.is_none()
+            && matches!(self.input, Input::Open)
+            && self.lanes.len() < MAX_JOBS
+            && self.queued_bytes < MAX_JOB_BYTES
     }
 
     fn take(&mut self, item: Item) -> Result<(), Failure> {
@@ -187,7 +203,7 @@ impl Sync<'_> {
                 self.engine.report.borrow_mut().read(stream);
                 let ticket = self.ledger.admit(stream);
                 match planned {
-                    PlannedRecord::Settled(outcome) => self.settle(ticket, stream, line, String::new, outcome)?,
+                    PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, || key, outcome)?,
                     PlannedRecord::Plan(plan) => self.queue(Job { ticket, stream, line, plan, last_chance: false }),
                 }
             }

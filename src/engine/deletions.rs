@@ -54,10 +54,10 @@ impl DeleteGuard {
         let entry = self.by_object.entry(object).or_default();
         let at_start = entry.at_start.unwrap_or_default();
         if self.sent + 1 > max_deletes {
-            return Err(limit(format!("`max_deletes` is {max_deletes} and so many were deleted")));
+            return Err(limit(&format!("`max_deletes` is {max_deletes} and so many were deleted")));
         }
         if (entry.sent + 1) as f64 * 100.0 > max_percent * at_start as f64 {
-            return Err(limit(format!(
+            return Err(limit(&format!(
                 "`max_percent` is {max_percent}, and {} of the {at_start} {object} in the data source were deleted",
                 entry.sent
             )));
@@ -68,7 +68,7 @@ impl DeleteGuard {
     }
 }
 
-fn limit(what: String) -> Failure {
+fn limit(what: &str) -> Failure {
     Failure::config(
         Code::DeleteLimit,
         format!(

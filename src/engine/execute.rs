@@ -182,25 +182,31 @@ impl Turn<'_> {
 
     /// Upsert, update, and insert where the API itself refuses no duplicates. `None`: the parent is not there after all.
     async fn write(&self, customer: Option<&str>) -> Result<Option<Settled>, Trouble> {
+        let mut found = self.locate(customer, false).await?;
+        // What was known can prove wrong once: a UUID that is gone, or a thing that somebody made since we looked.
         for fresh in [false, true] {
-            match self.locate(customer, fresh).await? {
+            match found {
                 Found::Ambiguous(many) => return Ok(Some(Outcome::rejected(ambiguous(self.key_field(), many)).into())),
                 Found::Present(_) if self.plan.mode == Mode::Insert => return Ok(Some(Outcome::Skipped(Skip::Exists).into())),
                 Found::Present(existing) => match self.change(&existing, customer).await? {
                     Some(outcome) => return Ok(Some(outcome.into())),
-                    None => self.gone(&existing.uuid),
+                    None => {
+                        self.gone(&existing.uuid);
+                        found = self.locate(customer, true).await?;
+                    }
                 },
                 Found::Absent if self.plan.mode == Mode::Update => return Ok(Some(Outcome::Skipped(Skip::NoMatch).into())),
                 Found::Absent => match self.create(customer).await? {
                     Created::Settled(settled) => return Ok(Some(settled)),
-                    // Somebody else made it since we looked: it is found by its key now.
-                    Created::Exists(refusal) if fresh => return Ok(Some(rejected(refusal).into())),
-                    Created::Exists(_) => {}
                     Created::NoParent => return Ok(None),
+                    Created::Exists(refusal) if fresh => return Ok(Some(rejected(refusal).into())),
+                    Created::Exists(refusal) => match self.look(customer, &LOOKS).await? {
+                        Some(existing) => found = Found::Present(existing),
+                        None => return Ok(Some(rejected(refusal).into())),
+                    },
                 },
             }
         }
-        // It was found twice and answered 404 twice, or "already exists" and then was not found.
         Ok(Some(
             Outcome::rejected(Fault::field(Code::ApiRefused, self.key_field(), "is in the lists but can not be changed")).into(),
         ))
@@ -225,14 +231,13 @@ impl Turn<'_> {
         let resource = self.object.resource();
         let body = self.object.create(self.plan, self.world.account.data_source(), customer);
         let call = self.call(Method::Post, resource.path.to_owned(), Some(body), Repeat::MayDuplicate, resource.calls.create);
+        // Where the API refuses a second one, sending again is the surest look there is.
+        let looks = if self.object.refuses_duplicates() { &LOOKS[..1] } else { &LOOKS[..] };
         let mut trial = Trial::default();
         let mut lost = false;
         loop {
             match self.world.client.send(&call, &mut trial).await? {
-                Reply::Done(answer) => {
-                    let entry = read(&answer);
-                    return Ok(Created::Settled(self.made(&entry, customer).await?));
-                }
+                Reply::Done(answer) => return Ok(Created::Settled(self.made(&read(&answer), customer).await?)),
                 Reply::Missing(refusal) => {
                     return Ok(match &self.plan.target {
                         Target::Within(CustomerRef::ExternalId(key), _) => {
@@ -243,55 +248,61 @@ impl Turn<'_> {
                         _ => Created::Settled(rejected(refusal).into()),
                     });
                 }
-                Reply::Exists(_) if lost => match self.look_for_lost(customer).await? {
-                    Some(entry) => return Ok(Created::Settled(self.found_again(&entry, customer).await?)),
-                    None => return Ok(Created::Exists(Refusal { status: None, code: Code::ApiRefused, faults: Vec::new() })),
-                },
+                // Our own lost request may be what exists.
+                Reply::Exists(refusal) if lost => {
+                    return Ok(match self.look(customer, &LOOKS).await? {
+                        Some(existing) => Created::Settled(self.found_again(&existing, customer).await?),
+                        None => Created::Exists(refusal),
+                    });
+                }
                 Reply::Exists(refusal) => return Ok(Created::Exists(refusal)),
+                Reply::Refused(refusal) if refusal.code == Code::RecordBreaksServer => {
+                    // Every attempt failed, and the last one may have been done all the same.
+                    return Ok(Created::Settled(match self.look(customer, looks).await? {
+                        Some(existing) => self.found_again(&existing, customer).await?,
+                        None => rejected(refusal).into(),
+                    }));
+                }
                 Reply::Refused(refusal) => return Ok(Created::Settled(rejected(refusal).into())),
                 Reply::Lost(why) => {
                     tracing::debug!(object = resource.name, why, "the answer to a create was lost; looking for it");
                     lost = true;
-                    if let Some(entry) = self.look_for_lost(customer).await? {
-                        return Ok(Created::Settled(self.found_again(&entry, customer).await?));
+                    if let Some(existing) = self.look(customer, looks).await? {
+                        return Ok(Created::Settled(self.found_again(&existing, customer).await?));
                     }
                 }
             }
         }
     }
 
-    /// Looks for what a lost create may have made.
-    async fn look_for_lost(&self, customer: Option<&str>) -> Result<Option<Box<str>>, Trouble> {
-        let looks = if self.object.refuses_duplicates() { &LOOKS[..1] } else { &LOOKS[..] };
-        for wait in looks {
+    /// Looks for an object that should be there, after each of these waits: lists may lag.
+    async fn look(&self, customer: Option<&str>, waits: &[Duration]) -> Result<Option<Existing>, Trouble> {
+        for wait in waits {
             tokio::time::sleep(*wait).await;
             if let Found::Present(existing) = self.locate(customer, true).await? {
-                return Ok(Some(existing.uuid));
+                return Ok(Some(existing));
             }
         }
         Ok(None)
     }
 
-    /// A create was lost and the object is there. It may be ours, or somebody else's made at that moment: a change to what
-    /// the record says is right in both cases, and says which it was no worse than any guess.
-    async fn found_again(&self, uuid: &str, customer: Option<&str>) -> Result<Settled, Trouble> {
+    /// A create was lost and the object is there. Equal to the record it is ours. Otherwise somebody else made it at that
+    /// moment: then the record's mode says what to do with what exists.
+    async fn found_again(&self, existing: &Existing, customer: Option<&str>) -> Result<Settled, Trouble> {
         let arrived = self.arrived();
-        if self.plan.mode == Mode::Insert {
-            let created =
-                self.read_entry(uuid).await?.is_some_and(|entry| differences(self.object, self.plan, &entry).is_empty());
-            let outcome = if created { Outcome::Created } else { Outcome::Skipped(Skip::Exists) };
-            return Ok(Settled { outcome, arrived });
-        }
-        if let Some(entry) = self.read_entry(uuid).await?
+        let entry = self.read_entry(&existing.uuid).await?.unwrap_or(Value::Null);
+        let equal = !entry.is_null()
             && differences(self.object, self.plan, &entry).is_empty()
-            && self.object.answered_attributes(&entry).is_none_or(|held| attributes_not_taken(self.plan, held).is_empty())
-        {
-            self.learn(&entry, customer, true);
-            return Ok(Settled { outcome: Outcome::Created, arrived });
-        }
-        let known = self.known(uuid).await?;
-        let outcome = self.change(&Existing { uuid: uuid.into(), customer: known }, customer).await?;
-        Ok(Settled { outcome: outcome.unwrap_or(Outcome::Created), arrived })
+            && self.object.answered_attributes(&entry).is_none_or(|held| attributes_not_taken(self.plan, held).is_empty());
+        let outcome = match (equal, self.plan.mode) {
+            (true, _) => {
+                self.learn(&entry, customer, true);
+                Outcome::Created
+            }
+            (false, Mode::Insert) => Outcome::Skipped(Skip::Exists),
+            (false, _) => self.change(existing, customer).await?.unwrap_or(Outcome::Created),
+        };
+        Ok(Settled { outcome, arrived })
     }
 
     async fn read_entry(&self, uuid: &str) -> Result<Option<Value>, Trouble> {
@@ -300,17 +311,6 @@ impl Turn<'_> {
         let call = self.call(Method::Get, path, None, Repeat::Harmless, resource.calls.read);
         Ok(match self.world.client.send(&call, &mut Trial::default()).await? {
             Reply::Done(answer) => Some(read(&answer)),
-            _ => None,
-        })
-    }
-
-    /// What a change has to know of a customer.
-    async fn known(&self, uuid: &str) -> Result<Option<KnownCustomer>, Trouble> {
-        if self.object.resource().attributes != Some(AttributeForm::Typed) {
-            return Ok(None);
-        }
-        Ok(match self.world.account.customer_by_uuid(uuid).await? {
-            Found::Present(customer) => Some(customer),
             _ => None,
         })
     }

@@ -51,8 +51,8 @@ pub enum Item {
 pub enum PlannedRecord {
     /// To be carried out.
     Plan(Box<crate::plan::Plan>),
-    /// Settled without a request.
-    Settled(Outcome),
+    /// Settled without a request; the record's key, as far as it gives one.
+    Settled(Outcome, String),
 }
 
 /// The items of one block.
@@ -87,8 +87,8 @@ fn read_line(bindings: &Bindings, text: &[u8], line: u64) -> Option<Item> {
             };
             let planned = match bindings.at(stream).plan(record.data) {
                 Planned::Plan(plan) => PlannedRecord::Plan(Box::new(plan)),
-                Planned::Skip(skip) => PlannedRecord::Settled(Outcome::Skipped(skip)),
-                Planned::Reject(rejection) => PlannedRecord::Settled(Outcome::Rejected(rejection)),
+                Planned::Skip(skip) => PlannedRecord::Settled(Outcome::Skipped(skip), String::new()),
+                Planned::Reject(rejection, key) => PlannedRecord::Settled(Outcome::Rejected(rejection), key),
                 Planned::Stop(failure) => return Some(Item::Broken(failure)),
             };
             Some(Item::Record { line, stream, planned })
@@ -150,13 +150,13 @@ impl std::fmt::Debug for Source {
 
 impl Intake {
     /// Reads and maps on threads of its own, which end with the input or when this is dropped.
-    pub fn threads(bindings: Arc<Bindings>, input: Box<dyn Read + Send>) -> Self {
+    pub fn threads(bindings: &Arc<Bindings>, input: Box<dyn Read + Send>) -> Self {
         let mappers = std::thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
         let (ordered, batches) = mpsc::channel(BLOCKS_AHEAD);
         let (to_map, work) = blocking::sync_channel::<(Block, oneshot::Sender<Batch>)>(1);
         let work = Arc::new(Mutex::new(work));
         for _ in 0..mappers {
-            let (work, bindings) = (Arc::clone(&work), Arc::clone(&bindings));
+            let (work, bindings) = (Arc::clone(&work), Arc::clone(bindings));
             std::thread::spawn(move || {
                 loop {
                     let next = work.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();

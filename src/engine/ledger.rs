@@ -148,6 +148,7 @@ impl<S> Ledger<S> {
     }
 
     /// Gives a ticket back; answers the states that may leave because of it.
+    #[expect(clippy::needless_pass_by_value, reason = "a ticket is given back once")]
     pub fn settle(&mut self, ticket: Ticket, rejected: bool) -> Vec<Ready<S>> {
         let Ticket { stream, segment } = ticket;
         self.outstanding -= 1;

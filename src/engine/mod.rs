@@ -13,5 +13,9 @@ pub mod lanes;
 pub mod ledger;
 pub mod parking;
 pub mod report;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use conductor::{Ending, Engine};

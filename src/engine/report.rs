@@ -114,10 +114,15 @@ impl Report {
                 if *logged <= LOGGED_EACH {
                     for fault in &rejection.faults {
                         let field = fault.field.as_deref().unwrap_or("-");
+                        // Our own words name rules; the API's may quote the record.
+                        let reason = match rejection.http_status {
+                            None => format!("{}.", fault.message),
+                            Some(status) => format!("{} (HTTP {status})", fault.code.cause()),
+                        };
+                        let remedy = if *logged == 1 { fault.code.remedy() } else { "" };
                         tracing::warn!(
-                            "{}: record rejected: stream {id}, line {line}, field {field}. {}",
-                            fault.code,
-                            fault.code.cause()
+                            "{}: record rejected: line {line}, stream {id}, field {field}: {reason} {remedy}",
+                            fault.code
                         );
                     }
                     if *logged == LOGGED_EACH {

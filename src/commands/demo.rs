@@ -1,0 +1,232 @@
+//! `demo`: the main job in a minute, without an account.
+//!
+//! Starts the sandbox on a socket, then does what `check` and `write` do on a bundled sync, and prints what a person wants to
+//! see. The sync is data (`spec/examples/demo`), made by the script beside it.
+
+use std::cell::RefCell;
+use std::io::{self, Cursor, Write};
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::{check, client};
+use crate::binding::Bindings;
+use crate::config::Settings;
+use crate::engine::intake::Intake;
+use crate::engine::report::Report;
+use crate::engine::{Ending, Engine};
+use crate::protocol::emit::system_clock;
+use crate::protocol::{ConfiguredCatalog, Emitter, Inbound, inbound};
+use crate::sandbox::{Observed, Options, Sandbox};
+
+const CONFIG: &str = include_str!("../../spec/examples/demo/config.json");
+const CATALOG: &str = include_str!("../../spec/examples/demo/catalog.json");
+const SYNC: &str = include_str!("../../spec/examples/demo/sync.jsonl");
+
+/// How many times faster than ChartMogul the demo's sandbox is, unless it is asked to be real.
+const HASTE: u32 = 10;
+/// How long an answer takes: about what a request to a far data centre takes.
+const LATENCY: Duration = Duration::from_millis(40);
+
+/// Options of the command.
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoArgs {
+    /// Keep to ChartMogul's own limits, 40 requests a second and 20 at once, instead of ten times that.
+    #[arg(long)]
+    real_limits: bool,
+    /// Leave the sandbox up at the end, to look around in.
+    #[arg(long)]
+    keep: bool,
+    /// Port of the sandbox; any free one by default.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+}
+
+pub(super) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    let haste = if args.real_limits { 1 } else { HASTE };
+    let limits = Options::default();
+    let options = Options {
+        requests_per_second: limits.requests_per_second * haste,
+        connections: limits.connections * haste.min(2),
+        latency: LATENCY,
+        ..limits
+    };
+    let (per_second, connections) = (options.requests_per_second, options.connections);
+    let sandbox = Sandbox::new(options);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await.context("the sandbox can not listen")?;
+    let address = listener.local_addr().context("the sandbox's port")?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = {
+        let sandbox = sandbox.clone();
+        // A thread of its own, as a far service has a machine of its own.
+        std::thread::spawn(move || serve(&sandbox, listener, stopped))
+    };
+
+    let mut config: Value = serde_json::from_str(CONFIG).context("the bundled configuration")?;
+    config["base_url"] = format!("http://{address}/v1").into();
+    config["limits"] = json!({"requests_per_second": per_second, "connections": connections});
+    let settings = Settings::load(&config.to_string(), None)?;
+    writeln!(
+        out,
+        "sandbox   http://{address}, {per_second} requests a second, {connections} at once, {} ms each",
+        LATENCY.as_millis()
+    )?;
+
+    match check::look(&settings).await {
+        Ok(message) => writeln!(out, "check     SUCCEEDED: {message}")?,
+        Err(problems) => anyhow::bail!("check failed: {}", problems.join("\n")),
+    }
+
+    let before = sandbox.observed().requests;
+    let started = Instant::now();
+    let (ending, report) = write(&settings).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    let observed = sandbox.observed();
+    show(&mut out, &report, &observed, observed.requests - before, seconds, haste)?;
+    show_account(&mut out, &sandbox)?;
+
+    if args.keep {
+        writeln!(out, "\nThe sandbox stays up: open http://{address}/sandbox/state in a browser. Ctrl-C ends it.",)?;
+        out.flush()?;
+        tokio::signal::ctrl_c().await.context("waiting for Ctrl-C")?;
+    } else {
+        writeln!(
+            out,
+            "\nRun again with --keep to look around in the sandbox, or with --real-limits to see ChartMogul's own pace."
+        )?;
+    }
+    let _ = stop.send(());
+    let _ = server.join();
+    // The rejects are part of the show: the demo did its work.
+    match ending {
+        Ending::Complete => Ok(ExitCode::SUCCESS),
+        Ending::Interrupted => Ok(ExitCode::FAILURE),
+    }
+}
+
+fn serve(sandbox: &Sandbox, listener: TcpListener, stopped: tokio::sync::oneshot::Receiver<()>) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let listener = TcpListener::from_std(listener)?;
+        sandbox
+            .serve(listener, async {
+                let _ = stopped.await;
+            })
+            .await
+    })
+}
+
+/// The bundled sync, through the engine; a bar on a terminal shows how far it is.
+async fn write(settings: &Settings) -> anyhow::Result<(Ending, Report)> {
+    let catalog = ConfiguredCatalog::parse(CATALOG)?;
+    let bindings = Arc::new(Bindings::new(&catalog, settings)?);
+    let client = client(settings, settings.limits.give_up_after)?;
+    let emitter = Emitter::new(Box::new(io::sink()), system_clock());
+    let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())));
+    let engine = Engine {
+        bindings: Arc::clone(&bindings),
+        client: &client,
+        data_source: &settings.data_source,
+        deletions: settings.deletions,
+        emitter: &emitter,
+        report: &report,
+    };
+    let records = SYNC.lines().filter(|line| matches!(inbound::parse(line.as_bytes()), Ok(Inbound::Record(_)))).count();
+    let bar = ProgressBar::new(records as u64)
+        .with_style(ProgressStyle::with_template("write     {bar:40} {pos}/{len} records, {msg}").context("the bar's template")?);
+    let progress = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            bar.set_position(report.borrow().total().settled());
+            bar.set_message(format!("{} requests", client.stats().attempts));
+        }
+    };
+    let intake = Intake::threads(&bindings, Box::new(Cursor::new(SYNC)));
+    let ending = tokio::select! {
+        ending = engine.run(intake, async { drop(tokio::signal::ctrl_c().await) }) => ending?,
+        () = progress => unreachable!("the bar never ends"),
+    };
+    bar.finish_and_clear();
+    Ok((ending, report.into_inner()))
+}
+
+fn show(out: &mut impl Write, report: &Report, observed: &Observed, requests: u64, seconds: f64, haste: u32) -> io::Result<()> {
+    let words = ["created", "updated", "unchanged", "deleted", "skipped", "rejected"];
+    writeln!(out, "write     done in {seconds:.1} s\n")?;
+    write!(out, "{:<12}{:>8}", "stream", "read")?;
+    words.iter().try_for_each(|word| write!(out, "{word:>11}"))?;
+    writeln!(out)?;
+    for (id, tally) in &report.streams {
+        write!(out, "{:<12}{:>8}", id.to_string(), tally.read)?;
+        words.iter().try_for_each(|word| write!(out, "{:>11}", tally.outcomes.get(word).copied().unwrap_or_default()))?;
+        writeln!(out)?;
+    }
+    let total = report.total();
+    writeln!(
+        out,
+        "\n{} records read, {} with an outcome; {} of {} STATEs came back",
+        total.read,
+        total.settled(),
+        report.states_emitted,
+        report.states_read
+    )?;
+    writeln!(out, "{} contacts came before their customer and waited for it", report.parked)?;
+    writeln!(
+        out,
+        "{requests} requests, {:.2} a record, {:.0} a second; the sandbox saw at most {} in one second and {} at once, and refused {}",
+        requests as f64 / total.read.max(1) as f64,
+        requests as f64 / seconds,
+        observed.most_in_one_second,
+        observed.most_in_flight,
+        observed.given_429 + observed.given_503
+    )?;
+    if haste > 1 {
+        let real = requests as f64 / f64::from(Options::default().requests_per_second);
+        writeln!(
+            out,
+            "at ChartMogul's {} requests a second the same takes {:.0} s",
+            Options::default().requests_per_second,
+            real
+        )?;
+    }
+    writeln!(out, "\nRejected records, each with all that is wrong with it:")?;
+    let mut samples: Vec<_> = report.samples.iter().collect();
+    samples.sort_by_key(|sample| sample.line);
+    for sample in samples {
+        let key = if sample.key.is_empty() { String::new() } else { format!(" ({})", sample.key) };
+        writeln!(out, "  line {}, stream {}{key}", sample.line, sample.stream)?;
+        for fault in &sample.rejection.faults {
+            writeln!(
+                out,
+                "    {} {}: {}. {}",
+                fault.code,
+                fault.field.as_deref().unwrap_or("-"),
+                fault.message,
+                fault.code.remedy()
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// What stands in the account now.
+fn show_account(out: &mut impl Write, sandbox: &Sandbox) -> io::Result<()> {
+    let contents = sandbox.contents();
+    let count = |kind: &str| contents[kind].as_array().map_or(0, Vec::len);
+    writeln!(out, "\nIn the account now: {} customers, {} contacts. One of them:", count("customers"), count("contacts"))?;
+    match contents["customers"]
+        .as_array()
+        .and_then(|all| all.iter().find(|entry| entry["tags"].as_array().is_some_and(|tags| !tags.is_empty())))
+    {
+        Some(customer) => writeln!(out, "  {customer}"),
+        None => Ok(()),
+    }
+}

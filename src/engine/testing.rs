@@ -1,0 +1,133 @@
+//! A whole sync in process, for tests: settings, catalog and input in, what came out and what arrived out. On tokio's
+//! paused clock hours take seconds.
+
+use std::cell::RefCell;
+use std::io::Cursor;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use super::intake::Intake;
+use super::report::Report;
+use super::{Ending, Engine};
+use crate::binding::Bindings;
+use crate::client::{Client, InProcess, Policy};
+use crate::config::Settings;
+use crate::failure::Failure;
+use crate::protocol::{ConfiguredCatalog, Emitter};
+use crate::sandbox::{DATA_SOURCE_UUID, Sandbox, WRITE_KEY};
+
+/// What a sync left behind.
+pub(crate) struct Ran {
+    pub(crate) ending: Result<Ending, Failure>,
+    /// Lines of stdout.
+    pub(crate) lines: Vec<Value>,
+    pub(crate) report: Report,
+}
+
+impl Ran {
+    /// Count of one outcome over all streams.
+    pub(crate) fn count(&self, outcome: &str) -> u64 {
+        self.report.total().outcomes.get(outcome).copied().unwrap_or_default()
+    }
+
+    /// The (loaded, rejected) counts of the STATEs that came out.
+    pub(crate) fn states(&self) -> Vec<(f64, f64)> {
+        let count = |line: &Value, key: &str| line["state"]["destinationStats"][key].as_f64().unwrap();
+        self.lines
+            .iter()
+            .filter(|line| line["type"] == "STATE")
+            .map(|line| (count(line, "recordCount"), count(line, "rejectedRecordCount")))
+            .collect()
+    }
+
+    /// Panics unless the sync ended well and every record has its outcome.
+    pub(crate) fn assert_sound(&self) {
+        assert_eq!(self.ending, Ok(Ending::Complete));
+        let total = self.report.total();
+        assert_eq!(total.read, total.settled());
+        assert_eq!(self.report.states_read, self.report.states_emitted);
+    }
+}
+
+/// Settings with these keys on top of the least.
+pub(crate) fn settings(more: &Value) -> Settings {
+    let mut config = json!({"api_key": WRITE_KEY, "data_source_uuid": DATA_SOURCE_UUID, "base_url": "http://localhost/v1"});
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    Settings::load(&config.to_string(), None).unwrap()
+}
+
+/// A classic catalog of these streams, without generations.
+pub(crate) fn catalog(streams: &[&str]) -> Value {
+    let streams: Vec<Value> = streams
+        .iter()
+        .map(|name| {
+            json!({"stream": {"name": name, "json_schema": {"type": "object", "properties": {}}, "supported_sync_modes": ["full_refresh"]},
+                "sync_mode": "full_refresh", "destination_sync_mode": "append"})
+        })
+        .collect();
+    json!({"streams": streams})
+}
+
+/// A RECORD line.
+pub(crate) fn record(stream: &str, data: &Value) -> String {
+    json!({"type": "RECORD", "record": {"stream": stream, "data": data, "emitted_at": 1}}).to_string() + "\n"
+}
+
+/// A STREAM STATE line.
+pub(crate) fn state(stream: &str, n: u64) -> String {
+    json!({"type": "STATE", "state": {"type": "STREAM", "stream": {"stream_descriptor": {"name": stream}, "stream_state": {"n": n}}}}).to_string() + "\n"
+}
+
+/// Collects what is written to stdout.
+#[derive(Clone, Default)]
+struct Collected(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Collected {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a sync against a sandbox.
+pub(crate) async fn run(sandbox: &Sandbox, settings: &Settings, catalog: &Value, input: String) -> Ran {
+    run_until(sandbox, settings, catalog, input, std::future::pending()).await
+}
+
+/// The same, asked to stop when `stop` resolves.
+pub(crate) async fn run_until(
+    sandbox: &Sandbox,
+    settings: &Settings,
+    catalog: &Value,
+    input: String,
+    stop: impl Future<Output = ()>,
+) -> Ran {
+    let catalog = ConfiguredCatalog::parse(&catalog.to_string()).unwrap();
+    let bindings = Arc::new(Bindings::new(&catalog, settings).unwrap());
+    let policy = Policy {
+        requests_per_second: settings.limits.requests_per_second,
+        connections: settings.limits.connections,
+        give_up_after: settings.limits.give_up_after,
+        ..Policy::default()
+    };
+    let client = Client::new(Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)), policy);
+    let out = Collected::default();
+    let emitter = Emitter::new(Box::new(out.clone()), Arc::new(|| 0));
+    let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())));
+    let engine = Engine {
+        bindings: Arc::clone(&bindings),
+        client: &client,
+        data_source: &settings.data_source,
+        deletions: settings.deletions,
+        emitter: &emitter,
+        report: &report,
+    };
+    let intake = Intake::inline(bindings, Box::new(Cursor::new(input.into_bytes())));
+    let ending = engine.run(intake, stop).await;
+    let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+    Ran { ending, lines: text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), report: report.into_inner() }
+}
