@@ -52,7 +52,7 @@ fn intake(criterion: &mut Criterion) {
                 || text.clone(),
                 |text| {
                     let mut route = Route::new(&bindings);
-                    runtime.block_on(route.run(Intake::threads(Arc::clone(&bindings), Box::new(Cursor::new(text)))));
+                    runtime.block_on(route.run(Intake::threads(&bindings, Box::new(Cursor::new(text)))));
                     assert_eq!(route.records, ROWS);
                 },
                 criterion::BatchSize::PerIteration,

@@ -55,7 +55,7 @@ fn parse(file: &str) -> Result<(), Box<dyn Error>> {
 
 fn route(file: &str) -> Result<(), Box<dyn Error>> {
     let bindings = Arc::new(route::bindings(rows::CATALOG));
-    let intake = Intake::threads(Arc::clone(&bindings), Box::new(File::open(file)?));
+    let intake = Intake::threads(&bindings, Box::new(File::open(file)?));
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut route = route::Route::new(&bindings);
     runtime.block_on(route.run(intake));

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::config::{DefaultMode, Deletions, ObjectChoice, Settings, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::mapping::{Mapper, MapperInput, attributes};
+use crate::mapping::{Mapped, Mapper, MapperInput, attributes};
 use crate::objects::resource::AttributeType;
 use crate::objects::{self, How, Object};
 use crate::outcome::{Fault, Rejection, Skip};
@@ -206,19 +206,16 @@ impl Binding {
         })
     }
 
-    /// Turns one row into what it asks for. Pure; called from many threads.
-    pub fn plan(&self, data: &RawValue) -> Planned {
+    /// Turns one row into what it asks for, using the room that the last row left. Pure; called from many threads.
+    pub fn plan<'a>(&'a self, data: &'a RawValue, mapped: &mut Mapped<'a>) -> Planned {
         let mode = match &self.mode {
             Ok(mode) => *mode,
             Err(failure) => return Planned::Stop(failure.clone()),
         };
-        let mut mapped = match self.mapper.apply(data) {
-            Ok(mapped) => mapped,
-            Err(what) => {
-                let fault = Fault::record(Code::FieldType, format!("the record's data is {what}, not an object"));
-                return Planned::Reject(Rejection::local(vec![fault]), String::new());
-            }
-        };
+        if let Err(what) = self.mapper.apply(data, mapped) {
+            let fault = Fault::record(Code::FieldType, format!("the record's data is {what}, not an object"));
+            return Planned::Reject(Rejection::local(vec![fault]), String::new());
+        }
         let deletes = mapped.deleted || mode == Mode::Delete;
         if deletes && self.deletions == Deletions::Ignore {
             return Planned::Skip(Skip::DeletionIgnored);
@@ -238,7 +235,7 @@ impl Binding {
         } else {
             Cow::Borrowed(&self.how)
         };
-        let record = Record::read(self.object.resource(), &mapped, self.nulls, |key| self.types.get(key).copied());
+        let record = Record::read(self.object.resource(), mapped, self.nulls, |key| self.types.get(key).copied());
         // Taken before the record is used up, and only where it is likely to be needed.
         let key = if record.faults.is_empty() { None } else { self.key_of(&record) };
         match self.object.plan(record, &how) {

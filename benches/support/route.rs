@@ -86,7 +86,7 @@ impl<'r> Route<'r> {
                         self.queued_bytes += plan.bytes();
                         self.lanes.push(plan.lanes(), Job { ticket, plan });
                     }
-                    PlannedRecord::Settled(outcome) => {
+                    PlannedRecord::Settled(outcome, _) => {
                         self.without_plan += 1;
                         self.settle(ticket, outcome.is_rejected());
                     }
