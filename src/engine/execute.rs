@@ -19,7 +19,7 @@ use crate::mapping::attributes::type_word;
 use crate::objects::resource::AttributeForm;
 use crate::objects::{Known, Object, Pick};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
-use crate::plan::{CustomerRef, LaneKey, Mode, Plan, Target, Within};
+use crate::plan::{CustomerRef, LaneKey, LaneKeys, Mode, Plan, Target, Within};
 
 /// Waits between the looks for a create whose answer was lost and that the API would make a second time: a list may lag.
 const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
@@ -36,7 +36,7 @@ pub(super) struct World<'c> {
 impl World<'_> {
     /// The lanes of a plan: its own, and those of the UUIDs that its keys are known to stand for. So records that name one
     /// thing by key and by UUID keep their order, as soon as both names are known to be one.
-    pub(super) fn lanes(&self, plan: &Plan) -> Vec<LaneKey> {
+    pub(super) fn lanes(&self, plan: &Plan) -> LaneKeys {
         let mut lanes = plan.lanes();
         let customer = match &plan.target {
             Target::ExternalId(key) | Target::Within(CustomerRef::ExternalId(key), _) => self.account.known_uuid(key),

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::binding::{Bindings, Planned};
 use crate::errors::Code;
 use crate::failure::Failure;
+use crate::mapping::Mapped;
 use crate::outcome::Outcome;
 use crate::protocol::{Inbound, StateMessage, StreamStatus, inbound};
 
@@ -61,13 +62,14 @@ type Batch = VecDeque<Item>;
 /// Reads a block of whole lines, the first of which has this number.
 pub fn read_block(bindings: &Bindings, block: &[u8], first_line: u64) -> Batch {
     let mut items = Batch::with_capacity(block.len() / 256 + 1);
+    let mut mapped = Mapped::default();
     let mut rest = block;
     let mut line = first_line;
     while !rest.is_empty() {
         let end = memchr(b'\n', rest).unwrap_or(rest.len());
         let text = &rest[..end];
         rest = &rest[(end + 1).min(rest.len())..];
-        if let Some(item) = read_line(bindings, text, line) {
+        if let Some(item) = read_line(bindings, text, line, &mut mapped) {
             let broken = matches!(item, Item::Broken(_));
             items.push_back(item);
             if broken {
@@ -79,13 +81,13 @@ pub fn read_block(bindings: &Bindings, block: &[u8], first_line: u64) -> Batch {
     items
 }
 
-fn read_line(bindings: &Bindings, text: &[u8], line: u64) -> Option<Item> {
+fn read_line<'a>(bindings: &'a Bindings, text: &'a [u8], line: u64, mapped: &mut Mapped<'a>) -> Option<Item> {
     match inbound::parse(text) {
         Ok(Inbound::Record(record)) => {
             let Some(stream) = bindings.find(record.stream_ref()) else {
                 return Some(Item::Broken(unknown_stream(line, "a record")));
             };
-            let planned = match bindings.at(stream).plan(record.data) {
+            let planned = match bindings.at(stream).plan(record.data, mapped) {
                 Planned::Plan(plan) => PlannedRecord::Plan(Box::new(plan)),
                 Planned::Skip(skip) => PlannedRecord::Settled(Outcome::Skipped(skip), String::new()),
                 Planned::Reject(rejection, key) => PlannedRecord::Settled(Outcome::Rejected(rejection), key),

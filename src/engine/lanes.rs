@@ -4,9 +4,12 @@
 //! hold several keys: it runs when it stands at the head of all of them. Since every job joins all its queues at one moment,
 //! no two jobs can wait for each other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
-use crate::plan::LaneKey;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use crate::plan::{LaneKey, LaneKeys};
 
 /// A job's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,17 +17,24 @@ pub struct JobId(u64);
 
 #[derive(Debug)]
 struct Job<J> {
-    keys: Vec<LaneKey>,
+    keys: LaneKeys,
     /// In how many of its queues another job stands before it.
     behind: usize,
     /// Taken once, when the job starts.
     work: Option<J>,
 }
 
+/// The jobs of one key: mostly a single one, which costs no allocation.
+#[derive(Debug)]
+struct Queue {
+    head: JobId,
+    others: VecDeque<JobId>,
+}
+
 /// See the module's header.
 #[derive(Debug)]
 pub struct Lanes<J> {
-    queues: HashMap<LaneKey, VecDeque<JobId>>,
+    queues: HashMap<LaneKey, Queue>,
     jobs: HashMap<JobId, Job<J>>,
     ready: VecDeque<JobId>,
     next: u64,
@@ -38,14 +48,20 @@ impl<J> Default for Lanes<J> {
 
 impl<J> Lanes<J> {
     /// Queues a job behind all that share a key with it.
-    pub fn push(&mut self, keys: Vec<LaneKey>, work: J) {
+    pub fn push(&mut self, keys: LaneKeys, work: J) {
         let id = self.number();
         let keys = distinct(keys);
         let mut behind = 0;
         for key in &keys {
-            let queue = self.queues.entry(key.clone()).or_default();
-            behind += usize::from(!queue.is_empty());
-            queue.push_back(id);
+            match self.queues.entry(*key) {
+                Entry::Vacant(empty) => {
+                    empty.insert(Queue { head: id, others: VecDeque::new() });
+                }
+                Entry::Occupied(mut queue) => {
+                    behind += 1;
+                    queue.get_mut().others.push_back(id);
+                }
+            }
         }
         self.jobs.insert(id, Job { keys, behind, work: Some(work) });
         if behind == 0 {
@@ -55,22 +71,30 @@ impl<J> Lanes<J> {
 
     /// Queues jobs before all that have not started, in the order given: for jobs that had their turn before and were put
     /// aside. In each queue they go behind the running job, if there is one.
-    pub fn push_first(&mut self, jobs: Vec<(Vec<LaneKey>, J)>) {
+    pub fn push_first(&mut self, jobs: Vec<(LaneKeys, J)>) {
         for (keys, work) in jobs.into_iter().rev() {
             let id = self.number();
             let keys = distinct(keys);
             let mut behind = 0;
             for key in &keys {
-                let queue = self.queues.entry(key.clone()).or_default();
-                let running = queue.front().is_some_and(|head| self.jobs.get(head).is_some_and(|job| job.work.is_none()));
-                if running {
-                    behind += 1;
-                    queue.insert(1, id);
-                } else {
-                    if let Some(overtaken) = queue.front().and_then(|head| self.jobs.get_mut(head)) {
-                        overtaken.behind += 1;
+                match self.queues.entry(*key) {
+                    Entry::Vacant(empty) => {
+                        empty.insert(Queue { head: id, others: VecDeque::new() });
                     }
-                    queue.push_front(id);
+                    Entry::Occupied(mut queue) => {
+                        let Queue { head, others } = queue.get_mut();
+                        match self.jobs.get_mut(head) {
+                            Some(overtaken) if overtaken.work.is_some() => {
+                                overtaken.behind += 1;
+                                others.push_front(*head);
+                                *head = id;
+                            }
+                            _ => {
+                                behind += 1;
+                                others.push_front(id);
+                            }
+                        }
+                    }
                 }
             }
             self.jobs.insert(id, Job { keys, behind, work: Some(work) });
@@ -98,20 +122,17 @@ impl<J> Lanes<J> {
     pub fn done(&mut self, id: JobId) {
         let Some(job) = self.jobs.remove(&id) else { return };
         for key in job.keys {
-            let Some(queue) = self.queues.get_mut(&key) else { continue };
-            debug_assert_eq!(queue.front(), Some(&id), "only a head can be running");
-            queue.pop_front();
-            match queue.front() {
-                None => {
-                    self.queues.remove(&key);
-                }
-                Some(head) => {
-                    if let Some(next) = self.jobs.get_mut(head) {
-                        next.behind -= 1;
-                        if next.behind == 0 {
-                            self.ready.push_back(*head);
-                        }
-                    }
+            let Entry::Occupied(mut queue) = self.queues.entry(key) else { continue };
+            debug_assert_eq!(queue.get().head, id, "only a head can be running");
+            let Some(next) = queue.get_mut().others.pop_front() else {
+                queue.remove();
+                continue;
+            };
+            queue.get_mut().head = next;
+            if let Some(job) = self.jobs.get_mut(&next) {
+                job.behind -= 1;
+                if job.behind == 0 {
+                    self.ready.push_back(next);
                 }
             }
         }
@@ -133,7 +154,7 @@ impl<J> Lanes<J> {
     }
 }
 
-fn distinct(mut keys: Vec<LaneKey>) -> Vec<LaneKey> {
+fn distinct(mut keys: LaneKeys) -> LaneKeys {
     keys.sort_unstable();
     keys.dedup();
     keys
@@ -143,6 +164,7 @@ fn distinct(mut keys: Vec<LaneKey>) -> Vec<LaneKey> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use smallvec::smallvec;
 
     fn key(n: usize) -> LaneKey {
         LaneKey::customer(&n.to_string())
@@ -151,9 +173,9 @@ mod tests {
     #[test]
     fn one_key_runs_in_order_and_two_keys_side_by_side() {
         let mut lanes = Lanes::default();
-        lanes.push(vec![key(1)], "a");
-        lanes.push(vec![key(1)], "b");
-        lanes.push(vec![key(2)], "c");
+        lanes.push(smallvec![key(1)], "a");
+        lanes.push(smallvec![key(1)], "b");
+        lanes.push(smallvec![key(2)], "c");
         let (a, work) = lanes.start().unwrap();
         assert_eq!(work, "a");
         assert_eq!(lanes.start().unwrap().1, "c");
@@ -165,10 +187,10 @@ mod tests {
     #[test]
     fn what_was_put_aside_goes_before_what_has_not_started() {
         let mut lanes = Lanes::default();
-        lanes.push(vec![key(1)], "parent");
-        lanes.push(vec![key(1)], "later");
+        lanes.push(smallvec![key(1)], "parent");
+        lanes.push(smallvec![key(1)], "later");
         let (parent, _) = lanes.start().unwrap();
-        lanes.push_first(vec![(vec![key(1)], "first"), (vec![key(1)], "second")]);
+        lanes.push_first(vec![(smallvec![key(1)], "first"), (smallvec![key(1)], "second")]);
         assert!(lanes.start().is_none());
         lanes.done(parent);
         let mut order = Vec::new();
@@ -198,7 +220,7 @@ mod tests {
                 let pick = picks.next().unwrap();
                 if next < total && pick % 3 == 0 {
                     let (keys, front) = &jobs[next];
-                    let keys: Vec<LaneKey> = keys.iter().map(|k| key(*k)).collect();
+                    let keys: LaneKeys = keys.iter().map(|k| key(*k)).collect();
                     first.push(*front);
                     if *front { lanes.push_first(vec![(keys, next)]); } else { lanes.push(keys, next); }
                     next += 1;

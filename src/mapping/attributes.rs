@@ -91,9 +91,10 @@ pub fn push_typed(key: &str, raw: &str, wanted: Option<AttributeType>, out: &mut
         }
         AttributeType::Timestamp => {
             let text = values::as_text(raw).ok_or_else(lossy)?;
-            let normal = values::timestamp(&text).ok_or_else(lossy)?;
             out.push('"');
-            out.push_str(&normal);
+            if !values::push_timestamp(&text, out) {
+                return Err(lossy());
+            }
             out.push('"');
         }
         AttributeType::Boolean => out.push_str(boolean(raw).ok_or_else(lossy)?),
@@ -118,8 +119,9 @@ fn number_text(raw: &str) -> Option<Cow<'_, str>> {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
         },
-        b't' | b'f' => return None,
-        _ => Cow::Borrowed(raw),
+        // The value is JSON: what begins so is a number and nothing else.
+        b'-' | b'0'..=b'9' => return Some(Cow::Borrowed(raw)),
+        _ => return None,
     };
     values::is_number(&text).then_some(text)
 }

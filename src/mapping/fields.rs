@@ -4,12 +4,10 @@
 //! the input line until an object asks for them.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use globset::GlobSet;
 use hashbrown::HashMap;
 use schemars::JsonSchema;
-use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -46,19 +44,29 @@ pub struct Slot {
     pub inner: Option<u8>,
 }
 
-/// One row under ChartMogul's names. Values are raw JSON text, borrowed from the input line.
+/// One row under ChartMogul's names. Values are raw JSON text, borrowed from the input line. Used again for the next row.
 #[derive(Debug, Default)]
 pub struct Mapped<'a> {
     /// Standard fields; a slot stands at most once.
-    pub fields: Vec<(Slot, &'a RawValue)>,
+    pub fields: Vec<(Slot, &'a str)>,
     /// What becomes a custom attribute; a key stands at most once.
-    pub attributes: Vec<(Cow<'a, str>, &'a RawValue)>,
+    pub attributes: Vec<(Cow<'a, str>, &'a str)>,
     /// Columns that are no field, under `unknown_fields: reject`.
     pub unknown: Vec<Cow<'a, str>>,
     /// Slots to which two columns gave a value.
     pub twice: Vec<Slot>,
     /// Whether the row is marked as deleted in the source.
     pub deleted: bool,
+}
+
+impl Mapped<'_> {
+    fn clear(&mut self) {
+        self.fields.clear();
+        self.attributes.clear();
+        self.unknown.clear();
+        self.twice.clear();
+        self.deleted = false;
+    }
 }
 
 /// What a column is.
@@ -77,7 +85,7 @@ enum Target {
 #[derive(Debug)]
 pub struct Mapper {
     columns: HashMap<Box<str>, Target>,
-    constants: Vec<(Target, Box<RawValue>)>,
+    constants: Vec<(Target, Box<str>)>,
     exclude: GlobSet,
     unknown: UnknownFields,
 }
@@ -137,20 +145,19 @@ impl Mapper {
         }
         for (name, value) in input.constants {
             let path: Vec<String> = name.split('.').map(str::to_owned).collect();
-            match (resolve(input.resource, &path), serde_json::value::to_raw_value(value)) {
-                (Ok(target), Ok(raw)) => mapper.constants.push((target, raw)),
-                (Err(problem), _) => problems.push(problem),
-                (_, Err(error)) => problems.push(error.to_string()),
+            match resolve(input.resource, &path) {
+                Ok(target) => mapper.constants.push((target, value.to_string().into())),
+                Err(problem) => problems.push(problem),
             }
         }
         if problems.is_empty() { Ok(mapper) } else { Err(problems) }
     }
 
-    /// Reads one row.
+    /// Reads one row into `mapped`, in the place of what stood there.
     ///
     /// # Errors
     /// When `data` is not a JSON object; the text says what it is instead.
-    pub fn apply<'a>(&'a self, data: &'a RawValue) -> Result<Mapped<'a>, &'static str> {
+    pub fn apply<'a>(&'a self, data: &'a RawValue, mapped: &mut Mapped<'a>) -> Result<(), &'static str> {
         let text = data.get();
         match values::first_byte(text) {
             b'{' => {}
@@ -159,28 +166,34 @@ impl Mapper {
             b'n' => return Err("null"),
             _ => return Err("a scalar"),
         }
-        let mut mapped = Mapped { fields: Vec::with_capacity(16), attributes: Vec::with_capacity(8), ..Mapped::default() };
-        let mut reader = serde_json::Deserializer::from_str(text);
-        // The envelope was parsed already, so that the text is valid JSON: only an object with a non-string key could fail.
-        if (Rows { mapper: self, columns: &self.columns, top: true, mapped: &mut mapped }).deserialize(&mut reader).is_err() {
-            return Err("not valid JSON");
+        mapped.clear();
+        for (name, value) in values::members(text) {
+            let name = values::as_text(name).ok_or("an object with a column name that is no text")?;
+            match self.columns.get(name.as_ref()) {
+                Some(target) => put(target, name, value, mapped),
+                None => match self.of_unmapped(&name) {
+                    Target::Attribute(_) => put_attribute(name, value, mapped),
+                    Target::Unknown => mapped.unknown.push(name),
+                    _ => {}
+                },
+            }
         }
         for (target, value) in &self.constants {
             match target {
                 Target::Field(slot) => match mapped.fields.iter_mut().find(|(at, _)| at == slot) {
-                    Some((_, present)) if present.get() == "null" => *present = value,
+                    Some((_, present)) if *present == "null" => *present = value,
                     Some(_) => {}
                     None => mapped.fields.push((*slot, value)),
                 },
                 Target::Attribute(key) => match mapped.attributes.iter_mut().find(|(at, _)| at == key.as_ref()) {
-                    Some((_, present)) if present.get() == "null" => *present = value,
+                    Some((_, present)) if *present == "null" => *present = value,
                     Some(_) => {}
                     None => mapped.attributes.push((Cow::Borrowed(key), value)),
                 },
                 _ => {}
             }
         }
-        Ok(mapped)
+        Ok(())
     }
 
     /// The fields (by index) that some column of the stream or a constant can fill, given the columns it has.
@@ -291,108 +304,40 @@ fn resolve(resource: &Resource, path: &[String]) -> Result<Target, String> {
     }
 }
 
-/// Walks one JSON object of the row.
-struct Rows<'m, 'a> {
-    mapper: &'a Mapper,
-    columns: &'a HashMap<Box<str>, Target>,
-    top: bool,
-    mapped: &'m mut Mapped<'a>,
-}
-
-impl<'a> DeserializeSeed<'a> for Rows<'_, 'a> {
-    type Value = ();
-
-    fn deserialize<D: de::Deserializer<'a>>(self, reader: D) -> Result<(), D::Error> {
-        reader.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Rows<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Column(name)) = map.next_key::<Column<'a>>()? {
-            let value: &'a RawValue = map.next_value()?;
-            match self.columns.get(name.as_ref()) {
-                Some(target) => self.put(target, name, value),
-                None if self.top => match self.mapper.of_unmapped(&name) {
-                    Target::Attribute(_) => self.attribute(name, value),
-                    Target::Unknown => self.mapped.unknown.push(name),
-                    _ => {}
-                },
-                None => {}
+/// Takes in a column's value as what the column is.
+fn put<'a>(target: &'a Target, name: Cow<'a, str>, value: &'a str, mapped: &mut Mapped<'a>) {
+    match target {
+        Target::Field(slot) => put_field(*slot, value, mapped),
+        Target::Attribute(key) => put_attribute(Cow::Borrowed(key), value, mapped),
+        Target::Unknown => mapped.unknown.push(name),
+        Target::Nothing => {}
+        Target::DeletedAt => mapped.deleted = value != "null",
+        Target::Parts(own, inner) => {
+            put(own, name, value, mapped);
+            for (name, value) in values::members(value) {
+                let Some(name) = values::as_text(name) else { continue };
+                if let Some(target) = inner.get(name.as_ref()) {
+                    put(target, name, value, mapped);
+                }
             }
         }
-        Ok(())
     }
 }
 
-impl<'a> Rows<'_, 'a> {
-    fn put(&mut self, target: &'a Target, name: Cow<'a, str>, value: &'a RawValue) {
-        match target {
-            Target::Field(slot) => self.field(*slot, value),
-            Target::Attribute(key) => self.attribute(Cow::Borrowed(key), value),
-            Target::Unknown => self.mapped.unknown.push(name),
-            Target::Nothing => {}
-            Target::DeletedAt => self.mapped.deleted = value.get() != "null",
-            Target::Parts(own, inner) => {
-                self.put(own, name, value);
-                self.parts(inner, value);
-            }
-        }
-    }
-
-    fn field(&mut self, slot: Slot, value: &'a RawValue) {
-        match self.mapped.fields.iter_mut().find(|(at, _)| *at == slot) {
-            None => self.mapped.fields.push((slot, value)),
-            Some((_, present)) if present.get() == "null" => *present = value,
-            Some(_) if value.get() == "null" => {}
-            Some(_) => self.mapped.twice.push(slot),
-        }
-    }
-
-    fn attribute(&mut self, key: Cow<'a, str>, value: &'a RawValue) {
-        match self.mapped.attributes.iter_mut().find(|(at, _)| *at == key) {
-            None => self.mapped.attributes.push((key, value)),
-            Some((_, present)) if present.get() == "null" => *present = value,
-            // A row with one name twice: the last value counts, as for any JSON reader.
-            Some((_, present)) => *present = value,
-        }
-    }
-
-    fn parts(&mut self, columns: &'a HashMap<Box<str>, Target>, value: &'a RawValue) {
-        let text = value.get();
-        if values::first_byte(text) != b'{' {
-            return;
-        }
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let _ = Rows { mapper: self.mapper, columns, top: false, mapped: self.mapped }.deserialize(&mut reader);
+fn put_field<'a>(slot: Slot, value: &'a str, mapped: &mut Mapped<'a>) {
+    match mapped.fields.iter_mut().find(|(at, _)| *at == slot) {
+        None => mapped.fields.push((slot, value)),
+        Some((_, present)) if *present == "null" => *present = value,
+        Some(_) if value == "null" => {}
+        Some(_) => mapped.twice.push(slot),
     }
 }
 
-/// A column name, borrowed where it has no escapes.
-struct Column<'a>(Cow<'a, str>);
-
-impl<'a> Deserialize<'a> for Column<'a> {
-    fn deserialize<D: de::Deserializer<'a>>(reader: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl<'a> Visitor<'a> for Name {
-            type Value = Column<'a>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a column name")
-            }
-            fn visit_borrowed_str<E>(self, text: &'a str) -> Result<Column<'a>, E> {
-                Ok(Column(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Column<'a>, E> {
-                Ok(Column(Cow::Owned(text.to_owned())))
-            }
-        }
-        reader.deserialize_str(Name)
+/// A row with one name twice: the last value counts, as for any JSON reader.
+fn put_attribute<'a>(key: Cow<'a, str>, value: &'a str, mapped: &mut Mapped<'a>) {
+    match mapped.attributes.iter_mut().find(|(at, _)| *at == key) {
+        None => mapped.attributes.push((key, value)),
+        Some((_, present)) => *present = value,
     }
 }
 
@@ -431,7 +376,8 @@ mod tests {
     /// The mapped row as sorted lines, `field=value` and `@attribute=value`.
     fn show(mapper: &Mapper, row: &Value) -> Vec<String> {
         let raw = serde_json::value::to_raw_value(row).unwrap();
-        let mapped = mapper.apply(&raw).unwrap();
+        let mut mapped = Mapped::default();
+        mapper.apply(&raw, &mut mapped).unwrap();
         let name = |slot: &Slot| {
             let field = RESOURCE.all_fields().nth(usize::from(slot.field)).unwrap();
             match (slot.inner, &field.kind) {
@@ -521,7 +467,8 @@ mod tests {
         let mapper = mapper(&[], &json!({}), &[], UnknownFields::CustomAttributes, &["_ab_cdc_deleted_at"]).unwrap();
         let deleted = |text: &str| {
             let raw = RawValue::from_string(text.to_owned()).unwrap();
-            mapper.apply(&raw).map(|mapped| mapped.deleted)
+            let mut mapped = Mapped::default();
+            mapper.apply(&raw, &mut mapped).map(|()| mapped.deleted)
         };
         assert_eq!(deleted(r#"{"_ab_cdc_deleted_at":"2026-01-01"}"#), Ok(true));
         assert_eq!(deleted(r#"{"_ab_cdc_deleted_at":null}"#), Ok(false));

@@ -55,7 +55,7 @@ impl Object for Customers {
         check_data_source(&mut record, how);
         let uuid = record.text("uuid");
         let external_id = record.text("external_id");
-        let email = record.text("email");
+        let email = how.match_by.filter(|by| *by == MatchBy::Email).and_then(|_| record.text("email"));
         let target = match (how.match_by, uuid, external_id, email) {
             // Whatever it is matched by, only its external id can make a new customer.
             (.., key, _) if how.mode == Mode::Insert => {

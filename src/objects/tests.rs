@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::resource::{AttributeForm, Field, Kind};
 use super::{How, Known, OBJECTS, Object};
 use crate::errors::Code;
-use crate::mapping::{Mapper, MapperInput, UnknownFields};
+use crate::mapping::{Mapped, Mapper, MapperInput, UnknownFields};
 use crate::outcome::Fault;
 use crate::plan::{Mode, Nulls, Plan, Record};
 
@@ -23,7 +23,8 @@ fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value)
     })
     .unwrap();
     let raw = serde_json::value::to_raw_value(row).unwrap();
-    let mapped = mapper.apply(&raw).unwrap();
+    let mut mapped = Mapped::default();
+    mapper.apply(&raw, &mut mapped).unwrap();
     let record = Record::read(object.resource(), &mapped, nulls, |_| None);
     object.plan(record, &How { mode, match_by: None, data_source: SOURCE.into() })
 }

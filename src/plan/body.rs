@@ -3,7 +3,7 @@
 use crate::mapping::Slot;
 use crate::objects::resource::AttributeType;
 
-/// Normalised values of one record: JSON texts in one buffer, so that a record that waits costs two allocations and not
+/// Normalised values of one record: JSON texts in one buffer, so that a record that waits costs three allocations and not
 /// one per field. A value is never changed once it stands here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Body {
@@ -31,9 +31,13 @@ pub struct Attribute<'a> {
 }
 
 impl Body {
-    /// An empty body with room for a row of `bytes`.
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self { text: String::with_capacity(bytes), fields: Vec::with_capacity(12), attributes: Vec::new() }
+    /// An empty body with room for so many bytes of keys and values, and for so many fields and attributes.
+    pub fn with_capacity(bytes: usize, fields: usize, attributes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            fields: Vec::with_capacity(fields),
+            attributes: Vec::with_capacity(attributes),
+        }
     }
 
     /// Adds a field whose JSON text `write` appends. Nothing is added when it fails.
@@ -104,7 +108,6 @@ impl Body {
     /// Puts the fields into the order of the resource's table, so that equal records give equal requests.
     pub fn finish(&mut self) {
         self.fields.sort_unstable_by_key(|(slot, _)| *slot);
-        self.text.shrink_to_fit();
     }
 
     /// Size in memory, in bytes.

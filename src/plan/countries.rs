@@ -7,27 +7,19 @@ KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ
 NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST \
 SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
-/// Whether an upper-case code of two letters is a country.
-pub(super) fn is_country(code: &str) -> bool {
+/// The code in upper case, when it is one of a country in any case.
+pub(super) fn code(given: &str) -> Option<&'static str> {
     // The list is of fixed width and sorted: three bytes an entry.
-    let bytes = CODES.as_bytes();
-    let key = code.as_bytes();
-    if key.len() != 2 {
-        return false;
-    }
-    let entries: usize = bytes.len().div_ceil(3);
-    let mut low = 0;
-    let mut high = entries;
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        let at = middle * 3;
-        match bytes[at..at + 2].cmp(key) {
-            std::cmp::Ordering::Equal => return true,
-            std::cmp::Ordering::Less => low = middle + 1,
-            std::cmp::Ordering::Greater => high = middle,
-        }
-    }
-    false
+    let [first, second] = given.as_bytes() else { return None };
+    let key = [first.to_ascii_uppercase(), second.to_ascii_uppercase()];
+    let (entries, rest) = CODES.as_bytes().as_chunks::<3>();
+    let last = entries.len();
+    let at = match entries.binary_search_by(|entry| entry[..2].cmp(&key)) {
+        Ok(at) => at,
+        Err(_) if rest == key => last,
+        Err(_) => return None,
+    };
+    CODES.get(at * 3..at * 3 + 2)
 }
 
 #[cfg(test)]
@@ -38,9 +30,10 @@ mod tests {
     fn the_list_is_sorted_complete_and_searched_right() {
         let list: Vec<&str> = CODES.split(' ').collect();
         assert_eq!(list.len(), 250);
-        assert!(list.is_sorted() && list.iter().all(|code| code.len() == 2 && is_country(code)));
-        for code in ["", "U", "USA", "UK", "AA", "ZZ", "us"] {
-            assert!(!is_country(code), "{code}");
+        assert!(list.is_sorted() && list.iter().all(|listed| code(listed) == Some(listed)));
+        for other in ["", "U", "USA", "UK", "AA", "ZZ", "ü"] {
+            assert_eq!(code(other), None, "{other}");
         }
+        assert_eq!((code("us"), code("Zw")), (Some("US"), Some("ZW")));
     }
 }

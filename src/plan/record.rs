@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-
 use super::body::Body;
 use super::{Nulls, countries};
 use crate::errors::Code;
-use crate::mapping::values::{as_text, first_byte, push_json_text, timestamp, type_name, whole_digits};
+use crate::mapping::values::{
+    self, as_text, first_byte, push_json_text, push_quoted as quote, push_timestamp, type_name, whole_digits,
+};
 use crate::mapping::{Mapped, Slot, attributes};
 use crate::objects::resource::{AttributeType, Field, Kind, Resource};
 use crate::outcome::Fault;
@@ -31,9 +31,12 @@ impl Record {
         nulls: Nulls,
         attribute_type: impl Fn(&str) -> Option<AttributeType>,
     ) -> Self {
-        let bytes: usize = mapped.fields.iter().map(|(_, raw)| raw.get().len() + 8).sum::<usize>()
-            + mapped.attributes.iter().map(|(key, raw)| key.len() + raw.get().len()).sum::<usize>();
-        let mut record = Self { body: Body::with_capacity(bytes), faults: Vec::new(), resource, references: Vec::new() };
+        // A normal form is at most a few bytes longer than what came: quotes around a number, milliseconds after seconds.
+        let bytes: usize = mapped.fields.iter().map(|(_, raw)| raw.len() + 4).sum::<usize>()
+            + mapped.attributes.iter().map(|(key, raw)| key.len() + raw.len() + 4).sum::<usize>();
+        let attributes = mapped.attributes.len() + nested_attributes(resource, mapped);
+        let body = Body::with_capacity(bytes, mapped.fields.len(), attributes);
+        let mut record = Self { body, faults: Vec::new(), resource, references: Vec::new() };
         for slot in &mapped.twice {
             let name = record.name(*slot);
             record.faults.push(Fault::field(Code::FieldTwice, name, "two columns give this field a value"));
@@ -45,7 +48,7 @@ impl Record {
             record.field(*slot, raw, nulls, &attribute_type);
         }
         for (key, raw) in &mapped.attributes {
-            record.attribute(key, raw.get(), nulls, &attribute_type);
+            record.attribute(key, raw, nulls, &attribute_type);
         }
         record.body.finish();
         record
@@ -93,10 +96,9 @@ impl Record {
         }
     }
 
-    fn field(&mut self, slot: Slot, raw: &RawValue, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
+    fn field(&mut self, slot: Slot, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
         let Some((field, inner)) = self.field_at(slot) else { return };
         let leaf = inner.unwrap_or(field);
-        let raw = raw.get();
         if usize::from(slot.field) < self.resource.references.len() {
             self.reference(slot, leaf, raw);
             return;
@@ -140,25 +142,23 @@ impl Record {
     }
 
     fn object(&mut self, slot: Slot, field: &Field, fields: &'static [Field], raw: &str, nulls: Nulls) {
-        let text = match json_or_text(raw) {
-            Some(text) => text,
-            None if raw == "null" || raw == "\"\"" => return,
-            None => {
-                self.faults
-                    .push(Problem(Code::FieldType, format!("takes an object, not a {}", type_name(raw)).into()).of(field.name));
-                return;
+        let Some(text) = json_or_text(raw) else {
+            if raw != "null" && raw != "\"\"" {
+                let words = format!("takes an object, not a {}", type_name(raw));
+                self.faults.push(Problem(Code::FieldType, words.into()).of(field.name));
             }
-        };
-        let Ok(map) = serde_json::from_str::<std::collections::BTreeMap<String, &RawValue>>(&text) else {
-            self.faults.push(Problem(Code::FieldType, "takes an object".into()).of(field.name));
             return;
         };
-        for (name, value) in map {
+        for (name, value) in values::members(&text) {
+            let Some(name) = as_text(name) else {
+                self.faults.push(NAME_IS_NO_TEXT.of(field.name));
+                continue;
+            };
             match fields.iter().position(|field| field.name == name) {
                 Some(inner) => {
                     let at = Slot { field: slot.field, inner: Some(inner as u8) };
                     if self.body.get(at).is_none() {
-                        self.scalar(at, &fields[inner], value.get(), nulls);
+                        self.scalar(at, &fields[inner], value, nulls);
                     }
                 }
                 None => {
@@ -177,16 +177,17 @@ impl Record {
         if raw == "null" || raw == "\"\"" {
             return;
         }
-        let map = json_or_text(raw);
-        let Some(map) =
-            map.as_deref().and_then(|text| serde_json::from_str::<std::collections::BTreeMap<String, &RawValue>>(text).ok())
-        else {
-            self.faults
-                .push(Problem(Code::FieldType, format!("takes a map of attributes, not a {}", type_name(raw)).into()).of(name));
+        let Some(map) = json_or_text(raw) else {
+            let words = format!("takes a map of attributes, not a {}", type_name(raw));
+            self.faults.push(Problem(Code::FieldType, words.into()).of(name));
             return;
         };
-        for (key, value) in map {
-            self.attribute(&key, value.get(), nulls, attribute_type);
+        for (key, value) in values::members(&map) {
+            let Some(key) = as_text(key) else {
+                self.faults.push(NAME_IS_NO_TEXT.of(name));
+                continue;
+            };
+            self.attribute(&key, value, nulls, attribute_type);
         }
     }
 
@@ -222,6 +223,9 @@ enum Written {
     Null,
 }
 
+/// JSON lets escapes stand for half a character.
+const NAME_IS_NO_TEXT: Problem = Problem(Code::FieldType, Cow::Borrowed("has a name in it that is no text"));
+
 /// What is wrong with a value, before its field's name is put to it.
 struct Problem(Code, Cow<'static, str>);
 
@@ -231,13 +235,33 @@ impl Problem {
     }
 }
 
-/// The text of an object, or of an object that a source wrote as JSON text (PyAirbyte's cache and old CDKs do).
+/// The text of an object, or of an object that a source wrote as JSON text (PyAirbyte's cache and old CDKs do), which then
+/// has to be JSON.
 fn json_or_text(raw: &str) -> Option<Cow<'_, str>> {
     match first_byte(raw) {
         b'{' => Some(Cow::Borrowed(raw)),
-        b'"' => as_text(raw).filter(|text| text.trim_start().starts_with('{')),
+        b'"' => as_text(raw).map(trimmed).filter(|text| text.starts_with('{') && is_json(text)),
         _ => None,
     }
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// How many attributes come in a map.
+fn nested_attributes(resource: &Resource, mapped: &Mapped<'_>) -> usize {
+    let maps = mapped.fields.iter().filter(|(slot, _)| {
+        matches!(resource.all_fields().nth(usize::from(slot.field)), Some(Field { kind: Kind::Attributes, .. }))
+    });
+    maps.map(|(_, raw)| values::members(raw).count()).sum()
 }
 
 /// Appends a value in the normal form of its kind.
@@ -320,24 +344,24 @@ fn write_worded(kind: &Kind, text: &str, out: &mut String) -> Result<Written, Pr
             quote(text, out);
         }
         Kind::Country => {
-            let code = text.to_ascii_uppercase();
-            if !countries::is_country(&code) {
+            let Some(code) = countries::code(text) else {
                 return Err(Problem(
                     Code::FieldValue,
                     "must be a country code of two letters (ISO 3166-1 alpha-2), such as US".into(),
                 ));
-            }
-            quote(&code, out);
+            };
+            quote(code, out);
         }
-        Kind::Timestamp => match timestamp(text) {
-            Some(normal) => quote(&normal, out),
-            None => {
+        Kind::Timestamp => {
+            out.push('"');
+            if !push_timestamp(text, out) {
                 return Err(Problem(
                     Code::FieldValue,
                     "must be a date or a date with time (ISO 8601), such as 2026-01-31T12:00:00Z".into(),
                 ));
             }
-        },
+            out.push('"');
+        }
         Kind::OneOf(words) => {
             let found =
                 words.iter().find(|word| word.eq_ignore_ascii_case(text) || word.replace(' ', "_").eq_ignore_ascii_case(text));
@@ -351,41 +375,40 @@ fn write_worded(kind: &Kind, text: &str, out: &mut String) -> Result<Written, Pr
     Ok(Written::Value)
 }
 
-/// A list of tags: an array of texts, the same as JSON text, or one text that is one tag.
+/// A list of tags: an array of texts, the same as JSON text, or one text that is one tag. Each tag once.
 fn write_tags(raw: &str, out: &mut String) -> Result<Written, Problem> {
     let problem = || Problem(Code::FieldType, "takes a list of texts".into());
-    let text = match first_byte(raw) {
+    let list = match first_byte(raw) {
         b'[' => Cow::Borrowed(raw),
-        b'"' => as_text(raw).ok_or_else(problem)?,
+        b'"' => trimmed(as_text(raw).ok_or_else(problem)?),
         _ => return Err(problem()),
     };
-    let list: Vec<Option<String>> = if text.trim_start().starts_with('[') {
-        serde_json::from_str(&text).map_err(|_| problem())?
-    } else {
-        vec![Some(text.into_owned())]
-    };
-    let mut tags: Vec<String> = Vec::with_capacity(list.len());
-    for tag in list.into_iter().flatten() {
+    let start = out.len();
+    out.push('[');
+    let mut push = |tag: &str| {
         let tag = tag.trim();
-        if !tag.is_empty() && !tags.iter().any(|known| known == tag) {
-            tags.push(tag.to_owned());
+        let before = out.len();
+        if before > start + 1 {
+            out.push(',');
         }
+        let written = out.len();
+        quote(tag, out);
+        // Equal texts have equal normal forms.
+        if tag.is_empty() || values::elements(&out[start..before]).any(|known| *known == out[written..]) {
+            out.truncate(before);
+        }
+    };
+    match first_byte(&list) {
+        b'[' if first_byte(raw) == b'[' || is_json(&list) => {
+            for element in values::elements(&list).filter(|element| *element != "null") {
+                push(&as_text(element).ok_or_else(problem)?);
+            }
+        }
+        b'[' => return Err(problem()),
+        _ => push(&list),
     }
-    match serde_json::to_string(&tags) {
-        Ok(list) => out.push_str(&list),
-        Err(_) => return Err(problem()),
-    }
+    out.push(']');
     Ok(Written::Value)
-}
-
-fn quote(text: &str, out: &mut String) {
-    if text.bytes().any(|b| b == b'"' || b == b'\\' || b < 0x20) {
-        push_json_text(text, out);
-    } else {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    }
 }
 
 /// The prefix, then 8-4-4-4-12 hexadecimal digits.

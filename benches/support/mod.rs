@@ -1,0 +1,4 @@
+//! What the benches share.
+
+pub(crate) mod route;
+pub(crate) mod rows;
