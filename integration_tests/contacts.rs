@@ -263,7 +263,6 @@ fn settings_say_by_which_key_contacts_are_matched() {
 }
 
 #[test]
-#[ignore = "PENDING"]
 fn a_uuid_that_is_gone_is_looked_for_by_the_other_keys() {
     let world = World::new();
     let customer = world.given_customer("c-1", json!({}));
@@ -274,4 +273,12 @@ fn a_uuid_that_is_gone_is_looked_for_by_the_other_keys() {
     let run = world.sync().contact(row).run().succeeded();
     assert_eq!(run.outcomes("contacts"), "1 read, 1 updated");
     assert_eq!(world.contacts()[0]["fields"]["title"], "Found Again");
+
+    // Without another key nothing is known to make it by; without a match it is made.
+    let run = world.sync().contact(json!({"uuid": gone, "title": "Nobody"})).run().succeeded();
+    assert_eq!(run.outcomes("contacts"), "1 read, 1 rejected, 1 rejected with KEY_MISSING");
+    let row = json!({"uuid": gone, "customer_external_id": "c-2", "email": "new@lee.example"});
+    let run = world.sync().contact(row).customer(json!({"external_id": "c-2"})).run().succeeded();
+    assert_eq!(run.outcomes("contacts"), "1 read, 1 created");
+    assert_eq!(world.contacts().len(), 2);
 }

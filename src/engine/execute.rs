@@ -106,6 +106,18 @@ struct Turn<'t> {
 
 impl Turn<'_> {
     async fn run(&self) -> Result<Step, Trouble> {
+        if let (Target::Uuid(uuid, Some(other)), Mode::Upsert | Mode::Update) = (&self.plan.target, self.plan.mode)
+            && matches!(**other, Target::Within(..))
+        {
+            let existing = Existing { uuid: uuid.clone(), customer: None };
+            if let Some(outcome) = self.change(&existing, None).await? {
+                return Ok(Step::Settled(outcome.into()));
+            }
+            // The UUID is gone: the entry is looked for among those of its customer, as if none had been given.
+            self.gone(uuid);
+            let plan = Plan { target: (**other).clone(), ..self.plan.clone() };
+            return Box::pin(Turn { plan: &plan, ..*self }.run()).await;
+        }
         // A parent's UUID may have gone stale since it was looked up: then it is looked up once more by its key.
         for fresh in [false, true] {
             let customer = match self.customer(fresh).await? {
@@ -182,9 +194,12 @@ impl Turn<'_> {
         };
         Ok(match (&self.plan.target, fresh) {
             (Target::Uuid(uuid, _), false) => Found::Present(Existing { uuid: uuid.clone(), customer: None }),
-            (Target::Uuid(_, None), true) => Found::Absent,
             (Target::ExternalId(key), false) => of_customer(account.customer(key).await?),
-            (Target::ExternalId(key) | Target::Uuid(_, Some(key)), true) => of_customer(account.look_up_customer(key).await?),
+            (Target::ExternalId(key), true) => of_customer(account.look_up_customer(key).await?),
+            (Target::Uuid(_, other), true) => match other.as_deref() {
+                Some(Target::ExternalId(key)) => of_customer(account.look_up_customer(key).await?),
+                _ => Found::Absent,
+            },
             (Target::Email(email), _) => of_customer(account.customer_by_email(email).await?),
             (Target::Within(_, within), fresh) => {
                 let customer = customer.unwrap_or_default();
@@ -221,6 +236,10 @@ impl Turn<'_> {
                     }
                 },
                 Found::Absent if self.plan.mode == Mode::Update => return Ok(Some(Outcome::Skipped(Skip::NoMatch).into())),
+                Found::Absent if matches!(self.plan.target, Target::Uuid(_, None)) => {
+                    let text = "is of no object that exists, and the record gives no other key to make it by";
+                    return Ok(Some(Outcome::rejected(Fault::field(Code::KeyMissing, "uuid", text)).into()));
+                }
                 Found::Absent => match self.create(customer).await? {
                     Created::Settled(settled) => return Ok(Some(settled)),
                     Created::NoParent => return Ok(None),
@@ -365,7 +384,11 @@ impl Turn<'_> {
     /// The customer's lane, for children that wait for it.
     fn arrived(&self) -> Vec<LaneKey> {
         match &self.plan.target {
-            Target::ExternalId(key) | Target::Uuid(_, Some(key)) => vec![LaneKey::customer(key)],
+            Target::ExternalId(key) => vec![LaneKey::customer(key)],
+            Target::Uuid(_, Some(other)) => match &**other {
+                Target::ExternalId(key) => vec![LaneKey::customer(key)],
+                _ => Vec::new(),
+            },
             Target::Email(_) => self.text("external_id").map(|key| LaneKey::customer(&key)).into_iter().collect(),
             _ => Vec::new(),
         }

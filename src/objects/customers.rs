@@ -64,7 +64,9 @@ impl Object for Customers {
                 }
                 key.map(Target::ExternalId)
             }
-            (None | Some(MatchBy::Uuid), Some(uuid), key, _) => Some(Target::Uuid(uuid, key)),
+            (None | Some(MatchBy::Uuid), Some(uuid), key, _) => {
+                Some(Target::Uuid(uuid, key.map(|key| Box::new(Target::ExternalId(key)))))
+            }
             (Some(MatchBy::Uuid), None, ..) => {
                 record.require("uuid", "the stream is matched by uuid");
                 None
@@ -143,10 +145,8 @@ impl Object for Customers {
             .iter()
             .enumerate()
             .filter(|(_, entry)| match &plan.target {
-                Target::Uuid(uuid, None) => entry["uuid"] == uuid.as_ref(),
-                Target::ExternalId(key) | Target::Uuid(_, Some(key)) => {
-                    pairs(entry).any(|pair| pair == (data_source, key.as_ref()))
-                }
+                Target::Uuid(uuid, _) => entry["uuid"] == uuid.as_ref(),
+                Target::ExternalId(key) => pairs(entry).any(|pair| pair == (data_source, key.as_ref())),
                 // The search is account-wide: a customer of another source is another customer.
                 Target::Email(_) => pairs(entry).any(|(source, _)| source == data_source),
                 Target::Within(..) => false,
