@@ -171,11 +171,11 @@ impl Binding {
         };
 
         if stream.destination_sync_mode == DestinationSyncMode::AppendDedup && !columns.is_empty() {
-            let missing =
-                stream.primary_key.iter().filter_map(|path| path.first()).filter(|name| !columns.contains(&name.as_str()));
-            problems.extend(
-                missing.map(|name| (Code::CatalogInvalid, format!("its primary key `{name}` is no column of its schema"))),
-            );
+            // A table could not be laid down without its key; here the key is only used where it is the object's own.
+            for name in stream.primary_key.iter().filter_map(|path| path.first()).filter(|name| !columns.contains(&name.as_str()))
+            {
+                tracing::warn!("stream `{}`: its primary key `{name}` is no column of its schema", stream.id);
+            }
         }
         let match_by = match key_of_catalog(stream, given, object, activation) {
             Ok(found) => given.match_by.filter(|_| !activation).or(found),

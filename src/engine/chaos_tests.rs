@@ -64,7 +64,7 @@ fn contents(sandbox: &Sandbox) -> Value {
 fn sandbox(seed: u64) -> Sandbox {
     let quirks = Quirks {
         list_lag: Duration::from_millis(seed % 3 * 1500),
-        retry_after: (seed % 2 == 0).then_some(2),
+        retry_after: seed.is_multiple_of(2).then_some(2),
         ..Quirks::default()
     };
     Sandbox::new(Options {
