@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 
 use super::index::{Index, KnownCustomer};
-use crate::client::{Call, Client, Method, Refusal, Repeat, Reply, Trial};
+use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::resource::Resource;
@@ -146,7 +146,7 @@ impl<'c> Account<'c> {
             repeat: Repeat::Harmless,
             kind: "read customer",
         };
-        Ok(match self.client.send(&call, &mut Trial::default()).await? {
+        Ok(match self.client.ask(&call).await? {
             Reply::Done(answer) => self.saw_customer(&answer.json()?).map_or(Found::Absent, Found::Present),
             Reply::Missing(_) => Found::Absent,
             Reply::Exists(refusal) | Reply::Refused(refusal) => return Err(Trouble::Refused(refusal)),
@@ -256,7 +256,7 @@ impl<'c> Account<'c> {
         query.push(("per_page", PAGE.to_string()));
         query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
         let call = Call { method: Method::Get, path: path.to_owned(), query, body: None, repeat: Repeat::Harmless, kind };
-        match self.client.send(&call, &mut Trial::default()).await? {
+        match self.client.ask(&call).await? {
             Reply::Done(answer) => {
                 let mut body: Value = answer.json()?;
                 let entries = match body[resource.list_root].take() {
