@@ -1,6 +1,6 @@
 //! Single look-ups. Each key is looked up once a run; our own writes are laid over what was read.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde_json::Value;
 
@@ -45,18 +45,52 @@ impl From<Failure> for Trouble {
 pub struct Account<'c> {
     client: &'c Client,
     data_source: Box<str>,
+    /// Whether something was seen in the data source, so that it exists.
+    proven: Cell<bool>,
     index: RefCell<Index>,
 }
 
 impl<'c> Account<'c> {
     /// Nothing is known yet.
     pub fn new(client: &'c Client, data_source: &str) -> Self {
-        Self { client, data_source: data_source.into(), index: RefCell::default() }
+        Self { client, data_source: data_source.into(), proven: Cell::new(false), index: RefCell::default() }
     }
 
     /// The configured data source.
     pub fn data_source(&self) -> &str {
         &self.data_source
+    }
+
+    /// Makes sure that the data source exists, once a run and only where nothing was seen in it: in one that does not exist
+    /// everything is absent, which must not pass for records without a match.
+    ///
+    /// # Errors
+    /// `DATA_SOURCE_UNKNOWN`, or see [`Trouble`].
+    pub async fn assure_data_source(&self) -> Result<(), Trouble> {
+        if self.proven.replace(true) {
+            return Ok(());
+        }
+        let call = Call {
+            method: Method::Get,
+            path: format!("/data_sources/{}", self.data_source),
+            query: Vec::new(),
+            body: None,
+            repeat: Repeat::Harmless,
+            kind: "read data source",
+        };
+        match self.client.ask(&call).await? {
+            Reply::Missing(_) => Err(self.no_data_source().into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The failure of a sync into a data source that does not exist.
+    pub fn no_data_source(&self) -> Failure {
+        let text = format!(
+            "The data source {} does not exist in this account. Run `check`: it lists those that the key sees.",
+            self.data_source
+        );
+        Failure::config(Code::DataSourceUnknown, text)
     }
 
     /// What is known of a customer without asking; `None` means nothing.
@@ -110,7 +144,10 @@ impl<'c> Account<'c> {
                 index.saw_no_customer(key);
                 Found::Absent
             }
-            [entry] => index.saw_customer(&self.data_source, entry).map_or(Found::Absent, Found::Present),
+            [entry] => {
+                self.proven.set(true);
+                index.saw_customer(&self.data_source, entry).map_or(Found::Absent, Found::Present)
+            }
             _ => Found::Ambiguous(matches.len()),
         })
     }
@@ -195,6 +232,7 @@ impl<'c> Account<'c> {
 
     /// Takes in a customer as a write answered it.
     pub fn saw_customer(&self, entry: &Value) -> Option<KnownCustomer> {
+        self.proven.set(true);
         self.index.borrow_mut().saw_customer(&self.data_source, entry)
     }
 

@@ -19,7 +19,7 @@ use super::intake::{Intake, Item, PlannedRecord};
 use super::lanes::{JobId, Lanes};
 use super::ledger::{Ledger, Ready, Scope, Ticket};
 use super::parking::Parking;
-use super::report::{Report, Warnings};
+use super::report::{Of, Report, Warnings};
 use crate::account::Account;
 use crate::binding::Bindings;
 use crate::client::Client;
@@ -210,7 +210,7 @@ impl Sync<'_> {
                 }
                 let ticket = self.ledger.admit(stream);
                 match planned {
-                    PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, || key, outcome)?,
+                    PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, &Of::Key(&key), outcome)?,
                     PlannedRecord::Plan(plan) => self.queue(world, Job { ticket, stream, line, plan, last_chance: false }),
                 }
             }
@@ -272,7 +272,7 @@ impl Sync<'_> {
                     }
                 }
                 let Job { ticket, stream, line, plan, .. } = job;
-                self.settle(ticket, stream, line, || plan.key(), outcome)?;
+                self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
             }
         }
         self.lanes.done(id);
@@ -287,16 +287,9 @@ impl Sync<'_> {
         self.lanes.push_first(jobs);
     }
 
-    fn settle(
-        &mut self,
-        ticket: Ticket,
-        stream: usize,
-        line: u64,
-        key: impl FnOnce() -> String,
-        outcome: Outcome,
-    ) -> Result<(), Failure> {
+    fn settle(&mut self, ticket: Ticket, stream: usize, line: u64, of: &Of<'_>, outcome: Outcome) -> Result<(), Failure> {
         let rejected = outcome.is_rejected();
-        self.engine.report.borrow_mut().settled(stream, line, key, outcome);
+        self.engine.report.borrow_mut().settled(stream, line, of, outcome);
         let ready = self.ledger.settle(ticket, rejected);
         self.emit(ready)
     }

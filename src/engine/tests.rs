@@ -300,3 +300,17 @@ async fn all_faults_of_a_record_are_told_at_once_and_stop_no_other() {
     assert_eq!(fields, ["country", "email", "external_id", "lead_created_at", "nested"]);
     assert_eq!((&customers(&sandbox)[0]["zip"], &customers(&sandbox)[0]["country"]), (&json!("76888"), &json!("US")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_data_source_that_does_not_exist_never_passes_for_records_without_a_match() {
+    let wrong = "ds_11111111-2222-4333-8444-555555555555";
+    for (mode, row) in [
+        ("update", record("customers", &json!({"external_id": "a"}))),
+        ("upsert", record("customers", &json!({"external_id": "a"}))),
+        ("upsert", record("contacts", &json!({"customer_external_id": "a", "email": "a@x.test"}))),
+    ] {
+        let settings = settings(&json!({"mode": mode, "data_source_uuid": wrong}));
+        let ran = run(&sandbox(), &settings, &catalog(&["customers", "contacts"]), row + &state("customers", 1)).await;
+        assert_eq!(ran.ending.as_ref().unwrap_err().code, Code::DataSourceUnknown, "{mode}");
+    }
+}

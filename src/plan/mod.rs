@@ -5,6 +5,7 @@
 
 mod body;
 mod countries;
+mod hide;
 mod record;
 
 pub use body::{Attribute, Body};
@@ -208,6 +209,11 @@ impl Plan {
             }
             Target::Within(parent, _) => format!("of {}", customer(parent)),
         }
+    }
+
+    /// A text without the record's values: each is starred where it stands as a word of its own.
+    pub fn hide(&self, text: &str) -> String {
+        hide::values(self, text)
     }
 
     /// Size in memory, in bytes, near enough to bound what waits.

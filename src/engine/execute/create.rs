@@ -9,7 +9,6 @@ use super::{Existing, Settled, Turn, read, rejected};
 use crate::account::{Found, Trouble};
 use crate::client::{Method, Refusal, Repeat, Reply, Trial};
 use crate::errors::Code;
-use crate::failure::Failure;
 use crate::objects::resource::AttributeForm;
 use crate::outcome::{Outcome, Skip};
 use crate::plan::{CustomerRef, LaneKey, Mode, Target};
@@ -60,7 +59,7 @@ impl Turn<'_> {
                         }
                         Target::Within(CustomerRef::Uuid(_), _) => Created::Settled(Outcome::rejected(self.no_parent()).into()),
                         // Above these stands nothing but the data source: no record could be written.
-                        _ => return Err(Failure::config(Code::DataSourceUnknown, self.no_data_source()).into()),
+                        _ => return Err(self.world.account.no_data_source().into()),
                     });
                 }
                 // Our own lost request may be what exists.

@@ -86,10 +86,26 @@ struct Existing {
 /// # Errors
 /// What ends the sync.
 pub(super) async fn execute(world: &World<'_>, object: &dyn Object, plan: &Plan, last_chance: bool) -> Result<Step, Failure> {
-    match (Turn { world, object, plan, last_chance }).run().await {
+    let turn = Turn { world, object, plan, last_chance };
+    let ended = match turn.run().await {
+        Ok(Step::Settled(settled)) if nothing_there(&settled.outcome) => {
+            world.account.assure_data_source().await.map(|()| Step::Settled(settled))
+        }
+        ended => ended,
+    };
+    match ended {
         Ok(step) => Ok(step),
         Err(Trouble::Stop(failure)) => Err(failure),
         Err(Trouble::Refused(refusal)) => Ok(Step::Settled(rejected(refusal).into())),
+    }
+}
+
+/// Whether an outcome rests on the absence of something.
+fn nothing_there(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Skipped(Skip::NoMatch) => true,
+        Outcome::Rejected(rejection) => rejection.code() == Code::ParentNotFound,
+        _ => false,
     }
 }
 
@@ -159,11 +175,6 @@ impl Turn<'_> {
                 Mode::Insert | Mode::Upsert => Step::Park(customer.lane()),
             }),
         })
-    }
-
-    pub(super) fn no_data_source(&self) -> String {
-        let uuid = self.world.account.data_source();
-        format!("The data source {uuid} does not exist in this account. Run `check`: it lists those that the key sees.")
     }
 
     pub(super) fn no_parent(&self) -> Fault {
