@@ -56,7 +56,7 @@ impl<J> Parking<J> {
         self.jobs = 0;
         self.bytes = 0;
         let mut parents: Vec<_> = self.waiting.drain().collect();
-        parents.sort_by(|(a, _), (b, _)| a.cmp(b));
+        parents.sort_by_key(|(a, _)| *a);
         parents.into_iter().flat_map(|(_, jobs)| jobs).collect()
     }
 
@@ -79,8 +79,8 @@ mod tests {
     fn children_come_back_in_order_when_their_parent_arrives_and_the_bound_holds() {
         let mut parking = Parking::new(10);
         let parent = LaneKey::customer("p");
-        assert_eq!(parking.park(parent.clone(), "a", 4), Ok(()));
-        assert_eq!(parking.park(parent.clone(), "b", 4), Ok(()));
+        assert_eq!(parking.park(parent, "a", 4), Ok(()));
+        assert_eq!(parking.park(parent, "b", 4), Ok(()));
         assert_eq!(parking.park(LaneKey::customer("q"), "c", 4), Err(Full { jobs: 2 }));
         assert_eq!(parking.arrived(&parent, |_| 4), ["a", "b"]);
         assert!(parking.is_empty() && parking.arrived(&parent, |_| 4).is_empty());

@@ -8,7 +8,7 @@ use crate::errors::Code;
 use crate::mapping::values::{
     self, as_text, first_byte, push_json_text, push_quoted as quote, push_timestamp, type_name, whole_digits,
 };
-use crate::mapping::{Mapped, Slot, attributes};
+use crate::mapping::{Mapped, MappedAttribute, Slot, attributes};
 use crate::objects::resource::{AttributeType, Field, Kind, Resource};
 use crate::outcome::Fault;
 
@@ -33,7 +33,7 @@ impl Record {
     ) -> Self {
         // A normal form is at most a few bytes longer than what came: quotes around a number, milliseconds after seconds.
         let bytes: usize = mapped.fields.iter().map(|(_, raw)| raw.len() + 4).sum::<usize>()
-            + mapped.attributes.iter().map(|(key, raw)| key.len() + raw.len() + 4).sum::<usize>();
+            + mapped.attributes.iter().map(|attribute| attribute.key.len() + attribute.raw.len() + 4).sum::<usize>();
         let attributes = mapped.attributes.len() + nested_attributes(resource, mapped);
         let body = Body::with_capacity(bytes, mapped.fields.len(), attributes);
         let mut record = Self { body, faults: Vec::new(), resource, references: Vec::new() };
@@ -47,8 +47,8 @@ impl Record {
         for (slot, raw) in &mapped.fields {
             record.field(*slot, raw, nulls, &attribute_type);
         }
-        for (key, raw) in &mapped.attributes {
-            record.attribute(key, raw, nulls, &attribute_type);
+        for MappedAttribute { key, raw, wanted } in &mapped.attributes {
+            record.attribute(key, raw, nulls, *wanted);
         }
         record.body.finish();
         record
@@ -187,11 +187,11 @@ impl Record {
                 self.faults.push(NAME_IS_NO_TEXT.of(name));
                 continue;
             };
-            self.attribute(&key, value, nulls, attribute_type);
+            self.attribute(&key, value, nulls, attribute_type(&key));
         }
     }
 
-    fn attribute(&mut self, key: &str, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
+    fn attribute(&mut self, key: &str, raw: &str, nulls: Nulls, wanted: Option<AttributeType>) {
         if raw == "null" {
             if nulls == Nulls::Clear && attributes::key_is_legal(key) {
                 let pushed: Result<(), Fault> = self.body.push_attribute(key, |out| {
@@ -210,7 +210,7 @@ impl Record {
             ));
             return;
         }
-        let pushed = self.body.push_attribute(key, |out| attributes::push_typed(key, raw, attribute_type(key), out).map(Some));
+        let pushed = self.body.push_attribute(key, |out| attributes::push_typed(key, raw, wanted, out).map(Some));
         if let Err(fault) = pushed {
             self.faults.push(fault);
         }
