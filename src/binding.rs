@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::config::{DefaultMode, Deletions, ObjectChoice, Settings, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::mapping::{Mapped, Mapper, MapperInput, attributes};
+use crate::mapping::{Mapped, Mapper, MapperInput, Slot, attributes};
 use crate::objects::resource::AttributeType;
 use crate::objects::{self, How, Object};
 use crate::outcome::{Fault, Rejection, Skip};
@@ -171,6 +171,13 @@ impl Binding {
             }
         };
 
+        if stream.destination_sync_mode == DestinationSyncMode::AppendDedup && !columns.is_empty() {
+            // A table could not be laid down without its key; here the key is only used where it is the object's own.
+            for name in stream.primary_key.iter().filter_map(|path| path.first()).filter(|name| !columns.contains(&name.as_str()))
+            {
+                tracing::warn!("stream `{}`: its primary key `{name}` is no column of its schema", stream.id);
+            }
+        }
         let match_by = match key_of_catalog(stream, given, object, activation) {
             Ok(found) => given.match_by.filter(|_| !activation).or(found),
             Err(problem) => {
@@ -180,12 +187,13 @@ impl Binding {
         };
         if let (Some(mapper), Ok(mode), true, false) = (&mapper, &mode, activation, columns.is_empty()) {
             let filled = mapper.fillable(&columns);
-            for name in object.required(*mode) {
-                let at = resource.all_fields().position(|field| field.name == name);
-                if !at.is_some_and(|at| filled.contains(&(at as u8))) {
+            for names in object.required(*mode) {
+                let at = |name: &str| resource.all_fields().position(|field| field.name == name);
+                if !names.iter().any(|name| at(name).is_some_and(|at| filled.contains(&(at as u8)))) {
+                    let names = names.join("` or `");
                     problems.push((
                         Code::FieldUnmapped,
-                        format!("no column is mapped to `{name}`, which {} {mode} requires", resource.name),
+                        format!("no column is mapped to `{names}`, which {} {mode} requires", resource.name),
                     ));
                 }
             }
@@ -222,12 +230,7 @@ impl Binding {
         }
         let how = if deletes {
             // Only the key of a deleted row counts; its other columns may be empty or stale.
-            let resource = self.object.resource();
-            let keys: Vec<&str> = self.object.matching_keys().iter().copied().flatten().copied().collect();
-            mapped.fields.retain(|(slot, _)| {
-                let at = usize::from(slot.field);
-                at < resource.references.len() || resource.all_fields().nth(at).is_some_and(|field| keys.contains(&field.name))
-            });
+            self.keep_keys(mapped);
             mapped.attributes.clear();
             mapped.unknown.clear();
             mapped.twice.clear();
@@ -242,6 +245,19 @@ impl Binding {
             Ok(plan) => Planned::Plan(plan),
             Err(faults) => Planned::Reject(Rejection::local(faults), key.unwrap_or_default()),
         }
+    }
+
+    /// Leaves of a row what finds its object; an e-mail address only where it is what the object is found by.
+    fn keep_keys(&self, mapped: &mut Mapped<'_>) {
+        let resource = self.object.resource();
+        let name = |slot: &Slot| resource.all_fields().nth(usize::from(slot.field)).map_or("", |field| field.name);
+        let by_key = self.how.match_by != Some(MatchBy::Email)
+            && mapped.fields.iter().any(|(slot, value)| matches!(name(slot), "external_id" | "uuid") && *value != "null");
+        let keys: Vec<&str> = self.object.matching_keys().iter().copied().flatten().copied().collect();
+        mapped.fields.retain(|(slot, _)| {
+            let name = name(slot);
+            resource.references.iter().any(|field| field.name == name) || (keys.contains(&name) && !(by_key && name == "email"))
+        });
     }
 
     /// The first key that a record gives.
@@ -390,4 +406,122 @@ fn attribute_types(stream: &ConfiguredStream, given: &StreamSettings) -> HashMap
         types.insert(key.as_str().into(), *kind);
     }
     types
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn settings(more: &Value) -> Settings {
+        let mut config = json!({"api_key": "k-secret", "data_source_uuid": "ds_03cfd2c4-2c7e-11ee-ab23-cb0f008cff46"});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Settings::load(&config.to_string(), None).unwrap()
+    }
+
+    /// A stream of this name, with these keys on top.
+    fn stream(name: &str, more: &Value) -> Value {
+        let mut stream = json!({"stream": {"name": name, "json_schema": {"properties": {"external_id": {"type": "string"}}},
+            "supported_sync_modes": ["full_refresh"]}, "sync_mode": "full_refresh", "destination_sync_mode": "append"});
+        stream.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        stream
+    }
+
+    fn bind(streams: &[Value], more: &Value) -> Result<Bindings, Failure> {
+        Bindings::new(&ConfiguredCatalog::parse(&json!({"streams": streams}).to_string()).unwrap(), &settings(more))
+    }
+
+    fn modes(streams: &[Value], more: &Value) -> Vec<String> {
+        let show = |binding: &Binding| match &binding.mode {
+            Ok(mode) => format!("{} {mode}", binding.object.resource().name),
+            Err(failure) => format!("{} {}", binding.object.resource().name, failure.code),
+        };
+        bind(streams, more).unwrap().iter().map(show).collect()
+    }
+
+    #[test]
+    fn the_first_that_speaks_says_what_a_stream_becomes() {
+        let mode = |mode: &str| json!({"destination_sync_mode": mode});
+        let object = |mode: &str, key: &Value| json!({"destination_sync_mode": mode, "destination_object_name": "contacts", "primary_key": key});
+        let columns = json!({"properties": {}});
+        let activated = |sync: &str| {
+            let mut stream = stream("x", &object(sync, &json!([["email"]])));
+            stream["stream"]["json_schema"] = columns.clone();
+            stream
+        };
+        assert_eq!(
+            modes(
+                &[activated("append"), stream("contacts", &mode("append_dedup")), stream("customers", &mode("overwrite"))],
+                &json!({"object": "auto"})
+            ),
+            ["contacts insert", "contacts upsert", "customers upsert"]
+        );
+        assert_eq!(modes(&[activated("append_dedup")], &json!({})), ["contacts upsert"]);
+        assert_eq!(modes(&[activated("update")], &json!({})), ["contacts update"]);
+        assert_eq!(
+            modes(&[stream("rows", &mode("append"))], &json!({"object": "customers", "mode": "insert"})),
+            ["customers insert"]
+        );
+        let entry = json!({"object": "customers", "streams": [{"stream": "rows", "object": "contacts", "mode": "update"}]});
+        assert_eq!(modes(&[stream("rows", &mode("append"))], &entry), ["contacts update"]);
+        assert_eq!(modes(&[stream("customers", &mode("update"))], &json!({"mode": "insert"})), ["customers update"]);
+    }
+
+    #[test]
+    fn what_a_clear_must_survive_is_refused_only_at_the_first_record() {
+        let soft = stream("customers", &json!({"destination_sync_mode": "soft_delete"}));
+        assert_eq!(modes(std::slice::from_ref(&soft), &json!({})), ["customers DELETIONS_IGNORED"]);
+        assert_eq!(modes(std::slice::from_ref(&soft), &json!({"deletions": {"policy": "delete"}})), ["customers delete"]);
+        let over = stream("x", &json!({"destination_sync_mode": "overwrite", "destination_object_name": "customers"}));
+        assert_eq!(modes(std::slice::from_ref(&over), &json!({})), ["customers MODE_NOT_SUPPORTED"]);
+        let bindings = bind(&[over], &json!({})).unwrap();
+        let raw = serde_json::value::to_raw_value(&json!({})).unwrap();
+        assert!(
+            matches!(bindings.at(0).plan(&raw, &mut Mapped::default()), Planned::Stop(failure) if failure.code == Code::ModeNotSupported)
+        );
+    }
+
+    #[test]
+    fn all_problems_of_all_streams_are_told_at_once() {
+        let failure = bind(
+            &[
+                stream("orders", &json!({})),
+                stream("a", &json!({"destination_object_name": "companies"})),
+                stream("b", &json!({"destination_object_name": "customers", "destination_sync_mode": "append_dedup"})),
+                stream("c", &json!({"destination_object_name": "customers", "destination_sync_mode": "update", "primary_key": [["name"]]})),
+                stream("d", &json!({"destination_object_name": "contacts", "destination_sync_mode": "append"})),
+                stream("customers", &json!({})),
+            ],
+            &json!({"streams": [{"stream": "customers", "fields": {"x": "primary_contact.age"}}]}),
+        )
+        .unwrap_err();
+        insta::assert_snapshot!(failure.message);
+    }
+
+    #[test]
+    fn a_primary_key_is_used_where_it_is_the_objects_and_ignored_where_it_is_not() {
+        let key = |name: &str, key: &Value, more: &Value| {
+            let bindings = bind(&[stream(name, &json!({"primary_key": key}))], more).unwrap();
+            bindings.at(0).how.match_by
+        };
+        assert_eq!(key("contacts", &json!([["email"]]), &json!({})), Some(MatchBy::Email));
+        assert_eq!(key("contacts", &json!([["customer_external_id"], ["external_id"]]), &json!({})), Some(MatchBy::ExternalId));
+        assert_eq!(key("contacts", &json!([["row_id"]]), &json!({})), None);
+        let renamed = json!({"streams": [{"stream": "contacts", "fields": {"mail": "email"}}]});
+        assert_eq!(key("contacts", &json!([["mail"]]), &renamed), Some(MatchBy::Email));
+        assert_eq!(key("customers", &json!([["email"]]), &json!({})), None);
+        let chosen = json!({"streams": [{"stream": "customers", "match": "email"}]});
+        assert_eq!(key("customers", &json!([["row_id"]]), &chosen), Some(MatchBy::Email));
+    }
+
+    #[test]
+    fn a_deleted_row_needs_nothing_but_its_key() {
+        let bindings = bind(&[stream("customers", &json!({}))], &json!({"deletions": {"policy": "delete"}})).unwrap();
+        let raw =
+            serde_json::value::to_raw_value(&json!({"external_id": "a", "email": "nobody", "x y": 1, "_ab_cdc_deleted_at": "t"}))
+                .unwrap();
+        let Planned::Plan(plan) = bindings.at(0).plan(&raw, &mut Mapped::default()) else { panic!("no plan") };
+        assert_eq!((plan.mode, plan.key().as_str()), (Mode::Delete, "a"));
+    }
 }

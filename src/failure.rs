@@ -65,7 +65,33 @@ impl Failure {
         self
     }
 
+    /// The words for people: the message, and behind it the remedy where it is not said already.
+    pub fn told(&self) -> String {
+        let (message, remedy) = (self.message.trim_end(), self.code.remedy());
+        if message.contains(remedy) {
+            return message.to_owned();
+        }
+        let stop = if message.ends_with(['.', '!', '?']) { "" } else { "." };
+        let gap = if message.contains('\n') { "\n" } else { " " };
+        format!("{message}{stop}{gap}{remedy}")
+    }
+
     fn new(kind: FailureType, code: Code, message: impl Into<String>) -> Self {
         Self { kind, code, message: message.into(), internal: String::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_is_said_once() {
+        let told = |message: &str| Failure::config(Code::KeyRefused, message).told();
+        let remedy = Code::KeyRefused.remedy();
+        assert_eq!(told("No such key"), format!("No such key. {remedy}"));
+        assert_eq!(told("No such key!"), format!("No such key! {remedy}"));
+        assert_eq!(told("one\ntwo."), format!("one\ntwo.\n{remedy}"));
+        assert_eq!(told(&format!("No such key. {remedy}")), format!("No such key. {remedy}"));
     }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """ChartMogul's official Python client against a sandbox.
 
-    pip install chartmogul
+    pip install --no-deps -r requirements/chartmogul.txt
     chartmogul_client.py BASE_URL API_KEY      (BASE_URL with its version, as http://127.0.0.1:8040/v1)
 
 The client reads answers with schemas of its own, so an answer of the wrong shape raises. It knows nothing of this project,
@@ -11,10 +11,11 @@ own, which it removes. The client retries over https only, so this script keeps 
 
 import sys
 import time
-import traceback
 
 import chartmogul
 from chartmogul import errors, resource
+
+from checks import Checks, equal
 
 RUN = str(time.time_ns())
 
@@ -32,29 +33,6 @@ def keep_to_the_rate(new_session):
 
 # Every request of the client takes a new session from here.
 resource.requests_retry_session = keep_to_the_rate(resource.requests_retry_session)
-
-
-class Checks:
-    """Runs checks, counts them, and goes on after one that fails."""
-
-    def __init__(self):
-        self.passed = 0
-        self.failed = 0
-
-    def run(self, check):
-        try:
-            check()
-        except Exception:  # noqa: BLE001 - whatever breaks is a failed check
-            self.failed += 1
-            print(f"FAILED {check.__name__}")
-            traceback.print_exc()
-        else:
-            self.passed += 1
-            print(f"ok     {check.__name__}")
-
-
-def equal(given, expected):
-    assert given == expected, f"{given!r} is not {expected!r}"
 
 
 def refused(status, promise):
@@ -286,8 +264,7 @@ def main(base_url, api_key):
         chartmogul.DataSource.destroy(config, uuid=made["source"]).get()
         equal(chartmogul.Customer.all(config, data_source_uuid=made["source"]).get().entries, [])
 
-    print(f"{checks.passed} passed, {checks.failed} failed")
-    return 1 if checks.failed else 0
+    return checks.done()
 
 
 if __name__ == "__main__":

@@ -75,8 +75,15 @@ impl Index {
         self.contacts.get(customer)
     }
 
-    pub(super) fn saw_contacts(&mut self, customer: &str, entries: &[Value]) {
-        self.contacts.insert(customer.into(), entries.iter().map(contact_keys).collect());
+    /// Takes in the contacts of a customer as they were listed; answers them with those that are known beside them. A list
+    /// may lag behind our own writes: what it lacks is not gone.
+    pub(super) fn saw_contacts(&mut self, customer: &str, mut entries: Vec<Value>) -> Vec<Value> {
+        let known = self.contacts.entry(customer.into()).or_default();
+        known.retain(|entry| entries.iter().all(|listed| listed["uuid"] != entry["uuid"]));
+        let unlisted = known.clone();
+        known.extend(entries.iter().map(contact_keys));
+        entries.extend(unlisted);
+        entries
     }
 
     /// Lays one entry over what is known of its customer; does nothing when that was never read.

@@ -1,11 +1,11 @@
 //! Single look-ups. Each key is looked up once a run; our own writes are laid over what was read.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde_json::Value;
 
 use super::index::{Index, KnownCustomer};
-use crate::client::{Call, Client, Method, Refusal, Repeat, Reply, Trial};
+use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::resource::Resource;
@@ -45,13 +45,15 @@ impl From<Failure> for Trouble {
 pub struct Account<'c> {
     client: &'c Client,
     data_source: Box<str>,
+    /// Whether something was seen in the data source, so that it exists.
+    proven: Cell<bool>,
     index: RefCell<Index>,
 }
 
 impl<'c> Account<'c> {
     /// Nothing is known yet.
     pub fn new(client: &'c Client, data_source: &str) -> Self {
-        Self { client, data_source: data_source.into(), index: RefCell::default() }
+        Self { client, data_source: data_source.into(), proven: Cell::new(false), index: RefCell::default() }
     }
 
     /// The configured data source.
@@ -59,9 +61,59 @@ impl<'c> Account<'c> {
         &self.data_source
     }
 
+    /// Makes sure that the data source exists, once a run and only where nothing was seen in it: in one that does not exist
+    /// everything is absent, which must not pass for records without a match.
+    ///
+    /// # Errors
+    /// `DATA_SOURCE_UNKNOWN`, or see [`Trouble`].
+    pub async fn assure_data_source(&self) -> Result<(), Trouble> {
+        if self.proven.replace(true) {
+            return Ok(());
+        }
+        let call = Call {
+            method: Method::Get,
+            path: format!("/data_sources/{}", self.data_source),
+            query: Vec::new(),
+            body: None,
+            repeat: Repeat::Harmless,
+            kind: "read data source",
+        };
+        match self.client.ask(&call).await? {
+            Reply::Missing(_) => Err(self.no_data_source().into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The failure of a sync into a data source that does not exist.
+    pub fn no_data_source(&self) -> Failure {
+        let text = format!(
+            "The data source {} does not exist in this account. Run `check`: it lists those that the key sees.",
+            self.data_source
+        );
+        Failure::config(Code::DataSourceUnknown, text)
+    }
+
     /// What is known of a customer without asking; `None` means nothing.
     pub fn known_customer(&self, key: &str) -> Option<Found<KnownCustomer>> {
         self.index.borrow().customer(key).map(|known| known.map_or(Found::Absent, |known| Found::Present(known.clone())))
+    }
+
+    /// The UUID that a customer's external id is known to stand for.
+    pub fn known_uuid(&self, key: &str) -> Option<Box<str>> {
+        self.index.borrow().customer(key).flatten().map(|known| known.uuid.clone())
+    }
+
+    /// The UUID of the one contact that is known to have this external id, else this e-mail address.
+    pub fn known_contact(&self, customer: &str, external_id: Option<&str>, email: Option<&str>) -> Option<Box<str>> {
+        let index = self.index.borrow();
+        let known = index.contacts(customer)?;
+        let named = |field: &'static str, wanted: Option<&str>| {
+            known
+                .iter()
+                .find(|entry| wanted.is_some() && entry[field].as_str() == wanted)
+                .and_then(|entry| entry["uuid"].as_str())
+        };
+        named("external_id", external_id).or_else(|| named("email", email)).map(Into::into)
     }
 
     /// The customer of an external id in the configured data source.
@@ -92,7 +144,10 @@ impl<'c> Account<'c> {
                 index.saw_no_customer(key);
                 Found::Absent
             }
-            [entry] => index.saw_customer(&self.data_source, entry).map_or(Found::Absent, Found::Present),
+            [entry] => {
+                self.proven.set(true);
+                index.saw_customer(&self.data_source, entry).map_or(Found::Absent, Found::Present)
+            }
             _ => Found::Ambiguous(matches.len()),
         })
     }
@@ -128,7 +183,7 @@ impl<'c> Account<'c> {
             repeat: Repeat::Harmless,
             kind: "read customer",
         };
-        Ok(match self.client.send(&call, &mut Trial::default()).await? {
+        Ok(match self.client.ask(&call).await? {
             Reply::Done(answer) => self.saw_customer(&answer.json()?).map_or(Found::Absent, Found::Present),
             Reply::Missing(_) => Found::Absent,
             Reply::Exists(refusal) | Reply::Refused(refusal) => return Err(Trouble::Refused(refusal)),
@@ -147,15 +202,14 @@ impl<'c> Account<'c> {
         self.look_up_contacts(customer).await
     }
 
-    /// The same, whatever is known; the entries as they were answered.
+    /// The same, whatever is known; the entries as they were answered, and our own writes that the list does not show yet.
     ///
     /// # Errors
     /// See [`Trouble`].
     pub async fn look_up_contacts(&self, customer: &str) -> Result<Vec<Value>, Trouble> {
         let query = vec![("customer_uuid", customer.to_owned()), ("data_source_uuid", self.data_source.to_string())];
         let entries = self.list(&contacts::RESOURCE, contacts::RESOURCE.path, query, "look up contacts").await?;
-        self.index.borrow_mut().saw_contacts(customer, &entries);
-        Ok(entries)
+        Ok(self.index.borrow_mut().saw_contacts(customer, entries))
     }
 
     /// How many entries an object has in the configured data source, or at least `enough` when there are that many.
@@ -178,13 +232,14 @@ impl<'c> Account<'c> {
 
     /// Takes in a customer as a write answered it.
     pub fn saw_customer(&self, entry: &Value) -> Option<KnownCustomer> {
+        self.proven.set(true);
         self.index.borrow_mut().saw_customer(&self.data_source, entry)
     }
 
     /// A customer made by this run has no contacts but those that this run makes.
     pub fn made_customer(&self, entry: &Value) {
         if let Some(known) = self.saw_customer(entry) {
-            self.index.borrow_mut().saw_contacts(&known.uuid, &[]);
+            self.index.borrow_mut().saw_contacts(&known.uuid, Vec::new());
         }
     }
 
@@ -239,7 +294,7 @@ impl<'c> Account<'c> {
         query.push(("per_page", PAGE.to_string()));
         query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
         let call = Call { method: Method::Get, path: path.to_owned(), query, body: None, repeat: Repeat::Harmless, kind };
-        match self.client.send(&call, &mut Trial::default()).await? {
+        match self.client.ask(&call).await? {
             Reply::Done(answer) => {
                 let mut body: Value = answer.json()?;
                 let entries = match body[resource.list_root].take() {

@@ -25,7 +25,7 @@ pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Fa
         Ok(settings) => match tokio::time::timeout(TIME_LIMIT, look(&settings)).await {
             Ok(Ok(message)) => Outbound::succeeded(Some(message)),
             Ok(Err(problems)) => Outbound::failed(problems.join("\n")),
-            Err(_) => Outbound::failed(told(Code::CheckTimeout, Code::CheckTimeout.cause())),
+            Err(_) => Outbound::failed(Failure::transient(Code::CheckTimeout, Code::CheckTimeout.cause()).told()),
         },
         // A configuration that can be read but not used is what this command is asked about; one that can not be read is
         // a fault of whoever called it.
@@ -38,27 +38,22 @@ pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Fa
 
 /// Looks at the account; answers what is there, or all that is wrong.
 pub(super) async fn look(settings: &Settings) -> Result<String, Vec<String>> {
-    let client = client(settings, PATIENCE.min(settings.limits.give_up_after)).map_err(|failure| vec![failure.message])?;
+    let client = client(settings, PATIENCE.min(settings.limits.give_up_after)).map_err(|failure| vec![failure.told()])?;
     // Without an address or a key that works nothing else can be found out.
-    ping(&client).await.map_err(|failure| vec![told(failure.code, &failure.message)])?;
+    ping(&client).await.map_err(|failure| vec![failure.told()])?;
     let mut problems = Vec::new();
     let mut found = String::new();
     match data_source(&client, &settings.data_source).await {
         Ok(name) => found = name,
-        Err(failure) => problems.push(told(failure.code, &failure.message)),
+        Err(failure) => problems.push(failure.told()),
     }
     if let Err(failure) = may_write(&client).await {
-        problems.push(told(failure.code, &failure.message));
+        problems.push(failure.told());
     }
     match problems.is_empty() {
         true => Ok(format!("Connected to ChartMogul; records are written to the data source \"{found}\".")),
         false => Err(problems),
     }
-}
-
-/// A problem with its remedy, said once.
-fn told(code: Code, message: &str) -> String {
-    if message.contains(code.remedy()) { message.to_owned() } else { format!("{message} {}", code.remedy()) }
 }
 
 /// Documented and recorded: 200 for a good key, 401 for a bad one.

@@ -43,6 +43,15 @@ fn operation(object: &dyn Object, mode: Mode, attributes: bool) -> Operation {
         _ => true,
     });
     let properties: Map<String, Value> = fields.map(|field| (field.name.to_owned(), property(field))).collect();
+    // Where one of several fields will do, the form can require none of them; `write` sees to it.
+    let required: Vec<&str> = object
+        .required(mode)
+        .iter()
+        .filter_map(|names| match names {
+            [name] => Some(*name),
+            _ => None,
+        })
+        .collect();
     let open = attributes && mode != Mode::Delete && resource.attributes.is_some();
     Operation {
         object_name: resource.name.to_owned(),
@@ -56,7 +65,7 @@ fn operation(object: &dyn Object, mode: Mode, attributes: bool) -> Operation {
             "$schema": "http://json-schema.org/draft-07/schema#",
             "type": "object",
             "properties": properties,
-            "required": object.required(mode),
+            "required": required,
             "additionalProperties": open,
         }),
         matching_keys: match mode {

@@ -3,6 +3,8 @@
 mod check;
 mod demo;
 mod discover;
+#[cfg(test)]
+mod docs_tests;
 mod sandbox;
 pub mod spec;
 mod write;
@@ -106,8 +108,9 @@ fn orchestrated(emitter: &Emitter, command: impl AsyncFnOnce(&Emitter) -> Result
     match ended {
         Ok(code) => code,
         Err(failure) => {
+            let message = failure.told();
             // When stdout is closed there is nobody left to tell.
-            let _ = emitter.emit(&Outbound::error(failure));
+            let _ = emitter.emit(&Outbound::error(Failure { message, ..failure }));
             ExitCode::FAILURE
         }
     }

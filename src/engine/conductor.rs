@@ -19,7 +19,7 @@ use super::intake::{Intake, Item, PlannedRecord};
 use super::lanes::{JobId, Lanes};
 use super::ledger::{Ledger, Ready, Scope, Ticket};
 use super::parking::Parking;
-use super::report::{Report, Warnings};
+use super::report::{Of, Report, Warnings};
 use crate::account::Account;
 use crate::binding::Bindings;
 use crate::client::Client;
@@ -99,6 +99,7 @@ impl Engine<'_> {
             lanes: Lanes::default(),
             parking: Parking::new(MAX_PARKED_BYTES),
             complete: vec![false; self.bindings.len()],
+            late: vec![false; self.bindings.len()],
             queued_bytes: 0,
             input: Input::Open,
             halted: None,
@@ -127,6 +128,8 @@ struct Sync<'e> {
     lanes: Lanes<Job>,
     parking: Parking<Job>,
     complete: Vec<bool>,
+    /// Streams of which records came after their COMPLETE.
+    late: Vec<bool>,
     queued_bytes: usize,
     input: Input,
     /// Ends the sync once what is under way is finished.
@@ -159,14 +162,14 @@ impl Sync<'_> {
             if self.may_read()
                 && let Some(item) = intake.ready()
             {
-                self.take(item)?;
+                self.take(world, item)?;
                 continue;
             }
             if running.is_empty() {
                 if let Some(failure) = self.halted.take() {
                     return Err(failure);
                 }
-                if !matches!(self.input, Input::Open) && self.finish()? {
+                if !matches!(self.input, Input::Open) && self.finish(world)? {
                     return Ok(Ending::Complete);
                 }
                 if !self.lanes.is_empty() {
@@ -179,11 +182,11 @@ impl Sync<'_> {
                 Some((id, job, step)) = running.next(), if !running.is_empty() => match step {
                     // The others under way are within the limit: they are finished, nothing new is started.
                     Err(failure) if failure.code == Code::DeleteLimit => self.halted = self.halted.take().or(Some(failure)),
-                    step => self.ended(id, job, step?)?,
+                    step => self.ended(world, id, job, step?)?,
                 },
-                () = &mut stop => return self.drain(running).await,
+                () = &mut stop => return self.drain(world, running).await,
                 item = intake.next(), if reading => match item {
-                    Some(item) => self.take(item)?,
+                    Some(item) => self.take(world, item)?,
                     None => self.input = Input::Ended,
                 },
             }
@@ -197,14 +200,18 @@ impl Sync<'_> {
             && self.queued_bytes < MAX_JOB_BYTES
     }
 
-    fn take(&mut self, item: Item) -> Result<(), Failure> {
+    fn take(&mut self, world: &World<'_>, item: Item) -> Result<(), Failure> {
         match item {
             Item::Record { line, stream, planned } => {
                 self.engine.report.borrow_mut().read(stream);
+                if self.complete[stream] && !std::mem::replace(&mut self.late[stream], true) {
+                    let id = &self.engine.bindings.at(stream).id;
+                    tracing::warn!("stream {id}: records came after its COMPLETE (line {line}); they are written all the same");
+                }
                 let ticket = self.ledger.admit(stream);
                 match planned {
-                    PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, || key, outcome)?,
-                    PlannedRecord::Plan(plan) => self.queue(Job { ticket, stream, line, plan, last_chance: false }),
+                    PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, &Of::Key(&key), outcome)?,
+                    PlannedRecord::Plan(plan) => self.queue(world, Job { ticket, stream, line, plan, last_chance: false }),
                 }
             }
             Item::State(state) => {
@@ -239,14 +246,13 @@ impl Sync<'_> {
         Ok(())
     }
 
-    fn queue(&mut self, job: Job) {
+    fn queue(&mut self, world: &World<'_>, job: Job) {
         self.queued_bytes += job.plan.bytes();
-        let lanes = job.plan.lanes();
-        self.lanes.push(lanes, job);
+        self.lanes.push(world.lanes(&job.plan), job);
     }
 
     /// A plan's turn ended.
-    fn ended(&mut self, id: JobId, job: Job, step: Step) -> Result<(), Failure> {
+    fn ended(&mut self, world: &World<'_>, id: JobId, job: Job, step: Step) -> Result<(), Failure> {
         self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
         match step {
             Step::Park(parent) => {
@@ -262,11 +268,11 @@ impl Sync<'_> {
             Step::Settled(Settled { outcome, arrived }) => {
                 if !outcome.is_rejected() {
                     for parent in &arrived {
-                        self.arrived(parent);
+                        self.arrived(world, parent);
                     }
                 }
                 let Job { ticket, stream, line, plan, .. } = job;
-                self.settle(ticket, stream, line, || plan.key(), outcome)?;
+                self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
             }
         }
         self.lanes.done(id);
@@ -274,23 +280,16 @@ impl Sync<'_> {
     }
 
     /// Children that waited for this parent go next, before what has not started.
-    fn arrived(&mut self, parent: &LaneKey) {
+    fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) {
         let jobs = self.parking.arrived(parent, |job| job.plan.bytes() + size_of::<Job>());
-        let jobs: Vec<_> = jobs.into_iter().map(|job| (job.plan.lanes(), job)).collect();
+        let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(&job.plan), job)).collect();
         self.queued_bytes += jobs.iter().map(|(_, job)| job.plan.bytes()).sum::<usize>();
         self.lanes.push_first(jobs);
     }
 
-    fn settle(
-        &mut self,
-        ticket: Ticket,
-        stream: usize,
-        line: u64,
-        key: impl FnOnce() -> String,
-        outcome: Outcome,
-    ) -> Result<(), Failure> {
+    fn settle(&mut self, ticket: Ticket, stream: usize, line: u64, of: &Of<'_>, outcome: Outcome) -> Result<(), Failure> {
         let rejected = outcome.is_rejected();
-        self.engine.report.borrow_mut().settled(stream, line, key, outcome);
+        self.engine.report.borrow_mut().settled(stream, line, of, outcome);
         let ready = self.ledger.settle(ticket, rejected);
         self.emit(ready)
     }
@@ -304,7 +303,7 @@ impl Sync<'_> {
     }
 
     /// The input has ended and nothing is queued or under way. Answers whether that was all.
-    fn finish(&mut self) -> Result<bool, Failure> {
+    fn finish(&mut self, world: &World<'_>) -> Result<bool, Failure> {
         if !self.lanes.is_empty() {
             return Ok(false);
         }
@@ -329,18 +328,18 @@ impl Sync<'_> {
         }
         for mut job in self.parking.all() {
             job.last_chance = true;
-            self.queue(job);
+            self.queue(world, job);
         }
         Ok(false)
     }
 
     /// Asked to end: what is under way is finished and what it lets go is emitted; nothing new is started.
-    async fn drain(&mut self, mut running: Running<'_>) -> Result<Ending, Failure> {
+    async fn drain(&mut self, world: &World<'_>, mut running: Running<'_>) -> Result<Ending, Failure> {
         tracing::info!("asked to stop: {} requests are finished, nothing new is started", running.len());
         let mut grace = pin!(tokio::time::sleep(GRACE));
         while !running.is_empty() {
             match select(running.next(), &mut grace).await {
-                Either::Left((Some((id, job, step)), _)) => self.ended(id, job, step?)?,
+                Either::Left((Some((id, job, step)), _)) => self.ended(world, id, job, step?)?,
                 Either::Left((None, _)) | Either::Right(_) => break,
             }
         }

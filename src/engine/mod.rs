@@ -4,6 +4,8 @@
 //! order; a child follows its parent; what is in flight is bounded. Owns all concurrency of a sync. Does not own limits
 //! (`client`), what a record means (`objects`) nor what is known of the account (`account`).
 
+#[cfg(test)]
+mod chaos_tests;
 mod conductor;
 mod deletions;
 mod execute;

@@ -56,7 +56,7 @@ impl<J> Parking<J> {
         self.jobs = 0;
         self.bytes = 0;
         let mut parents: Vec<_> = self.waiting.drain().collect();
-        parents.sort_by_key(|(a, _)| *a);
+        parents.sort_by_key(|(parent, _)| *parent);
         parents.into_iter().flat_map(|(_, jobs)| jobs).collect()
     }
 

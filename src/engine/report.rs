@@ -1,7 +1,7 @@
 //! What happened, for people: tallies, the first rejects, warnings, why a STATE is stuck.
 //!
-//! Logs carry no record values: a reject is logged by its place, code and field. The samples kept here do carry the API's
-//! words and the record's key, for commands that a person runs on their own terminal.
+//! Logs carry no record values: where the API's words quote the record, its values are starred. The samples kept here carry
+//! the words as they are and the record's key, for commands that a person runs on their own terminal.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::client::Stats;
 use crate::errors::Code;
 use crate::outcome::{Outcome, Rejection};
+use crate::plan::Plan;
 use crate::protocol::StreamId;
 
 /// Rejects kept whole.
@@ -52,6 +53,32 @@ pub struct Sample {
     pub key: String,
     /// What is wrong.
     pub rejection: Rejection,
+}
+
+/// A record that was settled, as far as its words are needed.
+#[derive(Debug)]
+pub(super) enum Of<'p> {
+    /// It had a plan.
+    Plan(&'p Plan),
+    /// It had none, but perhaps a key.
+    Key(&'p str),
+}
+
+impl Of<'_> {
+    fn key(&self) -> String {
+        match self {
+            Self::Plan(plan) => plan.key(),
+            Self::Key(key) => (*key).to_owned(),
+        }
+    }
+
+    /// The text without the record's values: our own words name rules, the API's may quote the record.
+    fn hide(&self, text: &str) -> String {
+        match self {
+            Self::Plan(plan) => plan.hide(text),
+            Self::Key(_) => text.to_owned(),
+        }
+    }
 }
 
 /// See the module's header.
@@ -101,7 +128,7 @@ impl Report {
         self.streams[stream].1.read += 1;
     }
 
-    pub(super) fn settled(&mut self, stream: usize, line: u64, key: impl FnOnce() -> String, outcome: Outcome) {
+    pub(super) fn settled(&mut self, stream: usize, line: u64, of: &Of<'_>, outcome: Outcome) {
         let (id, tally) = &mut self.streams[stream];
         *tally.outcomes.entry(outcome.as_str()).or_default() += 1;
         match outcome {
@@ -114,10 +141,10 @@ impl Report {
                 if *logged <= LOGGED_EACH {
                     for fault in &rejection.faults {
                         let field = fault.field.as_deref().unwrap_or("-");
-                        // Our own words name rules; the API's may quote the record.
+                        let message = of.hide(&fault.message);
                         let reason = match rejection.http_status {
-                            None => format!("{}.", fault.message),
-                            Some(status) => format!("{} (HTTP {status})", fault.code.cause()),
+                            None => format!("{message}."),
+                            Some(status) => format!("{message} (HTTP {status})."),
                         };
                         let remedy = if *logged == 1 { fault.code.remedy() } else { "" };
                         tracing::warn!(
@@ -132,7 +159,7 @@ impl Report {
                     }
                 }
                 if self.samples.len() < SAMPLES {
-                    self.samples.push(Sample { line, stream: id.clone(), key: key(), rejection });
+                    self.samples.push(Sample { line, stream: id.clone(), key: of.key(), rejection });
                 }
             }
             _ => {}

@@ -81,7 +81,15 @@ pub(crate) fn state(stream: &str, n: u64) -> String {
 
 /// Collects what is written to stdout.
 #[derive(Clone, Default)]
-struct Collected(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Collected(Arc<Mutex<Vec<u8>>>);
+
+impl Collected {
+    /// The lines so far.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
 
 impl std::io::Write for Collected {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -106,6 +114,18 @@ pub(crate) async fn run_until(
     input: String,
     stop: impl Future<Output = ()>,
 ) -> Ran {
+    run_into(&Collected::default(), sandbox, settings, catalog, input, stop).await
+}
+
+/// The same, with what it prints collected here, so that it is not lost when the run is dropped.
+pub(crate) async fn run_into(
+    out: &Collected,
+    sandbox: &Sandbox,
+    settings: &Settings,
+    catalog: &Value,
+    input: String,
+    stop: impl Future<Output = ()>,
+) -> Ran {
     let catalog = ConfiguredCatalog::parse(&catalog.to_string()).unwrap();
     let bindings = Arc::new(Bindings::new(&catalog, settings).unwrap());
     let policy = Policy {
@@ -115,7 +135,6 @@ pub(crate) async fn run_until(
         ..Policy::default()
     };
     let client = Client::new(Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)), policy);
-    let out = Collected::default();
     let emitter = Emitter::new(Box::new(out.clone()), Arc::new(|| 0));
     let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())));
     let engine = Engine {
@@ -128,6 +147,5 @@ pub(crate) async fn run_until(
     };
     let intake = Intake::inline(bindings, Box::new(Cursor::new(input.into_bytes())));
     let ending = engine.run(intake, stop).await;
-    let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
-    Ran { ending, lines: text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), report: report.into_inner() }
+    Ran { ending, lines: out.lines(), report: report.into_inner() }
 }

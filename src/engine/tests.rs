@@ -167,6 +167,16 @@ async fn a_key_that_is_revoked_in_the_middle_stops_the_sync_and_earlier_states_s
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_data_source_that_does_not_exist_stops_the_sync_and_no_state_leaves() {
+    let sandbox = sandbox();
+    let elsewhere = settings(&json!({"data_source_uuid": "ds_00000000-0000-4000-8000-000000000000"}));
+    let input = record("customers", &json!({"external_id": "a"})) + &state("customers", 1);
+    let ran = run(&sandbox, &elsewhere, &catalog(&["customers"]), input).await;
+    assert_eq!(ran.ending.as_ref().unwrap_err().code, Code::DataSourceUnknown);
+    assert_eq!(ran.states(), []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn throttling_is_waited_out_and_no_record_suffers() {
     let sandbox = sandbox();
     for spec in ["* 429 retry-after=3 skip=5", "* 429 skip=20 x3", "* 503 skip=40 x10"] {
@@ -289,4 +299,18 @@ async fn all_faults_of_a_record_are_told_at_once_and_stop_no_other() {
     fields.sort_unstable();
     assert_eq!(fields, ["country", "email", "external_id", "lead_created_at", "nested"]);
     assert_eq!((&customers(&sandbox)[0]["zip"], &customers(&sandbox)[0]["country"]), (&json!("76888"), &json!("US")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_data_source_that_does_not_exist_never_passes_for_records_without_a_match() {
+    let wrong = "ds_11111111-2222-4333-8444-555555555555";
+    for (mode, row) in [
+        ("update", record("customers", &json!({"external_id": "a"}))),
+        ("upsert", record("customers", &json!({"external_id": "a"}))),
+        ("upsert", record("contacts", &json!({"customer_external_id": "a", "email": "a@x.test"}))),
+    ] {
+        let settings = settings(&json!({"mode": mode, "data_source_uuid": wrong}));
+        let ran = run(&sandbox(), &settings, &catalog(&["customers", "contacts"]), row + &state("customers", 1)).await;
+        assert_eq!(ran.ending.as_ref().unwrap_err().code, Code::DataSourceUnknown, "{mode}");
+    }
 }

@@ -53,14 +53,14 @@ pub fn push_typed(key: &str, raw: &str, wanted: Option<AttributeType>, out: &mut
         return Err(Fault::field(
             Code::AttributeNested,
             key,
-            format!("an {} can not be a custom attribute", values::type_name(raw)),
+            format!("{} can not be a custom attribute", values::type_name(raw)),
         ));
     }
     let lossy = || {
         Fault::field(
             Code::AttributeType,
             key,
-            format!("a {} that can not become {} without loss", values::type_name(raw), type_word(kind)),
+            format!("{} that can not become {} without loss", values::type_name(raw), type_word(kind)),
         )
     };
     match kind {

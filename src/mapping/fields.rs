@@ -430,3 +430,139 @@ fn put_attribute<'a>(attribute: MappedAttribute<'a>, mapped: &mut Mapped<'a>) {
         Some(present) => present.raw = attribute.raw,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use globset::{Glob, GlobSetBuilder};
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::objects::customers::RESOURCE;
+
+    fn mapper(
+        fields: &[(&str, &str)],
+        constants: &Value,
+        exclude: &[&str],
+        unknown: UnknownFields,
+        columns: &[&str],
+    ) -> Result<Mapper, Vec<String>> {
+        let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let fields: Vec<Rename> = fields.iter().map(|(source, target)| (path(source), path(target))).collect();
+        let mut globs = GlobSetBuilder::new();
+        for glob in exclude {
+            globs.add(Glob::new(glob).unwrap());
+        }
+        let constants: Map<String, Value> = constants.as_object().unwrap().clone();
+        Mapper::new(&MapperInput {
+            resource: &RESOURCE,
+            fields: &fields,
+            constants: &constants,
+            exclude: &globs.build().unwrap(),
+            unknown,
+            columns,
+        })
+    }
+
+    /// The mapped row as sorted lines, `field=value` and `@attribute=value`.
+    fn show(mapper: &Mapper, row: &Value) -> Vec<String> {
+        let raw = serde_json::value::to_raw_value(row).unwrap();
+        let mut mapped = Mapped::default();
+        mapper.apply(&raw, &mut mapped).unwrap();
+        let name = |slot: &Slot| {
+            let field = RESOURCE.all_fields().nth(usize::from(slot.field)).unwrap();
+            match (slot.inner, &field.kind) {
+                (Some(inner), Kind::Object(fields)) => format!("{}.{}", field.name, fields[usize::from(inner)].name),
+                _ => field.name.to_owned(),
+            }
+        };
+        let mut lines: Vec<String> = mapped.fields.iter().map(|(slot, value)| format!("{}={value}", name(slot))).collect();
+        lines.extend(mapped.attributes.iter().map(|(key, value)| format!("@{key}={value}")));
+        lines.extend(mapped.unknown.iter().map(|name| format!("?{name}")));
+        lines.extend(mapped.twice.iter().map(|slot| format!("twice {}", name(slot))));
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn fields_keep_their_names_and_the_rest_becomes_attributes() {
+        let row = json!({"external_id": "a", "seats": 3, "_airbyte_raw_id": "r", "_ab_cdc_lsn": 5, "uuid": null});
+        let all = mapper(&[], &json!({}), &[], UnknownFields::CustomAttributes, &["external_id", "seats"]).unwrap();
+        assert_eq!(show(&all, &row), ["@seats=3", "external_id=\"a\"", "uuid=null"]);
+        let known = mapper(&[], &json!({}), &[], UnknownFields::Ignore, &["seats"]).unwrap();
+        assert_eq!(show(&known, &row), ["external_id=\"a\"", "uuid=null"]);
+        let strict = mapper(&[], &json!({}), &[], UnknownFields::Reject, &[]).unwrap();
+        assert_eq!(show(&strict, &row), ["?seats", "external_id=\"a\"", "uuid=null"]);
+    }
+
+    #[test]
+    fn renames_lead_into_and_out_of_nested_values_on_both_sides() {
+        let mapper = mapper(
+            &[
+                ("id", "external_id"),
+                ("address.country", "country"),
+                ("owner_name", "primary_contact.first_name"),
+                ("plan", "custom.tier"),
+                ("score", "rank"),
+            ],
+            &json!({}),
+            &[],
+            UnknownFields::CustomAttributes,
+            &["id", "address"],
+        )
+        .unwrap();
+        let row = json!({"id": 7, "address": {"country": "US", "street": "x"}, "owner_name": "Ann", "plan": "pro", "score": 1});
+        assert_eq!(
+            show(&mapper, &row),
+            ["@rank=1", "@tier=\"pro\"", "country=\"US\"", "external_id=7", "primary_contact.first_name=\"Ann\""]
+        );
+        // A source that writes the nested column as null has no parts to give.
+        assert_eq!(show(&mapper, &json!({"id": 7, "address": null})), ["external_id=7"]);
+    }
+
+    #[test]
+    fn constants_fill_what_is_absent_or_null_and_globs_leave_out() {
+        let mapper = mapper(
+            &[("land", "country")],
+            &json!({"country": "US", "custom.source": "dwh", "city": "Berlin"}),
+            &["internal_*", "zip"],
+            UnknownFields::CustomAttributes,
+            &["internal_a"],
+        )
+        .unwrap();
+        let row = json!({"land": null, "city": "Paris", "internal_a": 1, "internal_b": 2, "zip": "1"});
+        assert_eq!(show(&mapper, &row), ["@source=\"dwh\"", "city=\"Paris\"", "country=\"US\""]);
+    }
+
+    #[test]
+    fn two_columns_for_one_field_are_told_unless_one_is_null() {
+        let mapper = mapper(&[("mail", "email")], &json!({}), &[], UnknownFields::Ignore, &[]).unwrap();
+        assert_eq!(show(&mapper, &json!({"mail": "a@b", "email": null})), ["email=\"a@b\""]);
+        assert_eq!(show(&mapper, &json!({"mail": "a@b", "email": "c@d"})), ["email=\"a@b\"", "twice email"]);
+    }
+
+    #[test]
+    fn targets_that_the_object_does_not_have_are_refused_all_at_once() {
+        let problems = mapper(
+            &[("a", "primary_contact.age"), ("b", "name.first"), ("c", "no.such")],
+            &json!({"also.not": 1}),
+            &[],
+            UnknownFields::Ignore,
+            &[],
+        );
+        assert_eq!(problems.unwrap_err().len(), 4);
+    }
+
+    #[test]
+    fn a_deletion_marker_is_seen_and_what_is_no_object_is_refused() {
+        let mapper = mapper(&[], &json!({}), &[], UnknownFields::CustomAttributes, &["_ab_cdc_deleted_at"]).unwrap();
+        let deleted = |text: &str| {
+            let raw = RawValue::from_string(text.to_owned()).unwrap();
+            let mut mapped = Mapped::default();
+            mapper.apply(&raw, &mut mapped).map(|()| mapped.deleted)
+        };
+        assert_eq!(deleted(r#"{"_ab_cdc_deleted_at":"2026-01-01"}"#), Ok(true));
+        assert_eq!(deleted(r#"{"_ab_cdc_deleted_at":null}"#), Ok(false));
+        assert_eq!(deleted("[1]"), Err("an array"));
+        assert_eq!(deleted("null"), Err("null"));
+    }
+}

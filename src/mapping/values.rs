@@ -95,15 +95,15 @@ pub fn first_byte(raw: &str) -> u8 {
     raw.as_bytes().first().copied().unwrap_or(b' ')
 }
 
-/// The JSON type in words, for messages.
+/// The JSON type in words, with its article, for messages.
 pub fn type_name(raw: &str) -> &'static str {
     match first_byte(raw) {
-        b'"' => "text",
-        b'{' => "object",
-        b'[' => "array",
-        b't' | b'f' => "Boolean",
+        b'"' => "a text",
+        b'{' => "an object",
+        b'[' => "an array",
+        b't' | b'f' => "a Boolean",
         b'n' => "null",
-        _ => "number",
+        _ => "a number",
     }
 }
 

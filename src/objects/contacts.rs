@@ -29,10 +29,10 @@ impl Object for Contacts {
         &[&["external_id"], &["uuid"], &["email"]]
     }
 
-    fn required(&self, mode: Mode) -> Vec<&'static str> {
+    fn required(&self, mode: Mode) -> &'static [&'static [&'static str]] {
         match mode {
-            Mode::Insert | Mode::Upsert => vec!["customer_external_id"],
-            Mode::Update | Mode::Delete => vec![],
+            Mode::Insert | Mode::Upsert => &[&["customer_external_id", "customer_uuid"]],
+            Mode::Update | Mode::Delete => &[],
         }
     }
 
@@ -62,7 +62,10 @@ impl Object for Contacts {
             .or_else(|| record.text("customer_external_id").map(CustomerRef::ExternalId));
         let by_uuid = matches!(how.match_by, None | Some(MatchBy::Uuid)) && uuid.is_some() && how.mode != Mode::Insert;
         let target = match uuid {
-            Some(uuid) if by_uuid => Some(Target::Uuid(uuid, None)),
+            Some(uuid) if by_uuid => {
+                let other = customer.map(|customer| Box::new(Target::Within(customer, within(external_id, email))));
+                Some(Target::Uuid(uuid, other))
+            }
             _ => {
                 if how.match_by == Some(MatchBy::Uuid) && how.mode != Mode::Insert {
                     record.require("uuid", "the stream is matched by uuid");
@@ -77,14 +80,10 @@ impl Object for Contacts {
                     }
                     _ => {}
                 }
-                let keys = match how.match_by {
-                    Some(MatchBy::Email) => (None, email),
-                    Some(MatchBy::ExternalId) => (external_id, None),
-                    _ => (external_id, email),
-                };
-                let within = match keys {
-                    (None, None) => Within::AllFields,
-                    (external_id, email) => Within::Keys { external_id, email },
+                let within = match how.match_by {
+                    Some(MatchBy::Email) => within(None, email),
+                    Some(MatchBy::ExternalId) => within(external_id, None),
+                    _ => within(external_id, email),
                 };
                 customer.map(|customer| Target::Within(customer, within))
             }
@@ -151,6 +150,14 @@ impl Object for Contacts {
             r#"{"customer_external_id":"c-1001","external_id":"k-9","first_name":"Ann","last_name":"Lee","email":"ann@lee.example","title":"CTO","position":1}"#,
             r#"{"customer_uuid":"cus_23740208-2c7e-11ee-9ea2-ffd2435982bb","email":"bob@lee.example","phone":"+49 30 123456","notes":"Prefers mail"}"#,
         ]
+    }
+}
+
+/// How a contact with these keys is found among those of its customer.
+fn within(external_id: Option<Box<str>>, email: Option<Box<str>>) -> Within {
+    match (external_id, email) {
+        (None, None) => Within::AllFields,
+        (external_id, email) => Within::Keys { external_id, email },
     }
 }
 

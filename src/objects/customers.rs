@@ -31,10 +31,10 @@ impl Object for Customers {
         &[&["external_id"], &["uuid"], &["email"]]
     }
 
-    fn required(&self, mode: Mode) -> Vec<&'static str> {
+    fn required(&self, mode: Mode) -> &'static [&'static [&'static str]] {
         match mode {
-            Mode::Insert | Mode::Upsert => vec!["external_id"],
-            Mode::Update | Mode::Delete => vec![],
+            Mode::Insert | Mode::Upsert => &[&["external_id"]],
+            Mode::Update | Mode::Delete => &[],
         }
     }
 
@@ -57,12 +57,21 @@ impl Object for Customers {
         let external_id = record.text("external_id");
         let email = how.match_by.filter(|by| *by == MatchBy::Email).and_then(|_| record.text("email"));
         let target = match (how.match_by, uuid, external_id, email) {
-            (None | Some(MatchBy::Uuid), Some(uuid), key, _) => Some(Target::Uuid(uuid, key)),
+            // Whatever it is matched by, only its external id can make a new customer.
+            (.., key, _) if how.mode == Mode::Insert => {
+                if key.is_none() {
+                    record.require("external_id", "a customer is made with an external_id");
+                }
+                key.map(Target::ExternalId)
+            }
+            (None | Some(MatchBy::Uuid), Some(uuid), key, _) => {
+                Some(Target::Uuid(uuid, key.map(|key| Box::new(Target::ExternalId(key)))))
+            }
             (Some(MatchBy::Uuid), None, ..) => {
                 record.require("uuid", "the stream is matched by uuid");
                 None
             }
-            (Some(MatchBy::Email), .., Some(email)) if how.mode != Mode::Insert => Some(Target::Email(email)),
+            (Some(MatchBy::Email), .., Some(email)) => Some(Target::Email(email)),
             (Some(MatchBy::Email), .., None) => {
                 record.require("email", "the stream is matched by email");
                 None
@@ -136,10 +145,8 @@ impl Object for Customers {
             .iter()
             .enumerate()
             .filter(|(_, entry)| match &plan.target {
-                Target::Uuid(uuid, None) => entry["uuid"] == uuid.as_ref(),
-                Target::ExternalId(key) | Target::Uuid(_, Some(key)) => {
-                    pairs(entry).any(|pair| pair == (data_source, key.as_ref()))
-                }
+                Target::Uuid(uuid, _) => entry["uuid"] == uuid.as_ref(),
+                Target::ExternalId(key) => pairs(entry).any(|pair| pair == (data_source, key.as_ref())),
                 // The search is account-wide: a customer of another source is another customer.
                 Target::Email(_) => pairs(entry).any(|(source, _)| source == data_source),
                 Target::Within(..) => false,

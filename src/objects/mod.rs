@@ -80,8 +80,8 @@ pub trait Object: Sync + fmt::Debug {
     /// The keys by which a record may be matched: alternatives, each a set of fields.
     fn matching_keys(&self) -> &'static [&'static [&'static str]];
 
-    /// Fields that every record needs in this mode, beside one matching key.
-    fn required(&self, mode: Mode) -> Vec<&'static str>;
+    /// Fields that every record needs in this mode, beside one matching key: of each set, one.
+    fn required(&self, mode: Mode) -> &'static [&'static [&'static str]];
 
     /// What a set of primary key fields says about matching; `None` when it is no key of this object.
     fn match_by(&self, fields: &[&str]) -> Option<MatchBy>;
@@ -126,7 +126,10 @@ fn check_data_source(record: &mut Record, how: &How) {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod registry_tests {
     use super::*;
 
     #[test]

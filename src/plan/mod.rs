@@ -5,6 +5,7 @@
 
 mod body;
 mod countries;
+mod hide;
 mod record;
 
 pub use body::{Attribute, Body};
@@ -83,8 +84,8 @@ pub enum CustomerRef {
 /// How the object of a record is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// By its UUID; the key, where the record has one too, is the second try.
-    Uuid(Box<str>, Option<Box<str>>),
+    /// By its UUID; how else it is found, where the record says so too, is the second try.
+    Uuid(Box<str>, Option<Box<Target>>),
     /// A customer by its external id in the configured data source.
     ExternalId(Box<str>),
     /// A customer by its e-mail address in the configured data source.
@@ -141,6 +142,29 @@ impl LaneKey {
     }
 }
 
+impl Target {
+    fn lanes(&self) -> LaneKeys {
+        match self {
+            Self::Uuid(uuid, other) => {
+                let mut lanes = smallvec![LaneKey::uuid(uuid)];
+                lanes.extend(other.iter().flat_map(|other| other.lanes()));
+                lanes
+            }
+            Self::ExternalId(key) => smallvec![LaneKey::customer(key)],
+            Self::Email(email) => smallvec![LaneKey::email(email)],
+            Self::Within(customer, _) => smallvec![customer.lane()],
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Uuid(uuid, other) => uuid.len() + other.as_ref().map_or(0, |other| size_of::<Self>() + other.bytes()),
+            Self::ExternalId(text) | Self::Email(text) => text.len(),
+            Self::Within(..) => 96,
+        }
+    }
+}
+
 impl CustomerRef {
     /// The lane of this customer.
     pub fn lane(&self) -> LaneKey {
@@ -165,13 +189,7 @@ pub struct Plan {
 impl Plan {
     /// The keys under which this plan must keep its place: of the object itself and of the customer it belongs to.
     pub fn lanes(&self) -> LaneKeys {
-        match &self.target {
-            Target::Uuid(uuid, None) => smallvec![LaneKey::uuid(uuid)],
-            Target::Uuid(uuid, Some(key)) => smallvec![LaneKey::uuid(uuid), LaneKey::customer(key)],
-            Target::ExternalId(key) => smallvec![LaneKey::customer(key)],
-            Target::Email(email) => smallvec![LaneKey::email(email)],
-            Target::Within(customer, _) => smallvec![customer.lane()],
-        }
+        self.target.lanes()
     }
 
     /// The record's key in words, for rejects and receipts. Holds record values: not for logs.
@@ -193,13 +211,13 @@ impl Plan {
         }
     }
 
+    /// A text without the record's values: each is starred where it stands as a word of its own.
+    pub fn hide(&self, text: &str) -> String {
+        hide::values(self, text)
+    }
+
     /// Size in memory, in bytes, near enough to bound what waits.
     pub fn bytes(&self) -> usize {
-        let target = match &self.target {
-            Target::Uuid(a, b) => a.len() + b.as_ref().map_or(0, |b| b.len()),
-            Target::ExternalId(a) | Target::Email(a) => a.len(),
-            Target::Within(..) => 96,
-        };
-        size_of::<Self>() + target + self.body.bytes()
+        size_of::<Self>() + self.target.bytes() + self.body.bytes()
     }
 }

@@ -144,7 +144,7 @@ impl Record {
     fn object(&mut self, slot: Slot, field: &Field, fields: &'static [Field], raw: &str, nulls: Nulls) {
         let Some(text) = json_or_text(raw) else {
             if raw != "null" && raw != "\"\"" {
-                let words = format!("takes an object, not a {}", type_name(raw));
+                let words = format!("takes an object, not {}", type_name(raw));
                 self.faults.push(Problem(Code::FieldType, words.into()).of(field.name));
             }
             return;
@@ -178,7 +178,7 @@ impl Record {
             return;
         }
         let Some(map) = json_or_text(raw) else {
-            let words = format!("takes a map of attributes, not a {}", type_name(raw));
+            let words = format!("takes a map of attributes, not {}", type_name(raw));
             self.faults.push(Problem(Code::FieldType, words.into()).of(name));
             return;
         };
@@ -269,7 +269,7 @@ fn nested_attributes(resource: &Resource, mapped: &Mapped<'_>) -> usize {
 /// An empty text is null for every kind but plain text: warehouses write missing values so, and no such field of the API
 /// has an empty value of its own.
 fn write_scalar(kind: &Kind, raw: &str, out: &mut String) -> Result<Written, Problem> {
-    let wrong_type = |wants: &str| Problem(Code::FieldType, format!("takes {wants}, not a {}", type_name(raw)).into());
+    let wrong_type = |wants: &str| Problem(Code::FieldType, format!("takes {wants}, not {}", type_name(raw)).into());
     if raw == "null" {
         return Ok(Written::Null);
     }

@@ -1,0 +1,14 @@
+//! What tests are made of: an account on a socket ([`World`]), words of the protocol ([`words`]), a process under the eyes of
+//! a watchdog ([`process`]), and what came of it ([`Run`]).
+
+mod laws;
+mod process;
+mod quiet;
+mod run;
+pub(crate) mod words;
+mod world;
+
+pub(crate) use process::Command;
+pub(crate) use run::Run;
+pub(crate) use words::{Stream, complete, namespaced, record, state, status, stream};
+pub(crate) use world::{Sync, World, options};

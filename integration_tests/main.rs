@@ -1,0 +1,27 @@
+//! The real binary, through real pipes, against the sandbox on a real socket.
+//!
+//! One module for each side of its behaviour; names of tests read like requirements. [`harness`] starts everything and holds
+//! every single run to the laws that always hold: see `harness/laws.rs`.
+//!
+//! No test waits for the clock: it waits for something that can be seen, such as a STATE on stdout or a request that
+//! arrived at the sandbox. A watchdog ends what never comes.
+
+#![expect(clippy::unwrap_used, reason = "a test that can not go on has failed")]
+
+mod harness;
+
+mod activation;
+mod check;
+mod clear;
+mod commands;
+mod contacts;
+mod customers;
+mod deletions;
+mod endings;
+mod faults;
+mod limits;
+mod mapping;
+mod odd_input;
+mod restart;
+mod scenarios;
+mod states;
