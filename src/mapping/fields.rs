@@ -460,6 +460,7 @@ mod tests {
             exclude: &globs.build().unwrap(),
             unknown,
             columns,
+            types: &HashMap::new(),
         })
     }
 
@@ -476,7 +477,7 @@ mod tests {
             }
         };
         let mut lines: Vec<String> = mapped.fields.iter().map(|(slot, value)| format!("{}={value}", name(slot))).collect();
-        lines.extend(mapped.attributes.iter().map(|(key, value)| format!("@{key}={value}")));
+        lines.extend(mapped.attributes.iter().map(|attribute| format!("@{}={}", attribute.key, attribute.raw)));
         lines.extend(mapped.unknown.iter().map(|name| format!("?{name}")));
         lines.extend(mapped.twice.iter().map(|slot| format!("twice {}", name(slot))));
         lines.sort();

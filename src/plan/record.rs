@@ -34,8 +34,7 @@ impl Record {
         // A normal form is at most a few bytes longer than what came: quotes around a number, milliseconds after seconds.
         let bytes: usize = mapped.fields.iter().map(|(_, raw)| raw.len() + 4).sum::<usize>()
             + mapped.attributes.iter().map(|attribute| attribute.key.len() + attribute.raw.len() + 4).sum::<usize>();
-        let attributes = mapped.attributes.len() + nested_attributes(resource, mapped);
-        let body = Body::with_capacity(bytes, mapped.fields.len(), attributes);
+        let body = Body::with_capacity(bytes, mapped.fields.len(), mapped.attributes.len() + IN_A_MAP);
         let mut record = Self { body, faults: Vec::new(), resource, references: Vec::new() };
         for slot in &mapped.twice {
             let name = record.name(*slot);
@@ -223,6 +222,9 @@ enum Written {
     Null,
 }
 
+/// Room for attributes that come in a map instead of columns.
+const IN_A_MAP: usize = 4;
+
 /// JSON lets escapes stand for half a character.
 const NAME_IS_NO_TEXT: Problem = Problem(Code::FieldType, Cow::Borrowed("has a name in it that is no text"));
 
@@ -254,14 +256,6 @@ fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
 
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-}
-
-/// How many attributes come in a map.
-fn nested_attributes(resource: &Resource, mapped: &Mapped<'_>) -> usize {
-    let maps = mapped.fields.iter().filter(|(slot, _)| {
-        matches!(resource.all_fields().nth(usize::from(slot.field)), Some(Field { kind: Kind::Attributes, .. }))
-    });
-    maps.map(|(_, raw)| values::members(raw).count()).sum()
 }
 
 /// Appends a value in the normal form of its kind.
