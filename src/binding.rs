@@ -35,7 +35,6 @@ pub struct Binding {
     mapper: Mapper,
     deletions: Deletions,
     nulls: Nulls,
-    types: HashMap<Box<str>, AttributeType>,
 }
 
 /// What a record of a stream asks for.
@@ -154,6 +153,7 @@ impl Binding {
             Some(properties) => properties.keys().map(String::as_str).collect(),
             None => Vec::new(),
         };
+        let types = attribute_types(stream, given);
         let mapper = Mapper::new(&MapperInput {
             resource,
             fields: &given.fields,
@@ -161,6 +161,7 @@ impl Binding {
             exclude: &given.exclude,
             unknown: settings.unknown_fields,
             columns: &columns,
+            types: &types,
         });
         let mapper = match mapper {
             Ok(mapper) => Some(mapper),
@@ -210,7 +211,6 @@ impl Binding {
             mapper,
             deletions: settings.deletions,
             nulls: settings.nulls,
-            types: attribute_types(stream, given),
         })
     }
 
@@ -238,7 +238,7 @@ impl Binding {
         } else {
             Cow::Borrowed(&self.how)
         };
-        let record = Record::read(self.object.resource(), mapped, self.nulls, |key| self.types.get(key).copied());
+        let record = Record::read(self.object.resource(), mapped, self.nulls, |key| self.mapper.attribute_type(key));
         // Taken before the record is used up, and only where it is likely to be needed.
         let key = if record.faults.is_empty() { None } else { self.key_of(&record) };
         match self.object.plan(record, &how) {

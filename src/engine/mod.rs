@@ -5,6 +5,8 @@
 //! (`client`), what a record means (`objects`) nor what is known of the account (`account`).
 
 #[cfg(test)]
+mod cap_tests;
+#[cfg(test)]
 mod chaos_tests;
 mod conductor;
 mod deletions;

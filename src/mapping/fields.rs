@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::values;
-use crate::objects::resource::{Kind, Resource};
+use crate::objects::resource::{AttributeType, Kind, Resource};
 
 /// Airbyte's own columns: never data.
 const OWN_PREFIXES: [&str; 2] = ["_airbyte_", "_ab_"];
@@ -50,13 +50,63 @@ pub struct Mapped<'a> {
     /// Standard fields; a slot stands at most once.
     pub fields: Vec<(Slot, &'a str)>,
     /// What becomes a custom attribute; a key stands at most once.
-    pub attributes: Vec<(Cow<'a, str>, &'a str)>,
+    pub attributes: Vec<MappedAttribute<'a>>,
     /// Columns that are no field, under `unknown_fields: reject`.
     pub unknown: Vec<Cow<'a, str>>,
     /// Slots to which two columns gave a value.
     pub twice: Vec<Slot>,
     /// Whether the row is marked as deleted in the source.
     pub deleted: bool,
+    recent: Recent<'a>,
+}
+
+/// A column that becomes a custom attribute.
+#[derive(Debug)]
+pub struct MappedAttribute<'a> {
+    /// The attribute's key.
+    pub key: Cow<'a, str>,
+    /// The value as it came.
+    pub raw: &'a str,
+    /// The type that settings or the stream's schema give it.
+    pub wanted: Option<AttributeType>,
+}
+
+/// The columns of the rows before, in their order: the rows of a stream are alike, so that most columns need no look-up.
+#[derive(Debug, Default)]
+struct Recent<'a> {
+    of: Option<&'a Mapper>,
+    /// Names as they stand in the text, with their quotes.
+    columns: Vec<(&'a str, &'a Target)>,
+    /// Where the next column is expected.
+    at: usize,
+}
+
+/// Columns kept in [`Recent`], and how many of them a row may leave out in a row.
+const MAX_RECENT: usize = 256;
+const MAX_LEFT_OUT: usize = 8;
+
+impl<'a> Recent<'a> {
+    fn start(&mut self, mapper: &'a Mapper) {
+        if !self.of.is_some_and(|before| std::ptr::eq(before, mapper)) {
+            self.of = Some(mapper);
+            self.columns.clear();
+        }
+        self.at = 0;
+    }
+
+    fn find(&mut self, name: &str) -> Option<&'a Target> {
+        let ahead = self.columns.iter().skip(self.at).take(MAX_LEFT_OUT);
+        let (skipped, (_, target)) = ahead.enumerate().find(|(_, (known, _))| *known == name)?;
+        self.at += skipped + 1;
+        Some(target)
+    }
+
+    fn learn(&mut self, name: &'a str, target: &'a Target) {
+        if self.columns.len() < MAX_RECENT {
+            self.columns.insert(self.at, (name, target));
+            self.at += 1;
+        }
+    }
 }
 
 impl Mapped<'_> {
@@ -73,12 +123,25 @@ impl Mapped<'_> {
 #[derive(Debug, Clone)]
 enum Target {
     Field(Slot),
-    Attribute(Box<str>),
-    Unknown,
+    Attribute(Box<str>, Option<AttributeType>),
+    Unknown(Box<str>),
     Nothing,
     DeletedAt,
     /// Parts of a nested value are mapped; the column as a whole is what the first says.
     Parts(Box<Target>, Box<HashMap<Box<str>, Target>>),
+}
+
+impl Target {
+    fn set_types(&mut self, types: &HashMap<Box<str>, AttributeType>) {
+        match self {
+            Self::Attribute(key, wanted) => *wanted = types.get(key.as_ref()).copied(),
+            Self::Parts(own, inner) => {
+                own.set_types(types);
+                inner.values_mut().for_each(|target| target.set_types(types));
+            }
+            Self::Field(_) | Self::Unknown(_) | Self::Nothing | Self::DeletedAt => {}
+        }
+    }
 }
 
 /// How a stream's columns become fields. Immutable, shared by all threads.
@@ -88,6 +151,7 @@ pub struct Mapper {
     constants: Vec<(Target, Box<str>)>,
     exclude: GlobSet,
     unknown: UnknownFields,
+    types: HashMap<Box<str>, AttributeType>,
 }
 
 /// What a mapper is compiled from.
@@ -105,6 +169,8 @@ pub struct MapperInput<'s> {
     pub unknown: UnknownFields,
     /// Top-level columns that the stream's JSON schema names.
     pub columns: &'s [&'s str],
+    /// Types of custom attributes, by their keys.
+    pub types: &'s HashMap<Box<str>, AttributeType>,
 }
 
 impl Mapper {
@@ -118,6 +184,7 @@ impl Mapper {
             columns: HashMap::new(),
             constants: Vec::new(),
             exclude: input.exclude.clone(),
+            types: input.types.clone(),
             unknown: if input.resource.attributes.is_none() && input.unknown == UnknownFields::CustomAttributes {
                 UnknownFields::Ignore
             } else {
@@ -150,6 +217,8 @@ impl Mapper {
                 Err(problem) => problems.push(problem),
             }
         }
+        let targets = mapper.columns.values_mut().chain(mapper.constants.iter_mut().map(|(target, _)| target));
+        targets.for_each(|target| target.set_types(&mapper.types));
         if problems.is_empty() { Ok(mapper) } else { Err(problems) }
     }
 
@@ -167,14 +236,26 @@ impl Mapper {
             _ => return Err("a scalar"),
         }
         mapped.clear();
-        for (name, value) in values::members(text) {
-            let name = values::as_text(name).ok_or("an object with a column name that is no text")?;
+        mapped.recent.start(self);
+        for (quoted, value) in values::members(text) {
+            if let Some(target) = mapped.recent.find(quoted) {
+                put(target, value, mapped);
+                continue;
+            }
+            let name = values::as_text(quoted).ok_or("an object with a column name that is no text")?;
             match self.columns.get(name.as_ref()) {
-                Some(target) => put(target, name, value, mapped),
-                None => match self.of_unmapped(&name) {
-                    Target::Attribute(_) => put_attribute(name, value, mapped),
-                    Target::Unknown => mapped.unknown.push(name),
-                    _ => {}
+                Some(target) => {
+                    mapped.recent.learn(quoted, target);
+                    put(target, value, mapped);
+                }
+                None if self.leaves_out(&name) => {}
+                None => match self.unknown {
+                    UnknownFields::CustomAttributes => {
+                        let wanted = self.attribute_type(&name);
+                        put_attribute(MappedAttribute { key: name, raw: value, wanted }, mapped);
+                    }
+                    UnknownFields::Ignore => {}
+                    UnknownFields::Reject => mapped.unknown.push(name),
                 },
             }
         }
@@ -185,10 +266,10 @@ impl Mapper {
                     Some(_) => {}
                     None => mapped.fields.push((*slot, value)),
                 },
-                Target::Attribute(key) => match mapped.attributes.iter_mut().find(|(at, _)| at == key.as_ref()) {
-                    Some((_, present)) if *present == "null" => *present = value,
+                Target::Attribute(key, wanted) => match mapped.attributes.iter_mut().find(|at| at.key == key.as_ref()) {
+                    Some(present) if present.raw == "null" => present.raw = value,
                     Some(_) => {}
-                    None => mapped.attributes.push((Cow::Borrowed(key), value)),
+                    None => mapped.attributes.push(MappedAttribute { key: Cow::Borrowed(key), raw: value, wanted: *wanted }),
                 },
                 _ => {}
             }
@@ -211,14 +292,21 @@ impl Mapper {
         out
     }
 
+    /// What settings or the stream's schema say of an attribute's type.
+    pub fn attribute_type(&self, key: &str) -> Option<AttributeType> {
+        self.types.get(key).copied()
+    }
+
+    fn leaves_out(&self, column: &str) -> bool {
+        OWN_PREFIXES.iter().any(|prefix| column.starts_with(prefix)) || self.exclude.is_match(column)
+    }
+
     fn of_unmapped(&self, column: &str) -> Target {
-        if OWN_PREFIXES.iter().any(|prefix| column.starts_with(prefix)) || self.exclude.is_match(column) {
-            return Target::Nothing;
-        }
         match self.unknown {
-            UnknownFields::CustomAttributes => Target::Attribute(column.into()),
+            _ if self.leaves_out(column) => Target::Nothing,
+            UnknownFields::CustomAttributes => Target::Attribute(column.into(), None),
             UnknownFields::Ignore => Target::Nothing,
-            UnknownFields::Reject => Target::Unknown,
+            UnknownFields::Reject => Target::Unknown(column.into()),
         }
     }
 
@@ -253,12 +341,12 @@ fn insert_path(columns: &mut HashMap<Box<str>, Target>, source: &[String], targe
     }
     // A column whose parts are mapped is taken apart: what is left of it is no attribute, since it is nested.
     let slot = columns.entry(first.as_str().into()).or_insert_with(|| match whole {
-        Target::Attribute(_) | Target::Unknown => Target::Nothing,
+        Target::Attribute(..) | Target::Unknown(_) => Target::Nothing,
         other => other,
     });
     if !matches!(slot, Target::Parts(..)) {
         let own = match std::mem::replace(slot, Target::Nothing) {
-            Target::Attribute(_) | Target::Unknown => Target::Nothing,
+            Target::Attribute(..) | Target::Unknown(_) => Target::Nothing,
             other => other,
         };
         *slot = Target::Parts(Box::new(own), Box::default());
@@ -295,29 +383,31 @@ fn resolve(resource: &Resource, path: &[String]) -> Result<Target, String> {
                     let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
                     format!("`{shown}`: `{first}` has no field `{inner}`; it has {}", names.join(", "))
                 }),
-            Kind::Attributes => Ok(Target::Attribute(inner.as_str().into())),
+            Kind::Attributes => Ok(Target::Attribute(inner.as_str().into(), None)),
             _ => Err(format!("`{shown}`: `{first}` is not nested")),
         },
-        (None, []) if resource.attributes.is_some() => Ok(Target::Attribute(first.as_str().into())),
+        (None, []) if resource.attributes.is_some() => Ok(Target::Attribute(first.as_str().into(), None)),
         (None, []) => Err(format!("`{shown}` is no field of {} and the object has no custom attributes", resource.name)),
         _ => Err(format!("`{shown}` is no field of {}", resource.name)),
     }
 }
 
 /// Takes in a column's value as what the column is.
-fn put<'a>(target: &'a Target, name: Cow<'a, str>, value: &'a str, mapped: &mut Mapped<'a>) {
+fn put<'a>(target: &'a Target, value: &'a str, mapped: &mut Mapped<'a>) {
     match target {
         Target::Field(slot) => put_field(*slot, value, mapped),
-        Target::Attribute(key) => put_attribute(Cow::Borrowed(key), value, mapped),
-        Target::Unknown => mapped.unknown.push(name),
+        Target::Attribute(key, wanted) => {
+            put_attribute(MappedAttribute { key: Cow::Borrowed(key), raw: value, wanted: *wanted }, mapped);
+        }
+        Target::Unknown(name) => mapped.unknown.push(Cow::Borrowed(name)),
         Target::Nothing => {}
         Target::DeletedAt => mapped.deleted = value != "null",
         Target::Parts(own, inner) => {
-            put(own, name, value, mapped);
+            put(own, value, mapped);
             for (name, value) in values::members(value) {
                 let Some(name) = values::as_text(name) else { continue };
                 if let Some(target) = inner.get(name.as_ref()) {
-                    put(target, name, value, mapped);
+                    put(target, value, mapped);
                 }
             }
         }
@@ -334,10 +424,10 @@ fn put_field<'a>(slot: Slot, value: &'a str, mapped: &mut Mapped<'a>) {
 }
 
 /// A row with one name twice: the last value counts, as for any JSON reader.
-fn put_attribute<'a>(key: Cow<'a, str>, value: &'a str, mapped: &mut Mapped<'a>) {
-    match mapped.attributes.iter_mut().find(|(at, _)| *at == key) {
-        None => mapped.attributes.push((key, value)),
-        Some((_, present)) => *present = value,
+fn put_attribute<'a>(attribute: MappedAttribute<'a>, mapped: &mut Mapped<'a>) {
+    match mapped.attributes.iter_mut().find(|at| at.key == attribute.key) {
+        None => mapped.attributes.push(attribute),
+        Some(present) => present.raw = attribute.raw,
     }
 }
 
@@ -370,6 +460,7 @@ mod tests {
             exclude: &globs.build().unwrap(),
             unknown,
             columns,
+            types: &HashMap::new(),
         })
     }
 
@@ -386,7 +477,7 @@ mod tests {
             }
         };
         let mut lines: Vec<String> = mapped.fields.iter().map(|(slot, value)| format!("{}={value}", name(slot))).collect();
-        lines.extend(mapped.attributes.iter().map(|(key, value)| format!("@{key}={value}")));
+        lines.extend(mapped.attributes.iter().map(|attribute| format!("@{}={}", attribute.key, attribute.raw)));
         lines.extend(mapped.unknown.iter().map(|name| format!("?{name}")));
         lines.extend(mapped.twice.iter().map(|slot| format!("twice {}", name(slot))));
         lines.sort();

@@ -7,4 +7,4 @@ pub mod attributes;
 pub mod fields;
 pub mod values;
 
-pub use fields::{Mapped, Mapper, MapperInput, Rename, Slot, UnknownFields};
+pub use fields::{Mapped, MappedAttribute, Mapper, MapperInput, Rename, Slot, UnknownFields};

@@ -60,11 +60,10 @@ fn end_of_text(bytes: &[u8], mut at: usize) -> Option<usize> {
         while let Some(eight) = bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()) {
             let word = u64::from_le_bytes(eight);
             let found = zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64));
+            at += found.trailing_zeros() as usize / 8;
             if found != 0 {
-                at += found.trailing_zeros() as usize / 8;
                 break;
             }
-            at += 8;
         }
         match bytes.get(at)? {
             b'"' => return Some(at + 1),

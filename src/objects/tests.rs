@@ -20,6 +20,7 @@ fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value)
         exclude: &globset::GlobSet::empty(),
         unknown: UnknownFields::CustomAttributes,
         columns: &[],
+        types: &hashbrown::HashMap::new(),
     })
     .unwrap();
     let raw = serde_json::value::to_raw_value(row).unwrap();

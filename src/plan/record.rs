@@ -8,7 +8,7 @@ use crate::errors::Code;
 use crate::mapping::values::{
     self, as_text, first_byte, push_json_text, push_quoted as quote, push_timestamp, type_name, whole_digits,
 };
-use crate::mapping::{Mapped, Slot, attributes};
+use crate::mapping::{Mapped, MappedAttribute, Slot, attributes};
 use crate::objects::resource::{AttributeType, Field, Kind, Resource};
 use crate::outcome::Fault;
 
@@ -33,9 +33,8 @@ impl Record {
     ) -> Self {
         // A normal form is at most a few bytes longer than what came: quotes around a number, milliseconds after seconds.
         let bytes: usize = mapped.fields.iter().map(|(_, raw)| raw.len() + 4).sum::<usize>()
-            + mapped.attributes.iter().map(|(key, raw)| key.len() + raw.len() + 4).sum::<usize>();
-        let attributes = mapped.attributes.len() + nested_attributes(resource, mapped);
-        let body = Body::with_capacity(bytes, mapped.fields.len(), attributes);
+            + mapped.attributes.iter().map(|attribute| attribute.key.len() + attribute.raw.len() + 4).sum::<usize>();
+        let body = Body::with_capacity(bytes, mapped.fields.len(), mapped.attributes.len() + IN_A_MAP);
         let mut record = Self { body, faults: Vec::new(), resource, references: Vec::new() };
         for slot in &mapped.twice {
             let name = record.name(*slot);
@@ -47,8 +46,8 @@ impl Record {
         for (slot, raw) in &mapped.fields {
             record.field(*slot, raw, nulls, &attribute_type);
         }
-        for (key, raw) in &mapped.attributes {
-            record.attribute(key, raw, nulls, &attribute_type);
+        for MappedAttribute { key, raw, wanted } in &mapped.attributes {
+            record.attribute(key, raw, nulls, *wanted);
         }
         record.body.finish();
         record
@@ -187,11 +186,11 @@ impl Record {
                 self.faults.push(NAME_IS_NO_TEXT.of(name));
                 continue;
             };
-            self.attribute(&key, value, nulls, attribute_type);
+            self.attribute(&key, value, nulls, attribute_type(&key));
         }
     }
 
-    fn attribute(&mut self, key: &str, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
+    fn attribute(&mut self, key: &str, raw: &str, nulls: Nulls, wanted: Option<AttributeType>) {
         if raw == "null" {
             if nulls == Nulls::Clear && attributes::key_is_legal(key) {
                 let pushed: Result<(), Fault> = self.body.push_attribute(key, |out| {
@@ -210,7 +209,7 @@ impl Record {
             ));
             return;
         }
-        let pushed = self.body.push_attribute(key, |out| attributes::push_typed(key, raw, attribute_type(key), out).map(Some));
+        let pushed = self.body.push_attribute(key, |out| attributes::push_typed(key, raw, wanted, out).map(Some));
         if let Err(fault) = pushed {
             self.faults.push(fault);
         }
@@ -222,6 +221,9 @@ enum Written {
     Value,
     Null,
 }
+
+/// Room for attributes that come in a map instead of columns.
+const IN_A_MAP: usize = 4;
 
 /// JSON lets escapes stand for half a character.
 const NAME_IS_NO_TEXT: Problem = Problem(Code::FieldType, Cow::Borrowed("has a name in it that is no text"));
@@ -254,14 +256,6 @@ fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
 
 fn is_json(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-}
-
-/// How many attributes come in a map.
-fn nested_attributes(resource: &Resource, mapped: &Mapped<'_>) -> usize {
-    let maps = mapped.fields.iter().filter(|(slot, _)| {
-        matches!(resource.all_fields().nth(usize::from(slot.field)), Some(Field { kind: Kind::Attributes, .. }))
-    });
-    maps.map(|(_, raw)| values::members(raw).count()).sum()
 }
 
 /// Appends a value in the normal form of its kind.
