@@ -117,17 +117,10 @@ impl Bindings {
 
     /// The places of streams that a status can mean: some hosts name the stream without its namespace.
     pub fn find_leniently(&self, stream: StreamRef<'_>) -> Vec<usize> {
-        match self.find(stream) {
-            Some(at) => vec![at],
-            None if stream.namespace.is_none() => self
-                .list
-                .iter()
-                .enumerate()
-                .filter(|(_, binding)| binding.id.name.as_ref() == stream.name)
-                .map(|(at, _)| at)
-                .collect(),
-            None => Vec::new(),
+        if stream.namespace.is_some() {
+            return self.find(stream).into_iter().collect();
         }
+        self.list.iter().enumerate().filter(|(_, binding)| binding.id.name.as_ref() == stream.name).map(|(at, _)| at).collect()
     }
 
     /// The stream at a place.

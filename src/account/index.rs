@@ -15,16 +15,19 @@ pub struct KnownCustomer {
     pub tags: Box<[Box<str>]>,
     /// Under how many pairs of data source and external id it stands.
     pub pairs: usize,
+    /// Whether the configured data source is among them.
+    pub ours: bool,
 }
 
 impl KnownCustomer {
     /// Reads an entry of a list or the answer to a write; `None` when it has no UUID.
-    pub fn read(entry: &Value) -> Option<Self> {
+    pub fn read(data_source: &str, entry: &Value) -> Option<Self> {
         let tags = entry["attributes"]["tags"].as_array().map_or(&[][..], Vec::as_slice);
         Some(Self {
             uuid: entry["uuid"].as_str()?.into(),
             tags: tags.iter().filter_map(Value::as_str).map(Into::into).collect(),
             pairs: pairs(entry).count(),
+            ours: pairs(entry).any(|(source, _)| source == data_source),
         })
     }
 }
@@ -46,7 +49,7 @@ impl Index {
 
     /// Takes in an entry under each of its keys in `data_source`.
     pub(super) fn saw_customer(&mut self, data_source: &str, entry: &Value) -> Option<KnownCustomer> {
-        let known = KnownCustomer::read(entry)?;
+        let known = KnownCustomer::read(data_source, entry)?;
         for (_, key) in pairs(entry).filter(|(source, _)| *source == data_source) {
             self.customers.insert(key.into(), Some(known.clone()));
         }
@@ -94,6 +97,11 @@ impl Index {
                 None => known.push(contact_keys(entry)),
             }
         }
+    }
+
+    /// What was known of a customer's contacts is no longer all of it.
+    pub(super) fn forget_contacts(&mut self, customer: &str) {
+        self.contacts.remove(customer);
     }
 
     pub(super) fn contact_gone(&mut self, uuid: &str) {

@@ -14,6 +14,9 @@ use crate::objects::{contacts, customers};
 /// The most entries that a page of a list holds (vendor page "Pagination").
 const PAGE: usize = 200;
 
+/// Below the collection of customers: the search by e-mail address.
+const SEARCH: &str = "/search";
+
 /// What a look-up found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<T> {
@@ -67,7 +70,7 @@ impl<'c> Account<'c> {
     /// # Errors
     /// `DATA_SOURCE_UNKNOWN`, or see [`Trouble`].
     pub async fn assure_data_source(&self) -> Result<(), Trouble> {
-        if self.proven.replace(true) {
+        if self.proven.get() {
             return Ok(());
         }
         let call = Call {
@@ -80,12 +83,15 @@ impl<'c> Account<'c> {
         };
         match self.client.ask(&call).await? {
             Reply::Missing(_) => Err(self.no_data_source().into()),
-            _ => Ok(()),
+            _ => {
+                self.proven.set(true);
+                Ok(())
+            }
         }
     }
 
     /// The failure of a sync into a data source that does not exist.
-    pub fn no_data_source(&self) -> Failure {
+    fn no_data_source(&self) -> Failure {
         let text = format!(
             "The data source {} does not exist in this account. Run `check`: it lists those that the key sees.",
             self.data_source
@@ -158,7 +164,8 @@ impl<'c> Account<'c> {
     /// See [`Trouble`].
     pub async fn customer_by_email(&self, email: &str) -> Result<Found<KnownCustomer>, Trouble> {
         let query = vec![("email", email.to_owned())];
-        let entries = self.list(&customers::RESOURCE, "/customers/search", query, "search customer").await?;
+        let entries =
+            self.list(&customers::RESOURCE, &format!("{}{SEARCH}", customers::RESOURCE.path), query, "search customer").await?;
         // The search is account-wide: a customer of another source is another customer.
         let mut matches =
             entries.iter().filter(|entry| customers::pairs(entry).any(|(source, _)| source == self.data_source.as_ref()));
@@ -245,7 +252,12 @@ impl<'c> Account<'c> {
 
     /// Takes in a contact as a write answered it.
     pub fn saw_contact(&self, customer: &str, entry: &Value) {
-        self.index.borrow_mut().saw_contact(customer, entry);
+        let mut index = self.index.borrow_mut();
+        match entry.get("uuid") {
+            Some(Value::String(_)) => index.saw_contact(customer, entry),
+            // Any 2xx is success, with or without a body. Without one it is not known what the customer has now.
+            _ => index.forget_contacts(customer),
+        }
     }
 
     /// What was known under a key proved wrong.
@@ -297,24 +309,33 @@ impl<'c> Account<'c> {
         match self.client.ask(&call).await? {
             Reply::Done(answer) => {
                 let mut body: Value = answer.json()?;
-                let entries = match body[resource.list_root].take() {
-                    Value::Array(entries) => entries,
-                    _ => Vec::new(),
+                // Absence is only what a list says: an answer without one would have us make things a second time.
+                let Some(Value::Array(entries)) = body.get_mut(resource.list_root).map(Value::take) else {
+                    return Err(no_list(kind).into());
                 };
-                // `has_more` decides: a last page still carries a cursor (recorded). A cursor that does not move would
-                // have us read for ever.
-                let next = (body["has_more"] == true && !entries.is_empty())
-                    .then(|| body["cursor"].as_str().map(str::to_owned))
-                    .flatten()
-                    .filter(|next| Some(next) != cursor.as_ref());
+                // `has_more` decides: a last page still carries a cursor (recorded).
+                let next = match body.get("has_more") {
+                    Some(Value::Bool(true)) if !entries.is_empty() => match body.get("cursor").and_then(Value::as_str) {
+                        Some(next) if Some(next) != cursor.as_deref() => Some(next.to_owned()),
+                        // There is more and no way to it, or the way leads back here.
+                        _ => return Err(no_list(kind).into()),
+                    },
+                    _ => None,
+                };
                 Ok(Page { entries, next })
             }
-            // Recorded 2023 for the search; a list answers an empty page.
-            Reply::Missing(_) => Ok(Page { entries: Vec::new(), next: None }),
+            // Recorded 2023: the search answers "none" with a 404. A list answers it with an empty page.
+            Reply::Missing(_) if path.ends_with(SEARCH) => Ok(Page { entries: Vec::new(), next: None }),
+            Reply::Missing(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Lost(why) => Err(never_lost(&why)),
         }
     }
+}
+
+fn no_list(kind: &str) -> Failure {
+    let text = format!("{} {}", Code::UnexpectedAnswer.cause(), Code::UnexpectedAnswer.remedy());
+    Failure::system(Code::UnexpectedAnswer, text).with_internal(format!("{kind}: the answer is no page of a list"))
 }
 
 /// Reads are harmless to repeat, so that the client never hands one back as lost.

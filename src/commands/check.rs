@@ -68,9 +68,9 @@ async fn ping(client: &Client) -> Result<(), Failure> {
 /// The name of the configured data source.
 async fn data_source(client: &Client, uuid: &str) -> Result<String, Failure> {
     let sources: Vec<Value> = match client.ask(&read("/data_sources", "list data sources")).await? {
-        Reply::Done(answer) => match answer.json::<Value>()?["data_sources"].take() {
-            Value::Array(sources) => sources,
-            _ => Vec::new(),
+        Reply::Done(answer) => match answer.json::<Value>()?.get_mut("data_sources").map(Value::take) {
+            Some(Value::Array(sources)) => sources,
+            _ => return Err(Failure::config(Code::BaseUrlWrong, Code::BaseUrlWrong.cause())),
         },
         _ => return Err(Failure::config(Code::BaseUrlWrong, Code::BaseUrlWrong.cause())),
     };
@@ -103,7 +103,7 @@ async fn may_write(client: &Client) -> Result<(), Failure> {
     };
     if let Reply::Done(answer) = client.ask(&call).await? {
         // Against all that is known it was made: nothing may be left behind.
-        if let Some(uuid) = answer.json::<Value>()?["uuid"].as_str() {
+        if let Some(uuid) = answer.json::<Value>()?.get("uuid").and_then(Value::as_str) {
             let path = format!("/data_sources/{uuid}");
             let call = Call {
                 method: Method::Delete,

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,6 +16,9 @@ use crate::engine::{Ending, Engine};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{ConfiguredCatalog, Emitter};
+
+/// Past the grace of the engine, and before an orchestrator's patience of 30 s is used up.
+const LAST_MOMENT: Duration = Duration::from_secs(28);
 
 pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Result<ExitCode, Failure> {
     let settings = settings(emitter, config)?;
@@ -31,12 +35,31 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
         report: &report,
     };
     let intake = Intake::threads(&bindings, Box::new(std::io::stdin()));
+    end_in_time();
     let ended = engine.run(intake, asked_to_stop()?).await;
     report.borrow().log();
+    if emitter.is_closed() {
+        let code = Code::StdoutClosed;
+        return Err(Failure::system(code, format!("{} {}", code.cause(), code.remedy())));
+    }
     match ended? {
         Ending::Complete => Ok(ExitCode::SUCCESS),
         Ending::Interrupted => Ok(ExitCode::from(EXIT_TERMINATED)),
     }
+}
+
+/// After SIGTERM the process ends in time whatever holds it, even a reader of its output that stopped reading.
+fn end_in_time() {
+    std::thread::spawn(|| {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+                terminate.recv().await;
+                tokio::time::sleep(LAST_MOMENT).await;
+                std::process::exit(EXIT_TERMINATED.into());
+            }
+        });
+    });
 }
 
 /// Resolves when the process is asked to end.

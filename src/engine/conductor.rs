@@ -26,8 +26,8 @@ use crate::client::Client;
 use crate::config::Deletions;
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::outcome::Outcome;
-use crate::plan::{LaneKey, Plan};
+use crate::outcome::{Outcome, Skip};
+use crate::plan::{LaneKey, Plan, Target};
 use crate::protocol::{Emitter, Outbound, StateKind, StateMessage, StreamStatus};
 
 /// Records read ahead of the API, at most.
@@ -38,6 +38,10 @@ const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 const MAX_RUNNING: usize = 256;
 /// Bytes of plans that wait for their parents, at most.
 const MAX_PARKED_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of STATEs that wait, at most.
+const MAX_STATE_BYTES: usize = 256 * 1024 * 1024;
+/// STATEs that did not leave and are explained one by one.
+const EXPLAINED: usize = 20;
 /// After SIGTERM, how long requests under way may take.
 const GRACE: Duration = Duration::from_secs(25);
 
@@ -101,6 +105,7 @@ impl Engine<'_> {
             complete: vec![false; self.bindings.len()],
             late: vec![false; self.bindings.len()],
             queued_bytes: 0,
+            state_bytes: 0,
             input: Input::Open,
             halted: None,
         };
@@ -131,6 +136,7 @@ struct Sync<'e> {
     /// Streams of which records came after their COMPLETE.
     late: Vec<bool>,
     queued_bytes: usize,
+    state_bytes: usize,
     input: Input,
     /// Ends the sync once what is under way is finished.
     halted: Option<Failure>,
@@ -226,8 +232,19 @@ impl Sync<'_> {
                         }
                     },
                 };
+                self.state_bytes += state.line().len();
                 match self.ledger.barrier(scope, state) {
-                    Ok(ready) => self.emit(ready)?,
+                    Ok(ready) => {
+                        self.emit(ready)?;
+                        if self.state_bytes > MAX_STATE_BYTES {
+                            let text = format!(
+                                "STATEs of {} bytes wait for records that wait for parents. {}",
+                                self.state_bytes,
+                                Code::ParkingFull.remedy()
+                            );
+                            return Err(Failure::system(Code::ParkingFull, text));
+                        }
+                    }
                     Err(super::ledger::MixedStates) => {
                         let text = format!("{} {}", Code::StateMixed.cause(), Code::StateMixed.remedy());
                         self.input = Input::Broken(Failure::system(Code::StateMixed, text));
@@ -254,6 +271,11 @@ impl Sync<'_> {
     /// A plan's turn ended.
     fn ended(&mut self, world: &World<'_>, id: JobId, job: Job, step: Step) -> Result<(), Failure> {
         self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
+        if self.engine.emitter.is_closed() {
+            // Told by whoever tries to write next.
+            self.engine.emitter.emit(&Outbound::Log { level: crate::protocol::Level::Info, message: "ended".to_owned() })?;
+        }
+        let step = self.in_order(&job, step);
         match step {
             Step::Park(parent) => {
                 let bytes = job.plan.bytes() + size_of::<Job>();
@@ -279,6 +301,20 @@ impl Sync<'_> {
         Ok(())
     }
 
+    /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.
+    fn in_order(&self, job: &Job, step: Step) -> Step {
+        match (&step, &job.plan.target) {
+            (Step::Settled(settled), Target::Within(parent, _))
+                if settled.outcome == Outcome::Skipped(Skip::NoMatch)
+                    && !job.last_chance
+                    && self.parking.waits_for(&parent.lane()) =>
+            {
+                Step::Park(parent.lane())
+            }
+            _ => step,
+        }
+    }
+
     /// Children that waited for this parent go next, before what has not started.
     fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) {
         let jobs = self.parking.arrived(parent, |job| job.plan.bytes() + size_of::<Job>());
@@ -294,8 +330,9 @@ impl Sync<'_> {
         self.emit(ready)
     }
 
-    fn emit(&self, ready: Vec<Ready<StateMessage>>) -> Result<(), Failure> {
+    fn emit(&mut self, ready: Vec<Ready<StateMessage>>) -> Result<(), Failure> {
         for Ready { state, loaded, rejected } in ready {
+            self.state_bytes = self.state_bytes.saturating_sub(state.line().len());
             self.engine.emitter.emit(&Outbound::State(state.stamped(loaded, rejected)))?;
             self.engine.report.borrow_mut().states_emitted += 1;
         }
@@ -348,7 +385,11 @@ impl Sync<'_> {
 
     /// Says of every STATE that did not leave what it waits for.
     fn explain_waiting(&self) {
-        for waiting in self.ledger.waiting() {
+        let waiting = self.ledger.waiting();
+        if waiting.len() > EXPLAINED {
+            tracing::warn!("{} STATEs did not leave; of these the first {EXPLAINED}:", waiting.len());
+        }
+        for waiting in waiting.into_iter().take(EXPLAINED) {
             let scope = match waiting.state.kind() {
                 StateKind::Stream(id) => format!("stream {id}"),
                 StateKind::Global => "all streams".to_owned(),

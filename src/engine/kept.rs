@@ -13,6 +13,8 @@ pub(super) struct Difference {
     pub(super) field: &'static str,
     /// It was sent as null.
     pub(super) null: bool,
+    /// The API is known to keep it.
+    pub(super) kept: bool,
 }
 
 /// The fields of the record that an answer shows otherwise. Fields that the answer does not have prove nothing.
@@ -26,7 +28,7 @@ pub(super) fn differences(object: &dyn Object, plan: &Plan, entry: &Value) -> Ve
         }
         let (Some(answered), Ok(sent)) = (entry.get(field.name), serde_json::from_str::<Value>(sent)) else { continue };
         if !same(field, &sent, answered) {
-            found.push(Difference { field: field.name, null: sent.is_null() });
+            found.push(Difference { field: field.name, null: sent.is_null(), kept: field.kept });
         }
     }
     found

@@ -43,6 +43,11 @@ impl<J> Parking<J> {
         Ok(())
     }
 
+    /// Whether a job waits for this parent.
+    pub fn waits_for(&self, parent: &LaneKey) -> bool {
+        self.waiting.contains_key(parent)
+    }
+
     /// The jobs that wait for this parent, in the order they came.
     pub fn arrived(&mut self, parent: &LaneKey, bytes: impl Fn(&J) -> usize) -> Vec<J> {
         let jobs = self.waiting.remove(parent).unwrap_or_default();

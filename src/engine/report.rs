@@ -139,7 +139,7 @@ impl Report {
                 let logged = self.logged.entry((stream, code)).or_default();
                 *logged += 1;
                 if *logged <= LOGGED_EACH {
-                    for fault in &rejection.faults {
+                    for fault in rejection.faults.iter().take(LOGGED_EACH as usize) {
                         let field = fault.field.as_deref().unwrap_or("-");
                         let message = of.hide(&fault.message);
                         let reason = match rejection.http_status {

@@ -314,3 +314,44 @@ async fn a_data_source_that_does_not_exist_never_passes_for_records_without_a_ma
         assert_eq!(ran.ending.as_ref().unwrap_err().code, Code::DataSourceUnknown, "{mode}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_never_reaches_another_data_source() {
+    let sandbox =
+        Sandbox::new(Options { customers: 40, data_sources: vec!["Sandbox".into(), "Other".into()], ..Options::default() });
+    let other = settings(&json!({"data_source_uuid": crate::sandbox::SECOND_DATA_SOURCE_UUID}));
+    let rows = record("customers", &json!({"external_id": "theirs"}))
+        + &record("contacts", &json!({"customer_external_id": "theirs", "email": "a@x.test"}));
+    run(&sandbox, &other, &catalog(&["customers", "contacts"]), rows).await.assert_sound();
+    let theirs = customers(&sandbox).into_iter().find(|entry| entry["external_id"] == "theirs").unwrap();
+    let input = record("customers", &json!({"uuid": theirs["uuid"], "_ab_cdc_deleted_at": "2026-01-01"}))
+        + &record("contacts", &json!({"uuid": contacts(&sandbox)[0]["uuid"], "_ab_cdc_deleted_at": "2026-01-01"}));
+    let ours = settings(&json!({"deletions": {"policy": "delete", "max_percent": 100}}));
+    let ran = run(&sandbox, &ours, &catalog(&["customers", "contacts"]), input).await;
+    ran.assert_sound();
+    assert_eq!(ran.report.total().rejects.get(&Code::OtherDataSource), Some(&2));
+    assert_eq!((customers(&sandbox).len(), contacts(&sandbox).len()), (41, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_waits_behind_the_parked_record_of_its_key() {
+    let sandbox = sandbox();
+    let contact = json!({"customer_external_id": "a", "external_id": "k"});
+    let mut gone = contact.clone();
+    gone["_ab_cdc_deleted_at"] = json!("2026-01-01");
+    let input = record("contacts", &contact) + &record("contacts", &gone) + &record("customers", &json!({"external_id": "a"}));
+    let settings = settings(&json!({"deletions": {"policy": "delete", "max_percent": 100}}));
+    let ran = run(&sandbox, &settings, &catalog(&["contacts", "customers"]), input).await;
+    assert_eq!(ran.count("created"), 2);
+    assert_eq!(ran.report.total().skips.get("no_match"), None, "the deletion overtook the record that it deletes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_too_long_is_a_reject_of_its_record() {
+    let sandbox = sandbox();
+    let input =
+        record("customers", &json!({"external_id": "x".repeat(100_000)})) + &record("customers", &json!({"external_id": "ok"}));
+    let ran = run(&sandbox, &settings(&json!({})), &catalog(&["customers"]), input).await;
+    ran.assert_sound();
+    assert_eq!((ran.count("created"), ran.report.samples[0].rejection.code()), (1, Code::FieldTooLong));
+}

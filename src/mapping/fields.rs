@@ -401,7 +401,8 @@ fn put<'a>(target: &'a Target, value: &'a str, mapped: &mut Mapped<'a>) {
         }
         Target::Unknown(name) => mapped.unknown.push(Cow::Borrowed(name)),
         Target::Nothing => {}
-        Target::DeletedAt => mapped.deleted = value != "null",
+        // CDC sources write a time here; databases that hold no nulls write what stands for none.
+        Target::DeletedAt => mapped.deleted = !matches!(value, "null" | "false" | "0") && !values::is_blank_text(value),
         Target::Parts(own, inner) => {
             put(own, value, mapped);
             for (name, value) in values::members(value) {
@@ -562,7 +563,9 @@ mod tests {
             mapper.apply(&raw, &mut mapped).map(|()| mapped.deleted)
         };
         assert_eq!(deleted(r#"{"_ab_cdc_deleted_at":"2026-01-01"}"#), Ok(true));
-        assert_eq!(deleted(r#"{"_ab_cdc_deleted_at":null}"#), Ok(false));
+        for unset in ["null", "\"\"", "\" \"", "false", "0", "\"null\""] {
+            assert_eq!(deleted(&format!(r#"{{"_ab_cdc_deleted_at":{unset}}}"#)), Ok(false), "{unset}");
+        }
         assert_eq!(deleted("[1]"), Err("an array"));
         assert_eq!(deleted("null"), Err("null"));
     }

@@ -89,6 +89,11 @@ fn end_of_nest(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// Whether this is a text with nothing but white space in it, or the word null.
+pub fn is_blank_text(raw: &str) -> bool {
+    as_text(raw).is_some_and(|text| text.trim().is_empty() || text.trim().eq_ignore_ascii_case("null"))
+}
+
 /// The first byte, which tells the JSON type; a space for empty text.
 pub fn first_byte(raw: &str) -> u8 {
     raw.as_bytes().first().copied().unwrap_or(b' ')
@@ -132,8 +137,12 @@ pub fn whole_digits(number: &str) -> Option<Cow<'_, str>> {
             return Some(Cow::Borrowed(whole));
         }
     }
-    // Exponents: exact as long as a double holds every whole number.
-    let value: f64 = if is_number(number) { number.parse().ok()? } else { return None };
+    // Exponents: exact as long as a double holds every digit given. Without an exponent a fraction stands here.
+    let digits = unsigned.split(['e', 'E']).next()?.bytes().filter(u8::is_ascii_digit).count();
+    if !unsigned.contains(['e', 'E']) || digits > 15 || !is_number(number) {
+        return None;
+    }
+    let value: f64 = number.parse().ok()?;
     (value.fract() == 0.0 && value.abs() < 9.0e15).then(|| Cow::Owned(format!("{value:.0}")))
 }
 
@@ -330,6 +339,8 @@ mod tests {
             ("1e3", Some("1000")),
             ("123456789012345678901234567890", Some("123456789012345678901234567890")),
             ("1.5", None),
+            ("8999999999999999.4", None),
+            ("1.00000000000000000001", None),
             ("1e-1", None),
             ("", None),
             ("-", None),

@@ -191,7 +191,9 @@ impl Record {
     }
 
     fn attribute(&mut self, key: &str, raw: &str, nulls: Nulls, wanted: Option<AttributeType>) {
-        if raw == "null" {
+        // As for fields: an empty text stands for null wherever a text is not what is wanted.
+        let empty = raw == "\"\"" && wanted.is_some_and(|wanted| wanted != AttributeType::String);
+        if raw == "null" || empty {
             if nulls == Nulls::Clear && attributes::key_is_legal(key) {
                 let pushed: Result<(), Fault> = self.body.push_attribute(key, |out| {
                     out.push_str("null");
@@ -214,6 +216,19 @@ impl Record {
             self.faults.push(fault);
         }
     }
+}
+
+/// Keys travel in the query of look-ups, where a longer text is refused by whatever stands in between. In bytes; what
+/// ChartMogul itself takes is unknown.
+const LONGEST_KEY: usize = 2000;
+
+fn too_long_a_key() -> Problem {
+    Problem(Code::FieldTooLong, format!("a key holds at most {LONGEST_KEY} bytes").into())
+}
+
+/// JSON can spell one half of a surrogate pair, which no text can hold.
+fn half_a_character() -> Problem {
+    Problem(Code::FieldValue, "holds one half of a character that takes two (a cut emoji)".into())
 }
 
 /// What a value was.
@@ -269,6 +284,7 @@ fn write_scalar(kind: &Kind, raw: &str, out: &mut String) -> Result<Written, Pro
     }
     match kind {
         Kind::Text => match first_byte(raw) {
+            b'"' if as_text(raw).is_none() => return Err(half_a_character()),
             b'"' => out.push_str(raw),
             b'{' | b'[' | b't' | b'f' => return Err(wrong_type("a text")),
             // Guessed types are common in sources: a postal code arrives as 76888.0.
@@ -276,9 +292,12 @@ fn write_scalar(kind: &Kind, raw: &str, out: &mut String) -> Result<Written, Pro
         },
         Kind::ExternalId => match first_byte(raw) {
             b'"' => {
-                let text = as_text(raw).ok_or_else(|| wrong_type("a text"))?;
+                let text = as_text(raw).ok_or_else(half_a_character)?;
                 if text.trim().is_empty() {
                     return Ok(Written::Null);
+                }
+                if text.len() > LONGEST_KEY {
+                    return Err(too_long_a_key());
                 }
                 out.push_str(raw);
             }
@@ -332,6 +351,9 @@ fn write_worded(kind: &Kind, text: &str, out: &mut String) -> Result<Written, Pr
             quote(text, out);
         }
         Kind::Email => {
+            if text.len() > LONGEST_KEY {
+                return Err(too_long_a_key());
+            }
             if !is_email(text) {
                 return Err(Problem(Code::FieldValue, "must be an e-mail address".into()));
             }

@@ -51,15 +51,18 @@ impl Turn<'_> {
         loop {
             match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => return Ok(Created::Settled(self.made(&read(&answer), customer).await?)),
-                Reply::Missing(_) => {
+                Reply::Missing(refusal) => {
                     return Ok(match &self.plan.target {
                         Target::Within(CustomerRef::ExternalId(key), _) => {
                             self.world.account.forget_customer(key);
                             Created::NoParent
                         }
                         Target::Within(CustomerRef::Uuid(_), _) => Created::Settled(Outcome::rejected(self.no_parent()).into()),
-                        // Above these stands nothing but the data source: no record could be written.
-                        _ => return Err(self.world.account.no_data_source().into()),
+                        // Above these stands nothing but the data source: without it no record could be written.
+                        _ => {
+                            self.world.account.assure_data_source().await?;
+                            Created::Settled(rejected(refusal).into())
+                        }
                     });
                 }
                 // Our own lost request may be what exists.
@@ -106,7 +109,7 @@ impl Turn<'_> {
         let arrived = self.arrived();
         let entry = self.read_entry(&existing.uuid).await?.unwrap_or(Value::Null);
         let equal = !entry.is_null()
-            && differences(self.object, self.plan, &entry).is_empty()
+            && differences(self.object, self.plan, &entry).iter().all(|difference| !difference.kept)
             && self.object.answered_attributes(&entry).is_none_or(|held| attributes_not_taken(self.plan, held).is_empty());
         let outcome = match (equal, self.plan.mode) {
             (true, _) => {

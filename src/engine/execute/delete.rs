@@ -1,11 +1,14 @@
 //! Deleting an object, under the guard of the deletion policy.
 
+use serde_json::Value;
+
 use super::{Existing, Settled, Turn, ambiguous, never_lost, rejected};
 use crate::account::{Found, Trouble};
 use crate::client::{Method, Repeat, Reply, Trial};
 use crate::errors::Code;
 use crate::objects::resource::AttributeForm;
 use crate::outcome::{Fault, Outcome, Skip};
+use crate::plan::Target;
 
 impl Turn<'_> {
     /// Deletes the record's object, under the guard.
@@ -24,6 +27,7 @@ impl Turn<'_> {
                         );
                         return Ok(Some(Outcome::rejected(fault).into()));
                     }
+                    Found::Present(customer) if !customer.ours => return Ok(Some(Outcome::rejected(foreign()).into())),
                     Found::Present(customer) => Existing { uuid: customer.uuid.clone(), customer: Some(customer) },
                     _ => {
                         self.gone(&existing.uuid);
@@ -31,7 +35,22 @@ impl Turn<'_> {
                     }
                 }
             }
-            (Found::Present(existing), _) => existing,
+            (Found::Present(existing), _) => {
+                // What was found by key was found in the data source; a UUID may be anything's.
+                if let Target::Uuid(..) = self.plan.target {
+                    match self.read_entry(&existing.uuid).await? {
+                        None => return Ok(Some(Outcome::Skipped(Skip::NoMatch).into())),
+                        Some(entry)
+                            if entry.get("data_source_uuid").and_then(Value::as_str)
+                                != Some(self.world.account.data_source()) =>
+                        {
+                            return Ok(Some(Outcome::rejected(foreign()).into()));
+                        }
+                        Some(_) => {}
+                    }
+                }
+                existing
+            }
         };
         let must_count = self.world.deletions.borrow().must_count(resource.name);
         if let Some(enough) = must_count {
@@ -65,4 +84,8 @@ impl Turn<'_> {
             Reply::Lost(why) => return Err(never_lost(&why)),
         }))
     }
+}
+
+fn foreign() -> Fault {
+    Fault::field(Code::OtherDataSource, "uuid", "names an object of another data source than the configured one")
 }
