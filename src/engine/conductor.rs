@@ -96,6 +96,7 @@ impl Engine<'_> {
             account: Account::new(self.client, self.data_source),
             deletions: RefCell::new(DeleteGuard::new(self.deletions)),
             warnings: Warnings::default(),
+            families: RefCell::default(),
         };
         let mut sync = Sync {
             engine: self,

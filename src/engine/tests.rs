@@ -355,3 +355,21 @@ async fn a_key_that_is_too_long_is_a_reject_of_its_record() {
     ran.assert_sound();
     assert_eq!((ran.count("created"), ran.report.samples[0].rejection.code()), (1, Code::FieldTooLong));
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_customer_under_two_names_gets_no_contact_twice() {
+    let sandbox = Sandbox::new(Options { latency: std::time::Duration::from_millis(50), ..Options::default() });
+    run(&sandbox, &settings(&json!({})), &catalog(&["customers"]), record("customers", &json!({"external_id": "k"})))
+        .await
+        .assert_sound();
+    let uuid = customers(&sandbox)[0]["uuid"].clone();
+    let input: String = (0..6)
+        .map(|at| match at % 2 {
+            0 => record("contacts", &json!({"customer_external_id": "k", "external_id": "q", "title": at.to_string()})),
+            _ => record("contacts", &json!({"customer_uuid": uuid, "external_id": "q", "title": at.to_string()})),
+        })
+        .collect();
+    let ran = run(&sandbox, &settings(&json!({})), &catalog(&["contacts"]), input).await;
+    ran.assert_sound();
+    assert_eq!((ran.count("created"), ran.count("updated"), contacts(&sandbox).len()), (1, 5, 1));
+}

@@ -118,7 +118,7 @@ impl Body {
     }
 
     fn since(&self, start: usize) -> Span {
-        // A line is bounded far below 4 GiB (`protocol::MAX_LINE`), and a normal form is never longer than twice its line.
+        // A line is bounded far below 4 GiB (`engine::intake::MAX_LINE`), and a normal form is never longer than twice its line.
         Span { start: start as u32, end: self.text.len() as u32 }
     }
 

@@ -8,8 +8,11 @@ mod create;
 mod delete;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::deletions::DeleteGuard;
 use super::report::Warnings;
@@ -21,6 +24,9 @@ use crate::objects::{Object, Pick};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
 use crate::plan::{CustomerRef, LaneKey, LaneKeys, Mode, Plan, Target, Within};
 
+/// Customers kept in [`World::families`] before those that nobody waits for are let go.
+const MOST_FAMILIES: usize = 1024;
+
 /// What the plans of one sync share. Used from one task only; no borrow is held across a wait.
 #[derive(Debug)]
 pub(super) struct World<'c> {
@@ -28,9 +34,24 @@ pub(super) struct World<'c> {
     pub(super) account: Account<'c>,
     pub(super) deletions: RefCell<DeleteGuard>,
     pub(super) warnings: Warnings,
+    /// Customers whose children are being written, by UUID.
+    pub(super) families: RefCell<HashMap<Box<str>, Arc<Mutex<()>>>>,
 }
 
 impl World<'_> {
+    /// Waits until nobody else writes children of this customer. Lanes keep the order of records that name it alike; this
+    /// keeps apart those that name it once by key and once by UUID, so that no child is looked for while another makes it.
+    async fn alone_with(&self, customer: &str) -> OwnedMutexGuard<()> {
+        let family = {
+            let mut families = self.families.borrow_mut();
+            if families.len() > MOST_FAMILIES {
+                families.retain(|_, family| Arc::strong_count(family) > 1);
+            }
+            Arc::clone(families.entry(customer.into()).or_default())
+        };
+        family.lock_owned().await
+    }
+
     /// The lanes of a plan: its own, and those of the UUIDs that its keys are known to stand for. So records that name one
     /// thing by key and by UUID keep their order, as soon as both names are known to be one.
     pub(super) fn lanes(&self, plan: &Plan) -> LaneKeys {
@@ -136,6 +157,10 @@ impl Turn<'_> {
             let customer = match self.customer(fresh).await? {
                 Ok(customer) => customer,
                 Err(step) => return Ok(step),
+            };
+            let _alone = match &customer {
+                Some(customer) => Some(self.world.alone_with(customer).await),
+                None => None,
             };
             let settled = match self.plan.mode {
                 Mode::Delete => self.delete(customer.as_deref()).await?,
