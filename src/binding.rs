@@ -17,7 +17,7 @@ use crate::mapping::{Mapped, Mapper, MapperInput, Slot, attributes};
 use crate::objects::resource::AttributeType;
 use crate::objects::{self, How, Object};
 use crate::outcome::{Fault, Rejection, Skip};
-use crate::plan::{MatchBy, Mode, Nulls, Plan, Record};
+use crate::plan::{MatchBy, Mode, Nulls, Parents, Plan, Record};
 use crate::protocol::{ConfiguredCatalog, ConfiguredStream, DestinationSyncMode, StreamId, StreamRef};
 
 /// One stream, bound. Immutable; shared by all threads.
@@ -193,8 +193,15 @@ impl Binding {
         }
 
         let Some(mapper) = mapper.filter(|_| problems.is_empty()) else { return Err(problems) };
-        let how =
-            How { mode: *mode.as_ref().unwrap_or(&Mode::Upsert), match_by, data_source: settings.data_source.as_str().into() };
+        let how = How {
+            mode: *mode.as_ref().unwrap_or(&Mode::Upsert),
+            match_by,
+            match_fields: Box::default(),
+            data_source: settings.data_source.as_str().into(),
+            parents: Parents::default(),
+            only_if_empty: Box::default(),
+            deletes: settings.deletions != Deletions::Ignore,
+        };
         Ok(Self {
             id: stream.id.clone(),
             object,
@@ -205,6 +212,11 @@ impl Binding {
             deletions: settings.deletions,
             nulls: settings.nulls,
         })
+    }
+
+    /// What the stream says about its records.
+    pub fn how(&self) -> &How {
+        &self.how
     }
 
     /// Turns one row into what it asks for, using the room that the last row left. Pure; called from many threads.
@@ -243,6 +255,11 @@ impl Binding {
     /// Leaves of a row what finds its object; an e-mail address only where it is what the object is found by.
     fn keep_keys(&self, mapped: &mut Mapped<'_>) {
         let resource = self.object.resource();
+        if self.object.is_keyless() {
+            let chosen = |field: u8| self.how.match_fields.is_empty() || self.how.match_fields.contains(&field);
+            mapped.fields.retain(|(slot, _)| chosen(slot.field) || usize::from(slot.field) < resource.references.len());
+            return;
+        }
         let name = |slot: &Slot| resource.all_fields().nth(usize::from(slot.field)).map_or("", |field| field.name);
         let by_key = self.how.match_by != Some(MatchBy::Email)
             && mapped.fields.iter().any(|(slot, value)| matches!(name(slot), "external_id" | "uuid") && *value != "null");
@@ -359,7 +376,7 @@ fn key_of_catalog(
     if !activation {
         // A warehouse's key is often a column of its own that is no field here; it is not used then. An object with a key of
         // its own is matched by that, whatever the source's key is.
-        return Ok(if object.refuses_duplicates() { None } else { object.match_by(&key) });
+        return Ok(if object.has_own_key() { None } else { object.match_by(&key) });
     }
     let needs_key = matches!(
         stream.destination_sync_mode,

@@ -1,120 +1,127 @@
-//! Keys to UUIDs, as far as this run has seen them. Grows with the distinct keys of a sync, never with its records.
+//! What was read and what was written, by scope. Grows with the distinct keys of a sync, never with its records.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
-use serde_json::{Value, json};
+use smallvec::SmallVec;
 
-use crate::objects::customers::pairs;
-
-/// A customer that exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownCustomer {
-    /// Its UUID. For a merged customer, the survivor's.
-    pub uuid: Box<str>,
-    /// The tags it had when last seen.
-    pub tags: Box<[Box<str>]>,
-    /// Under how many pairs of data source and external id it stands.
-    pub pairs: usize,
-    /// Whether the configured data source is among them.
-    pub ours: bool,
-}
-
-impl KnownCustomer {
-    /// Reads an entry of a list or the answer to a write; `None` when it has no UUID.
-    pub fn read(data_source: &str, entry: &Value) -> Option<Self> {
-        let tags = entry["attributes"]["tags"].as_array().map_or(&[][..], Vec::as_slice);
-        Some(Self {
-            uuid: entry["uuid"].as_str()?.into(),
-            tags: tags.iter().filter_map(Value::as_str).map(Into::into).collect(),
-            pairs: pairs(entry).count(),
-            ours: pairs(entry).any(|(source, _)| source == data_source),
-        })
-    }
-}
+use crate::objects::request::Scope;
+use crate::plan::{Known, Part};
 
 /// See the module's header.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// External id in the configured data source → the customer, or that there was none when we looked.
-    customers: HashMap<Box<str>, Option<KnownCustomer>>,
-    /// Customer's UUID → the keys of its contacts in the configured data source.
-    contacts: HashMap<Box<str>, Vec<Value>>,
+    /// All entries of a scope. A scope that is not here is unknown; an empty one is known to have none.
+    shelves: HashMap<Scope, Vec<Rc<Known>>>,
+    /// Where an entry stands, by its identity.
+    places: HashMap<Box<str>, SmallVec<[Scope; 1]>>,
+    /// Things that this run made with nothing that belongs to them.
+    made_empty: HashSet<Box<str>>,
 }
 
 impl Index {
-    /// What is known under a key; the outer `None` means nothing at all.
-    pub(super) fn customer(&self, key: &str) -> Option<Option<&KnownCustomer>> {
-        self.customers.get(key).map(Option::as_ref)
+    /// All entries of a scope; `None` when they are not known.
+    pub(super) fn shelf(&self, scope: Scope) -> Option<&[Rc<Known>]> {
+        self.shelves.get(&scope).map(Vec::as_slice)
     }
 
-    /// Takes in an entry under each of its keys in `data_source`.
-    pub(super) fn saw_customer(&mut self, data_source: &str, entry: &Value) -> Option<KnownCustomer> {
-        let known = KnownCustomer::read(data_source, entry)?;
-        for (_, key) in pairs(entry).filter(|(source, _)| *source == data_source) {
-            self.customers.insert(key.into(), Some(known.clone()));
+    /// Takes in all entries of a scope as they were listed. A list may lag behind our own writes: what it lacks and was
+    /// known is not gone, unless the scope is that of one key, which a list that was asked for it answers truly or not at
+    /// all.
+    pub(super) fn listed(&mut self, scope: Scope, entries: &[Rc<Known>], keep: bool) -> Vec<Rc<Known>> {
+        let before = self.shelves.remove(&scope).unwrap_or_default();
+        let mut all = entries.to_vec();
+        if keep {
+            all.extend(before.into_iter().filter(|entry| entries.iter().all(|listed| listed.uuid != entry.uuid)));
         }
-        Some(known)
-    }
-
-    pub(super) fn saw_no_customer(&mut self, key: &str) {
-        self.customers.insert(key.into(), None);
-    }
-
-    pub(super) fn forget_customer(&mut self, key: &str) {
-        self.customers.remove(key);
-    }
-
-    /// A customer is gone, under whatever keys it stood.
-    pub(super) fn customer_gone(&mut self, uuid: &str) {
-        for known in self.customers.values_mut() {
-            if known.as_ref().is_some_and(|known| known.uuid.as_ref() == uuid) {
-                *known = None;
-            }
+        for entry in &all {
+            self.note(scope, &entry.uuid);
         }
-        self.contacts.remove(uuid);
+        self.shelves.insert(scope, all.clone());
+        all
     }
 
-    pub(super) fn contacts(&self, customer: &str) -> Option<&Vec<Value>> {
-        self.contacts.get(customer)
+    /// Lays one entry over what is known of its scope. With `complete`, the scope has room for this one only.
+    pub(super) fn saw(&mut self, scope: Scope, entry: &Rc<Known>, complete: bool) {
+        match self.shelves.get_mut(&scope) {
+            Some(shelf) => match shelf.iter_mut().find(|other| other.uuid == entry.uuid) {
+                Some(other) => *other = Rc::clone(entry),
+                None => shelf.push(Rc::clone(entry)),
+            },
+            None if complete => drop(self.shelves.insert(scope, vec![Rc::clone(entry)])),
+            None => return,
+        }
+        self.note(scope, &entry.uuid);
     }
 
-    /// Takes in the contacts of a customer as they were listed; answers them with those that are known beside them. A list
-    /// may lag behind our own writes: what it lacks is not gone.
-    pub(super) fn saw_contacts(&mut self, customer: &str, mut entries: Vec<Value>) -> Vec<Value> {
-        let known = self.contacts.entry(customer.into()).or_default();
-        known.retain(|entry| entries.iter().all(|listed| listed["uuid"] != entry["uuid"]));
-        let unlisted = known.clone();
-        known.extend(entries.iter().map(contact_keys));
-        entries.extend(unlisted);
-        entries
-    }
-
-    /// Lays one entry over what is known of its customer; does nothing when that was never read.
-    pub(super) fn saw_contact(&mut self, customer: &str, entry: &Value) {
-        if let Some(known) = self.contacts.get_mut(customer) {
-            match known.iter_mut().find(|other| other["uuid"] == entry["uuid"]) {
-                Some(other) => *other = contact_keys(entry),
-                None => known.push(contact_keys(entry)),
+    /// Lays an entry over what is known of it, wherever it stands.
+    pub(super) fn replace(&mut self, entry: &Rc<Known>) {
+        for scope in self.places.get(&entry.uuid).into_iter().flatten() {
+            for other in self.shelves.get_mut(scope).into_iter().flatten().filter(|other| other.uuid == entry.uuid) {
+                *other = Rc::clone(entry);
             }
         }
     }
 
-    /// What was known of a customer's contacts is no longer all of it.
-    pub(super) fn forget_contacts(&mut self, customer: &str) {
-        self.contacts.remove(customer);
+    /// Lays an entry that stands within the one entry of a scope over what is known of that.
+    pub(super) fn saw_part(&mut self, scope: Scope, object: &'static str, part: &Known) {
+        let Some([whole]) = self.shelves.get_mut(&scope).map(Vec::as_mut_slice) else { return };
+        let whole = Rc::make_mut(whole);
+        let mut parts = std::mem::take(&mut whole.parts).into_vec();
+        let new = Part { object, known: part.clone() };
+        match parts.iter_mut().find(|other| other.known.uuid == part.uuid) {
+            Some(other) => *other = new,
+            None => parts.push(new),
+        }
+        whole.parts = parts.into();
     }
 
-    pub(super) fn contact_gone(&mut self, uuid: &str) {
-        for known in self.contacts.values_mut() {
-            known.retain(|entry| entry["uuid"] != uuid);
+    /// An entry within the one entry of a scope is gone.
+    pub(super) fn part_gone(&mut self, scope: Scope, uuid: &str) {
+        for whole in self.shelves.get_mut(&scope).into_iter().flatten() {
+            let whole = Rc::make_mut(whole);
+            whole.parts =
+                std::mem::take(&mut whole.parts).into_vec().into_iter().filter(|p| p.known.uuid.as_ref() != uuid).collect();
         }
     }
-}
 
-/// What is kept of a contact: its keys, or all of it when it has none and can only be found by its values.
-fn contact_keys(entry: &Value) -> Value {
-    if entry["external_id"].is_null() && entry["email"].is_null() {
-        return entry.clone();
+    /// Changes what is known of an entry, wherever it stands.
+    pub(super) fn amend(&mut self, uuid: &str, change: impl Fn(&mut Known)) {
+        for scope in self.places.get(uuid).into_iter().flatten() {
+            for entry in self.shelves.get_mut(scope).into_iter().flatten().filter(|entry| entry.uuid.as_ref() == uuid) {
+                change(Rc::make_mut(entry));
+            }
+        }
     }
-    json!({"uuid": entry["uuid"], "external_id": entry["external_id"], "email": entry["email"]})
+
+    /// What was known of a scope is no longer all of it, or proved wrong.
+    pub(super) fn forget(&mut self, scope: Scope) {
+        self.shelves.remove(&scope);
+    }
+
+    /// An entry is gone, wherever it stood.
+    pub(super) fn gone(&mut self, uuid: &str) {
+        for scope in self.places.remove(uuid).into_iter().flatten() {
+            if let Some(shelf) = self.shelves.get_mut(&scope) {
+                shelf.retain(|entry| entry.uuid.as_ref() != uuid);
+            }
+        }
+        self.made_empty.remove(uuid);
+    }
+
+    pub(super) fn made_empty(&mut self, uuid: &str) {
+        self.made_empty.insert(uuid.into());
+    }
+
+    pub(super) fn is_empty(&self, uuid: &str) -> bool {
+        self.made_empty.contains(uuid)
+    }
+
+    fn note(&mut self, scope: Scope, uuid: &str) {
+        match self.places.get_mut(uuid) {
+            Some(places) if places.contains(&scope) => {}
+            Some(places) => places.push(scope),
+            None => drop(self.places.insert(uuid.into(), SmallVec::from_buf([scope]))),
+        }
+    }
 }

@@ -1,23 +1,27 @@
-//! Single look-ups. Each key is looked up once a run; our own writes are laid over what was read.
+//! Looks at the account. What a look told is kept, so that each is made once a run; our own writes are laid over it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::index::{Index, KnownCustomer};
+use super::index::Index;
 use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::objects::resource::Resource;
-use crate::objects::{contacts, customers};
+use crate::objects::request::{Look, Scope};
+use crate::objects::{self, Object};
+use crate::plan::{By, Kin, Known};
 
 /// The most entries that a page of a list holds (vendor page "Pagination").
 const PAGE: usize = 200;
+/// Scopes that are locked, kept before those that nobody waits for are let go.
+const MOST_LOCKS: usize = 1024;
 
-/// Below the collection of customers: the search by e-mail address.
-const SEARCH: &str = "/search";
-
-/// What a look-up found.
+/// What a look found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<T> {
     /// This one.
@@ -28,7 +32,7 @@ pub enum Found<T> {
     Ambiguous(usize),
 }
 
-/// Why a look-up found out nothing.
+/// Why a look found out nothing.
 #[derive(Debug)]
 pub enum Trouble {
     /// The sync ends.
@@ -43,7 +47,8 @@ impl From<Failure> for Trouble {
     }
 }
 
-/// The account, seen through the API and through what this run has learnt. Used from one task only.
+/// The account, seen through the API and through what this run has learnt. Used from one task only; no borrow is held
+/// across a wait.
 #[derive(Debug)]
 pub struct Account<'c> {
     client: &'c Client,
@@ -51,12 +56,20 @@ pub struct Account<'c> {
     /// Whether something was seen in the data source, so that it exists.
     proven: Cell<bool>,
     index: RefCell<Index>,
+    /// Scopes that somebody looks at or writes in.
+    locks: RefCell<HashMap<Scope, Arc<Mutex<()>>>>,
 }
 
 impl<'c> Account<'c> {
     /// Nothing is known yet.
     pub fn new(client: &'c Client, data_source: &str) -> Self {
-        Self { client, data_source: data_source.into(), proven: Cell::new(false), index: RefCell::default() }
+        Self {
+            client,
+            data_source: data_source.into(),
+            proven: Cell::new(false),
+            index: RefCell::default(),
+            locks: RefCell::default(),
+        }
     }
 
     /// The configured data source.
@@ -73,14 +86,7 @@ impl<'c> Account<'c> {
         if self.proven.get() {
             return Ok(());
         }
-        let call = Call {
-            method: Method::Get,
-            path: format!("/data_sources/{}", self.data_source),
-            query: Vec::new(),
-            body: None,
-            repeat: Repeat::Harmless,
-            kind: "read data source",
-        };
+        let call = read_call(format!("/data_sources/{}", self.data_source), "read data source");
         match self.client.ask(&call).await? {
             Reply::Missing(_) => Err(self.no_data_source().into()),
             _ => {
@@ -99,137 +105,127 @@ impl<'c> Account<'c> {
         Failure::config(Code::DataSourceUnknown, text)
     }
 
-    /// What is known of a customer without asking; `None` means nothing.
-    pub fn known_customer(&self, key: &str) -> Option<Found<KnownCustomer>> {
-        self.index.borrow().customer(key).map(|known| known.map_or(Found::Absent, |known| Found::Present(known.clone())))
-    }
-
-    /// The UUID that a customer's external id is known to stand for.
-    pub fn known_uuid(&self, key: &str) -> Option<Box<str>> {
-        self.index.borrow().customer(key).flatten().map(|known| known.uuid.clone())
-    }
-
-    /// The UUID of the one contact that is known to have this external id, else this e-mail address.
-    pub fn known_contact(&self, customer: &str, external_id: Option<&str>, email: Option<&str>) -> Option<Box<str>> {
-        let index = self.index.borrow();
-        let known = index.contacts(customer)?;
-        let named = |field: &'static str, wanted: Option<&str>| {
-            known
-                .iter()
-                .find(|entry| wanted.is_some() && entry[field].as_str() == wanted)
-                .and_then(|entry| entry["uuid"].as_str())
+    /// Waits until nobody else looks at or writes in this scope. Lanes keep the order of records that name a thing alike;
+    /// this keeps apart those that name it differently, so that nothing is looked for while another makes it.
+    pub async fn alone_with(&self, scope: Scope) -> OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.locks.borrow_mut();
+            if locks.len() > MOST_LOCKS {
+                locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            }
+            Arc::clone(locks.entry(scope).or_default())
         };
-        named("external_id", external_id).or_else(|| named("email", email)).map(Into::into)
+        lock.lock_owned().await
     }
 
-    /// The customer of an external id in the configured data source.
+    /// What is known of a scope without asking; `None` means nothing.
+    pub fn known(&self, scope: Scope) -> Option<Vec<Rc<Known>>> {
+        self.index.borrow().shelf(scope).map(<[_]>::to_vec)
+    }
+
+    /// The one entry that an object is known to have under a key.
+    pub fn known_by_key(&self, kin: Kin, key: &str) -> Option<Rc<Known>> {
+        let look = objects::find(kin.object())?.look_by_key(key, &self.data_source)?;
+        self.index.borrow().shelf(look.scope?)?.first().cloned()
+    }
+
+    /// The entries that a look shows: those that are known, unless a fresh look is asked for.
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn customer(&self, key: &str) -> Result<Found<KnownCustomer>, Trouble> {
-        if let Some(known) = self.known_customer(key) {
-            return Ok(known);
+    pub async fn look(&self, object: &'static dyn Object, look: &Look, fresh: bool) -> Result<Vec<Rc<Known>>, Trouble> {
+        if let Some(scope) = look.scope.filter(|_| !fresh) {
+            let mut index = self.index.borrow_mut();
+            if let Some(known) = index.shelf(scope) {
+                return Ok(known.to_vec());
+            }
+            if look.parent.as_ref().is_some_and(|parent| index.is_empty(parent)) {
+                return Ok(index.listed(scope, &[], false));
+            }
         }
-        self.look_up_customer(key).await
+        let entries = self.list(look).await?;
+        let object = objects::find(object.read_by()).unwrap_or(object);
+        let known: Vec<Rc<Known>> =
+            entries.iter().filter_map(|entry| object.know(entry, &self.data_source).map(Rc::new)).collect();
+        if known.iter().any(|known| known.ours) && look.query.iter().any(|(name, _)| *name == "data_source_uuid") {
+            self.proven.set(true);
+        }
+        Ok(match look.scope {
+            // What belongs to a parent may be listed late; one key is answered by what there is.
+            Some(scope) => self.index.borrow_mut().listed(scope, &known, look.parent.is_some()),
+            None => known,
+        })
     }
 
-    /// The same, whatever is known.
+    /// Something that a record refers to.
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn look_up_customer(&self, key: &str) -> Result<Found<KnownCustomer>, Trouble> {
-        let query = vec![("data_source_uuid", self.data_source.to_string()), ("external_id", key.to_owned())];
-        let entries = self.list(&customers::RESOURCE, customers::RESOURCE.path, query, "look up customer").await?;
-        // The filters are documented to hold together. An entry that stands under another pair is not the one meant,
-        // should the API ever read them apart.
-        let matches: Vec<&Value> =
-            entries.iter().filter(|entry| customers::pairs(entry).any(|pair| pair == (self.data_source.as_ref(), key))).collect();
-        let mut index = self.index.borrow_mut();
+    pub async fn refer(&self, kin: Kin, by: &By, fresh: bool) -> Result<Found<Rc<Known>>, Trouble> {
+        let Some(object) = objects::find(kin.object()) else { return Ok(Found::Absent) };
+        let key = match by {
+            By::Uuid(uuid) => return self.read(object, uuid).await,
+            By::Key(key) => key,
+        };
+        let Some(look) = object.look_by_key(key, &self.data_source) else { return Ok(Found::Absent) };
+        // Many records may refer to one thing at once: it is looked at once.
+        let alone = match look.scope {
+            Some(scope) if self.index.borrow().shelf(scope).is_none() => Some(self.alone_with(scope).await),
+            _ => None,
+        };
+        let entries = self.look(object, &look, fresh).await?;
+        drop(alone);
+        let matches: Vec<&Rc<Known>> =
+            entries.iter().filter(|entry| entry.ours && entry.keys.iter().any(|known| known == key)).collect();
         Ok(match matches[..] {
-            [] => {
-                index.saw_no_customer(key);
-                Found::Absent
-            }
-            [entry] => {
-                self.proven.set(true);
-                index.saw_customer(&self.data_source, entry).map_or(Found::Absent, Found::Present)
-            }
+            [] => Found::Absent,
+            [one] => Found::Present(Rc::clone(one)),
             _ => Found::Ambiguous(matches.len()),
         })
     }
 
-    /// The customer with this e-mail address in the configured data source.
+    /// The entry of this identity, read now.
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn customer_by_email(&self, email: &str) -> Result<Found<KnownCustomer>, Trouble> {
-        let query = vec![("email", email.to_owned())];
-        let entries =
-            self.list(&customers::RESOURCE, &format!("{}{SEARCH}", customers::RESOURCE.path), query, "search customer").await?;
-        // The search is account-wide: a customer of another source is another customer.
-        let mut matches =
-            entries.iter().filter(|entry| customers::pairs(entry).any(|(source, _)| source == self.data_source.as_ref()));
-        let (first, more) = (matches.next(), matches.count());
-        Ok(match (first, more) {
-            (None, _) => Found::Absent,
-            (Some(entry), 0) => self.saw_customer(entry).map_or(Found::Absent, Found::Present),
-            (_, more) => Found::Ambiguous(more + 1),
+    pub async fn read(&self, object: &dyn Object, uuid: &str) -> Result<Found<Rc<Known>>, Trouble> {
+        Ok(match self.read_entry(object, uuid).await? {
+            Some(entry) => self.saw(object, &entry, None).map_or(Found::Absent, Found::Present),
+            None => Found::Absent,
         })
     }
 
-    /// The customer of a UUID.
+    /// The entry of this identity as the API shows it; `None` when there is none.
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn customer_by_uuid(&self, uuid: &str) -> Result<Found<KnownCustomer>, Trouble> {
-        let call = Call {
-            method: Method::Get,
-            path: format!("{}/{uuid}", customers::RESOURCE.path),
-            query: Vec::new(),
-            body: None,
-            repeat: Repeat::Harmless,
-            kind: "read customer",
-        };
-        Ok(match self.client.ask(&call).await? {
-            Reply::Done(answer) => self.saw_customer(&answer.json()?).map_or(Found::Absent, Found::Present),
-            Reply::Missing(_) => Found::Absent,
-            Reply::Exists(refusal) | Reply::Refused(refusal) => return Err(Trouble::Refused(refusal)),
-            Reply::Lost(why) => return Err(never_lost(&why)),
-        })
-    }
-
-    /// The contacts of a customer in the configured data source: their keys, or all of an entry that has no key.
-    ///
-    /// # Errors
-    /// See [`Trouble`].
-    pub async fn contacts(&self, customer: &str) -> Result<Vec<Value>, Trouble> {
-        if let Some(known) = self.index.borrow().contacts(customer) {
-            return Ok(known.clone());
+    pub async fn read_entry(&self, object: &dyn Object, uuid: &str) -> Result<Option<Value>, Trouble> {
+        let resource = object.resource();
+        let call = read_call(format!("{}/{uuid}", resource.path), resource.calls.read);
+        match self.client.ask(&call).await? {
+            Reply::Done(answer) => Ok(Some(answer.json()?)),
+            Reply::Missing(_) => Ok(None),
+            Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
+            Reply::Lost(why) => Err(never_lost(&why)),
         }
-        self.look_up_contacts(customer).await
     }
 
-    /// The same, whatever is known; the entries as they were answered, and our own writes that the list does not show yet.
+    /// How many entries an object has in the configured data source, or at least `enough` when there are that many. Objects
+    /// without a data source are counted in the whole account.
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn look_up_contacts(&self, customer: &str) -> Result<Vec<Value>, Trouble> {
-        let query = vec![("customer_uuid", customer.to_owned()), ("data_source_uuid", self.data_source.to_string())];
-        let entries = self.list(&contacts::RESOURCE, contacts::RESOURCE.path, query, "look up contacts").await?;
-        Ok(self.index.borrow_mut().saw_contacts(customer, entries))
-    }
-
-    /// How many entries an object has in the configured data source, or at least `enough` when there are that many.
-    ///
-    /// # Errors
-    /// See [`Trouble`].
-    pub async fn count(&self, resource: &Resource, enough: usize) -> Result<usize, Trouble> {
+    pub async fn count(&self, object: &dyn Object, enough: usize) -> Result<usize, Trouble> {
+        let (resource, count_in) = object.counted_in();
+        let mut look = Look::new(resource.path, resource.list_root, "count entries");
+        if resource.filters.contains(&"data_source_uuid") {
+            look = look.filter("data_source_uuid", &self.data_source);
+        }
         let mut count = 0;
         let mut cursor = None;
         loop {
-            let query = vec![("data_source_uuid", self.data_source.to_string())];
-            let page = self.page(resource, resource.path, query, cursor, "count entries").await?;
-            count += page.entries.len();
+            let page = self.page(&look, cursor).await?;
+            count += page.entries.iter().map(count_in).sum::<usize>();
             match page.next {
                 Some(next) if count < enough => cursor = Some(next),
                 _ => return Ok(count),
@@ -237,56 +233,66 @@ impl<'c> Account<'c> {
         }
     }
 
-    /// Takes in a customer as a write answered it.
-    pub fn saw_customer(&self, entry: &Value) -> Option<KnownCustomer> {
-        self.proven.set(true);
-        self.index.borrow_mut().saw_customer(&self.data_source, entry)
-    }
-
-    /// A customer made by this run has no contacts but those that this run makes.
-    pub fn made_customer(&self, entry: &Value) {
-        if let Some(known) = self.saw_customer(entry) {
-            self.index.borrow_mut().saw_contacts(&known.uuid, Vec::new());
-        }
-    }
-
-    /// Takes in a contact as a write answered it.
-    pub fn saw_contact(&self, customer: &str, entry: &Value) {
+    /// Takes in an entry as a write or a single read answered it: under its keys, and in the scope where it was looked for.
+    pub fn saw(&self, object: &dyn Object, entry: &Value, home: Option<Scope>) -> Option<Rc<Known>> {
         let mut index = self.index.borrow_mut();
-        match entry.get("uuid") {
-            Some(Value::String(_)) => index.saw_contact(customer, entry),
-            // Any 2xx is success, with or without a body. Without one it is not known what the customer has now.
-            _ => index.forget_contacts(customer),
+        let Some(known) = object.know(entry, &self.data_source).map(Rc::new) else {
+            // Any 2xx is success, with or without a body. Without one it is not known what there is now.
+            home.into_iter().for_each(|scope| index.forget(scope));
+            return None;
+        };
+        if known.ours {
+            self.proven.set(true);
         }
+        if object.is_part() {
+            if let Some(home) = home {
+                index.saw_part(home, object.resource().name, &known);
+            }
+            return Some(known);
+        }
+        index.replace(&known);
+        for key in &known.keys {
+            if let Some(scope) = object.look_by_key(key, &self.data_source).and_then(|look| look.scope) {
+                index.saw(scope, &known, true);
+            }
+        }
+        if let Some(home) = home {
+            index.saw(home, &known, false);
+        }
+        Some(known)
     }
 
-    /// What was known under a key proved wrong.
-    pub fn forget_customer(&self, key: &str) {
-        self.index.borrow_mut().forget_customer(key);
+    /// Changes what is known of an entry.
+    pub fn amend(&self, uuid: &str, change: impl Fn(&mut Known)) {
+        self.index.borrow_mut().amend(uuid, change);
     }
 
-    /// A customer was deleted, or its UUID is known to be gone.
-    pub fn customer_gone(&self, uuid: &str) {
-        self.index.borrow_mut().customer_gone(uuid);
+    /// This run made a thing that has nothing belonging to it but what this run makes.
+    pub fn made_empty(&self, uuid: &str) {
+        self.index.borrow_mut().made_empty(uuid);
     }
 
-    /// A contact was deleted, or its UUID is known to be gone.
-    pub fn contact_gone(&self, uuid: &str) {
-        self.index.borrow_mut().contact_gone(uuid);
+    /// What was known of a scope proved wrong.
+    pub fn forget(&self, scope: Scope) {
+        self.index.borrow_mut().forget(scope);
     }
 
-    /// All pages of a list. The search answers "none" with a 404 (recorded 2023), lists with an empty page.
-    async fn list(
-        &self,
-        resource: &Resource,
-        path: &str,
-        query: Vec<(&'static str, String)>,
-        kind: &'static str,
-    ) -> Result<Vec<Value>, Trouble> {
+    /// An entry was deleted, or its identity is known to be gone.
+    pub fn gone(&self, uuid: &str) {
+        self.index.borrow_mut().gone(uuid);
+    }
+
+    /// The same, of an entry that stands within those of a scope.
+    pub fn part_gone(&self, home: Scope, uuid: &str) {
+        self.index.borrow_mut().part_gone(home, uuid);
+    }
+
+    /// All entries that a look shows.
+    async fn list(&self, look: &Look) -> Result<Vec<Value>, Trouble> {
         let mut entries = Vec::new();
         let mut cursor = None;
         loop {
-            let page = self.page(resource, path, query.clone(), cursor, kind).await?;
+            let page = self.page(look, cursor).await?;
             entries.extend(page.entries);
             match page.next {
                 Some(next) => cursor = Some(next),
@@ -295,42 +301,40 @@ impl<'c> Account<'c> {
         }
     }
 
-    async fn page(
-        &self,
-        resource: &Resource,
-        path: &str,
-        mut query: Vec<(&'static str, String)>,
-        cursor: Option<String>,
-        kind: &'static str,
-    ) -> Result<Page, Trouble> {
-        query.push(("per_page", PAGE.to_string()));
-        query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
-        let call = Call { method: Method::Get, path: path.to_owned(), query, body: None, repeat: Repeat::Harmless, kind };
+    async fn page(&self, look: &Look, cursor: Option<String>) -> Result<Page, Trouble> {
+        let mut call = Call { query: look.query.clone(), ..read_call(look.path.clone(), look.name) };
+        if look.paged {
+            call.query.push(("per_page", PAGE.to_string()));
+            call.query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
+        }
         match self.client.ask(&call).await? {
             Reply::Done(answer) => {
                 let mut body: Value = answer.json()?;
                 // Absence is only what a list says: an answer without one would have us make things a second time.
-                let Some(Value::Array(entries)) = body.get_mut(resource.list_root).map(Value::take) else {
-                    return Err(no_list(kind).into());
+                let Some(Value::Array(entries)) = body.get_mut(look.root).map(Value::take) else {
+                    return Err(no_list(look.name).into());
                 };
                 // `has_more` decides: a last page still carries a cursor (recorded).
                 let next = match body.get("has_more") {
                     Some(Value::Bool(true)) if !entries.is_empty() => match body.get("cursor").and_then(Value::as_str) {
                         Some(next) if Some(next) != cursor.as_deref() => Some(next.to_owned()),
                         // There is more and no way to it, or the way leads back here.
-                        _ => return Err(no_list(kind).into()),
+                        _ => return Err(no_list(look.name).into()),
                     },
                     _ => None,
                 };
                 Ok(Page { entries, next })
             }
-            // Recorded 2023: the search answers "none" with a 404. A list answers it with an empty page.
-            Reply::Missing(_) if path.ends_with(SEARCH) => Ok(Page { entries: Vec::new(), next: None }),
+            Reply::Missing(_) if look.none_is_404 => Ok(Page { entries: Vec::new(), next: None }),
             Reply::Missing(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Lost(why) => Err(never_lost(&why)),
         }
     }
+}
+
+fn read_call(path: String, kind: &'static str) -> Call {
+    Call { method: Method::Get, path, query: Vec::new(), body: None, repeat: Repeat::Harmless, kind }
 }
 
 fn no_list(kind: &str) -> Failure {

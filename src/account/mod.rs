@@ -1,10 +1,9 @@
 //! What we know of the account.
 //!
-//! Owns the look-ups by key and what they and our own writes have taught us in this run. Does not own what is done with it
+//! Owns the looks at it and what they and our own writes have taught us in this run. Does not own what is done with it
 //! (`engine`). Nothing here is guessed: what was not read and not written by us is unknown, not absent.
 
 mod index;
 mod lookup;
 
-pub use index::KnownCustomer;
 pub use lookup::{Account, Found, Trouble};

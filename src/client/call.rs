@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 use crate::errors::Code;
 use crate::failure::Failure;
+use crate::objects::request::Request;
+pub use crate::objects::request::{Method, Repeat};
 
 /// One request to the API. It may be sent several times before there is a [`Reply`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,41 +29,11 @@ pub struct Call {
     pub kind: &'static str,
 }
 
-/// The HTTP methods that the API knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// Read.
-    Get,
-    /// Create, or act.
-    Post,
-    /// Change.
-    Patch,
-    /// Replace.
-    Put,
-    /// Remove.
-    Delete,
-}
-
-impl Method {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Patch => "PATCH",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-        }
+impl From<Request> for Call {
+    fn from(request: Request) -> Self {
+        let Request { method, path, query, body, repeat, name, .. } = request;
+        Self { method, path, query, body, repeat, kind: name }
     }
-}
-
-/// Whether a call may be sent again when it is not known what became of the first send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Repeat {
-    /// Sending it twice leaves the account as sending it once.
-    Harmless,
-    /// A second send could make a second thing. When an answer may have been lost the caller gets [`Reply::Lost`] and looks.
-    MayDuplicate,
 }
 
 /// What the API said, once the client is done waiting and repeating.

@@ -77,20 +77,33 @@ fn operation(object: &dyn Object, mode: Mode, attributes: bool) -> Operation {
 
 /// A field in Airbyte's types.
 fn property(field: &Field) -> Value {
-    let mut property = match &field.kind {
-        Kind::Timestamp => json!({"type": "string", "format": "date-time", "airbyte_type": "timestamp_with_timezone"}),
-        Kind::Integer(_) => json!({"type": "integer"}),
-        Kind::Tags => json!({"type": "array", "items": {"type": "string"}}),
-        Kind::Attributes => json!({"type": "object", "additionalProperties": true}),
-        Kind::Object(fields) => {
-            let inner: Map<String, Value> = fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
-            json!({"type": "object", "properties": inner})
-        }
-        Kind::OneOf(words) => json!({"type": "string", "enum": words}),
-        _ => json!({"type": "string"}),
-    };
+    let mut property = of_kind(&field.kind);
     property["description"] = field.about.into();
     property
+}
+
+fn of_kind(kind: &Kind) -> Value {
+    match kind {
+        Kind::Timestamp => json!({"type": "string", "format": "date-time", "airbyte_type": "timestamp_with_timezone"}),
+        Kind::Date => json!({"type": "string", "format": "date"}),
+        Kind::Integer(..) | Kind::Cents => json!({"type": "integer"}),
+        Kind::Boolean => json!({"type": "boolean"}),
+        Kind::Tags => json!({"type": "array", "items": {"type": "string"}}),
+        Kind::Many(kind) => json!({"type": "array", "items": of_kind(kind)}),
+        Kind::Attributes => json!({"type": "object", "additionalProperties": true}),
+        Kind::Object(fields) => nested(fields),
+        Kind::List(fields) => json!({"type": "array", "items": nested(fields)}),
+        Kind::Scalar => json!({"type": ["string", "number", "boolean"]}),
+        Kind::Json => json!({"type": ["object", "array", "string", "number", "boolean"]}),
+        Kind::OneOf(words) => json!({"type": "string", "enum": words}),
+        Kind::Short(most) | Kind::Code(most) => json!({"type": "string", "maxLength": most}),
+        _ => json!({"type": "string"}),
+    }
+}
+
+fn nested(fields: &[Field]) -> Value {
+    let inner: Map<String, Value> = fields.iter().map(|field| (field.name.to_owned(), property(field))).collect();
+    json!({"type": "object", "properties": inner})
 }
 
 #[cfg(test)]

@@ -76,9 +76,14 @@ fn fields(object: &dyn Object, text: &mut String) {
 fn row(parent: &str, field: &Field, text: &mut String) {
     let name = format!("{parent}{}", field.name);
     let _ = writeln!(text, "| `{name}` | {} | {} |", kind(&field.kind), field.about);
-    if let Kind::Object(fields) = &field.kind {
+    let inner = match &field.kind {
+        Kind::Object(fields) => Some((".", fields)),
+        Kind::List(fields) => Some(("[].", fields)),
+        _ => None,
+    };
+    if let Some((step, fields)) = inner {
         for field in *fields {
-            row(&format!("{name}."), field, text);
+            row(&format!("{name}{step}"), field, text);
         }
     }
 }
@@ -105,10 +110,22 @@ fn kind(kind: &Kind) -> String {
         Kind::Country => "country, two letters".to_owned(),
         Kind::State => "state of the US".to_owned(),
         Kind::Timestamp => "date or timestamp".to_owned(),
-        Kind::Integer(least) => format!("whole number from {least}"),
+        Kind::Date => "date".to_owned(),
+        Kind::Integer(i64::MIN, _) => "whole number".to_owned(),
+        Kind::Integer(least, i64::MAX) => format!("whole number from {least}"),
+        Kind::Integer(least, most) => format!("whole number from {least} to {most}"),
+        Kind::Cents => "whole number of cents".to_owned(),
+        Kind::Currency => "currency, three letters".to_owned(),
+        Kind::Boolean => "true or false".to_owned(),
+        Kind::Short(most) => format!("text of at most {most} characters"),
+        Kind::Code(most) => format!("at most {most} letters and digits"),
         Kind::OneOf(words) => words.join(", "),
         Kind::Tags => "list of texts".to_owned(),
         Kind::Attributes => "map".to_owned(),
         Kind::Object(_) => "object".to_owned(),
+        Kind::List(_) => "list of objects".to_owned(),
+        Kind::Many(inner) => format!("list: {}", self::kind(inner)),
+        Kind::Scalar => "text, number or Boolean".to_owned(),
+        Kind::Json => "any JSON".to_owned(),
     }
 }

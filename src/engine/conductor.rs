@@ -27,7 +27,7 @@ use crate::config::Deletions;
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::outcome::{Outcome, Skip};
-use crate::plan::{LaneKey, Plan, Target};
+use crate::plan::{LaneKey, Plan, Reference};
 use crate::protocol::{Emitter, Outbound, StateKind, StateMessage, StreamStatus};
 
 /// Records read ahead of the API, at most.
@@ -96,7 +96,6 @@ impl Engine<'_> {
             account: Account::new(self.client, self.data_source),
             deletions: RefCell::new(DeleteGuard::new(self.deletions)),
             warnings: Warnings::default(),
-            families: RefCell::default(),
         };
         let mut sync = Sync {
             engine: self,
@@ -160,8 +159,8 @@ impl Sync<'_> {
                 && let Some((id, job)) = self.lanes.start()
             {
                 running.push(Box::pin(async move {
-                    let object = bindings.at(job.stream).object;
-                    let step = execute(world, object, &job.plan, job.last_chance).await;
+                    let binding = bindings.at(job.stream);
+                    let step = execute(world, binding.object, binding.how(), &job.plan, job.last_chance).await;
                     (id, job, step)
                 }));
             }
@@ -266,7 +265,8 @@ impl Sync<'_> {
 
     fn queue(&mut self, world: &World<'_>, job: Job) {
         self.queued_bytes += job.plan.bytes();
-        self.lanes.push(world.lanes(&job.plan), job);
+        let lanes = world.lanes(self.engine.bindings.at(job.stream).object, &job.plan);
+        self.lanes.push(lanes, job);
     }
 
     /// A plan's turn ended.
@@ -304,13 +304,10 @@ impl Sync<'_> {
 
     /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.
     fn in_order(&self, job: &Job, step: Step) -> Step {
-        match (&step, &job.plan.target) {
-            (Step::Settled(settled), Target::Within(parent, _))
-                if settled.outcome == Outcome::Skipped(Skip::NoMatch)
-                    && !job.last_chance
-                    && self.parking.waits_for(&parent.lane()) =>
-            {
-                Step::Park(parent.lane())
+        match &step {
+            Step::Settled(settled) if settled.outcome == Outcome::Skipped(Skip::NoMatch) && !job.last_chance => {
+                let waited_for = job.plan.parents().map(Reference::lane).find(|lane| self.parking.waits_for(lane));
+                waited_for.map_or(step, Step::Park)
             }
             _ => step,
         }
@@ -319,7 +316,8 @@ impl Sync<'_> {
     /// Children that waited for this parent go next, before what has not started.
     fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) {
         let jobs = self.parking.arrived(parent, |job| job.plan.bytes() + size_of::<Job>());
-        let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(&job.plan), job)).collect();
+        let object = |job: &Job| self.engine.bindings.at(job.stream).object;
+        let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(object(&job), &job.plan), job)).collect();
         self.queued_bytes += jobs.iter().map(|(_, job)| job.plan.bytes()).sum::<usize>();
         self.lanes.push_first(jobs);
     }

@@ -167,7 +167,7 @@ mod tests {
     use smallvec::smallvec;
 
     fn key(n: usize) -> LaneKey {
-        LaneKey::customer(&n.to_string())
+        LaneKey::key("customers", &n.to_string())
     }
 
     #[test]

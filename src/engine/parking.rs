@@ -83,10 +83,10 @@ mod tests {
     #[test]
     fn children_come_back_in_order_when_their_parent_arrives_and_the_bound_holds() {
         let mut parking = Parking::new(10);
-        let parent = LaneKey::customer("p");
+        let parent = LaneKey::key("customers", "p");
         assert_eq!(parking.park(parent, "a", 4), Ok(()));
         assert_eq!(parking.park(parent, "b", 4), Ok(()));
-        assert_eq!(parking.park(LaneKey::customer("q"), "c", 4), Err(Full { jobs: 2 }));
+        assert_eq!(parking.park(LaneKey::key("customers", "q"), "c", 4), Err(Full { jobs: 2 }));
         assert_eq!(parking.arrived(&parent, |_| 4), ["a", "b"]);
         assert!(parking.is_empty() && parking.arrived(&parent, |_| 4).is_empty());
         assert_eq!(parking.park(parent, "d", 10), Ok(()));

@@ -4,13 +4,11 @@
 //! list can not be filtered by external id, so a contact is looked for among those of its customer. Attribute keys that
 //! were not defined for contacts in the app are dropped without an error (recorded 2023).
 
-use serde_json::{Map, Value};
-
-use super::json::{JsonObject, add_fields, attribute_list};
+use super::common::{self, CUSTOMER, check_data_source};
+use super::request::{Look, Request, Scope};
 use super::resource::{AttributeForm, Calls, Kind, Resource, Statuses, field};
-use super::{Change, How, Known, Object, Pick, check_data_source};
-use crate::outcome::Fault;
-use crate::plan::{CustomerRef, MatchBy, Mode, Plan, Record, Target, Within};
+use super::{Asked, At, Existing, How, Object};
+use crate::plan::{Kin, MatchBy, Mode, Need, Plan, Record, Role, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -47,32 +45,35 @@ impl Object for Contacts {
         }
     }
 
-    fn refuses_duplicates(&self) -> bool {
+    fn requests(&self, mode: Mode) -> &'static str {
+        match mode {
+            Mode::Insert => "1 look-up per customer, then 1",
+            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1; 0 when nothing differs",
+            Mode::Delete => "1 look-up per customer, then 1",
+        }
+    }
+
+    fn refuses_duplicates(&self, _plan: &Plan) -> bool {
         false
     }
 
-    fn plan(&self, mut record: Record, how: &How) -> Result<Plan, Vec<Fault>> {
+    fn plan(&self, mut record: Record, how: &How) -> Asked<Plan> {
         check_data_source(&mut record, how);
         let uuid = record.text("uuid");
         let external_id = record.text("external_id");
         let email = record.text("email");
-        let customer = record
-            .text("customer_uuid")
-            .map(CustomerRef::Uuid)
-            .or_else(|| record.text("customer_external_id").map(CustomerRef::ExternalId));
-        let by_uuid = matches!(how.match_by, None | Some(MatchBy::Uuid)) && uuid.is_some() && how.mode != Mode::Insert;
-        let target = match uuid {
-            Some(uuid) if by_uuid => {
-                let other = customer.map(|customer| Box::new(Target::Within(customer, within(external_id, email))));
+        let customer = common::refer(&record, Kin::Customer, CUSTOMER, Role::Parent, Need::Uuid);
+        let by_uuid = matches!(how.match_by, None | Some(MatchBy::Uuid)) && how.mode != Mode::Insert;
+        let target = match uuid.filter(|_| by_uuid) {
+            Some(uuid) => {
+                let other = customer.is_some().then(|| Box::new(target(&mut record, how, external_id, email)));
                 Some(Target::Uuid(uuid, other))
             }
-            _ => {
+            None => {
                 if how.match_by == Some(MatchBy::Uuid) && how.mode != Mode::Insert {
                     record.require("uuid", "the stream is matched by uuid");
                 }
-                if customer.is_none() && !record.is_faulty("customer_uuid") {
-                    record.require("customer_external_id", "a contact belongs to a customer");
-                }
+                common::customer(&mut record, Need::Uuid, "a contact belongs to a customer");
                 match how.match_by {
                     Some(MatchBy::Email) if email.is_none() => record.require("email", "the stream is matched by email"),
                     Some(MatchBy::ExternalId) if external_id.is_none() => {
@@ -80,69 +81,33 @@ impl Object for Contacts {
                     }
                     _ => {}
                 }
-                let within = match how.match_by {
-                    Some(MatchBy::Email) => within(None, email),
-                    Some(MatchBy::ExternalId) => within(external_id, None),
-                    _ => within(external_id, email),
-                };
-                customer.map(|customer| Target::Within(customer, within))
+                Some(match how.match_by {
+                    Some(MatchBy::Email) => target(&mut record, how, None, email),
+                    Some(MatchBy::ExternalId) => target(&mut record, how, external_id, None),
+                    _ => target(&mut record, how, external_id, email),
+                })
             }
         };
-        match target {
-            Some(target) if record.faults.is_empty() => Ok(Plan { mode: how.mode, target, body: record.body }),
-            _ => Err(record.faults),
-        }
+        common::finish(record, how.mode, target, customer)
     }
 
-    fn create(&self, plan: &Plan, data_source: &str, customer: Option<&str>) -> String {
-        let mut out = JsonObject::new();
-        out.text("customer_uuid", customer.unwrap_or_default());
-        out.text("data_source_uuid", data_source);
-        add_fields(&mut out, &RESOURCE, &plan.body, false, &[]);
-        if let Some(list) = attribute_list(plan.body.attributes().filter(|attribute| attribute.kind.is_some()), false) {
-            out.raw("custom", &list);
-        }
-        out.finish()
+    fn look(&self, _plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
+        let customer = at.parent();
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
+        let look = look.filter("customer_uuid", customer).filter("data_source_uuid", at.data_source);
+        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer))
     }
 
-    fn change(&self, plan: &Plan, _known: Known<'_>) -> Change {
-        let mut out = JsonObject::new();
-        add_fields(&mut out, &RESOURCE, &plan.body, true, &[]);
-        if let Some(list) = attribute_list(plan.body.attributes(), false) {
-            out.raw("custom", &list);
-        }
-        Change { patch: (!out.is_empty()).then(|| out.finish()), ..Change::default() }
+    fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
+        common::create(&RESOURCE, plan, &[("customer_uuid", at.parent()), ("data_source_uuid", at.data_source)], &[])
     }
 
-    fn pick(&self, plan: &Plan, _data_source: &str, entries: &[Value]) -> Pick {
-        let all = |wanted: &dyn Fn(&Value) -> bool| -> Vec<usize> {
-            entries.iter().enumerate().filter(|(_, entry)| wanted(entry)).map(|(at, _)| at).collect()
-        };
-        let matches = match &plan.target {
-            Target::Within(_, Within::Keys { external_id, email }) => {
-                let by_key = external_id.as_ref().map_or_else(Vec::new, |key| all(&|entry| entry["external_id"] == key.as_ref()));
-                match (by_key.is_empty(), email) {
-                    (true, Some(email)) => all(&|entry| {
-                        let address = entry["email"].as_str().unwrap_or_default();
-                        address.eq_ignore_ascii_case(email) && (external_id.is_none() || entry["external_id"].is_null())
-                    }),
-                    _ => by_key,
-                }
-            }
-            Target::Within(_, Within::AllFields) => all(&|entry| self.same(plan, entry)),
-            _ => Vec::new(),
-        };
-        match matches[..] {
-            [] => Pick::Nothing,
-            [at] => Pick::One(at),
-            // Entries that are equal in everything the record says: any of them is the one.
-            [at, ..] if matches!(plan.target, Target::Within(_, Within::AllFields)) => Pick::One(at),
-            _ => Pick::Many(matches.len()),
-        }
+    fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
+        Ok(common::change(&RESOURCE, plan, at, existing, &[]))
     }
 
-    fn answered_attributes<'v>(&self, entry: &'v Value) -> Option<&'v Map<String, Value>> {
-        entry["custom"].as_object()
+    fn delete(&self, _plan: &Plan, _at: &At<'_>, existing: &Existing) -> Vec<Request> {
+        common::delete(&RESOURCE, existing)
     }
 
     fn examples(&self) -> &'static [&'static str] {
@@ -154,23 +119,11 @@ impl Object for Contacts {
 }
 
 /// How a contact with these keys is found among those of its customer.
-fn within(external_id: Option<Box<str>>, email: Option<Box<str>>) -> Within {
+fn target(record: &mut Record, how: &How, external_id: Option<Box<str>>, email: Option<Box<str>>) -> Target {
     match (external_id, email) {
-        (None, None) => Within::AllFields,
-        (external_id, email) => Within::Keys { external_id, email },
-    }
-}
-
-impl Contacts {
-    /// Whether all fields that the record gives, and that the API answers, are equal in the entry.
-    fn same(&self, plan: &Plan, entry: &Value) -> bool {
-        plan.body.fields().all(|(slot, value)| {
-            RESOURCE.all_fields().nth(usize::from(slot.field)).is_none_or(|field| {
-                !field.kept
-                    || serde_json::from_str::<Value>(value)
-                        .is_ok_and(|value| entry.get(field.name).unwrap_or(&Value::Null) == &value)
-            })
-        })
+        (external_id, Some(email)) => Target::Email { email, external_id },
+        (Some(key), None) => Target::Key(key),
+        (None, None) => common::by_equality(record, &RESOURCE, how).unwrap_or(Target::Part),
     }
 }
 
@@ -179,6 +132,7 @@ pub static RESOURCE: Resource = Resource {
     name: "contacts",
     summary: "Contacts of customers.",
     path: "/contacts",
+    id: "uuid",
     uuid_prefix: "con_",
     list_root: "entries",
     filters: &["email", "customer_external_id", "customer_uuid", "data_source_uuid"],
@@ -215,7 +169,7 @@ pub static RESOURCE: Resource = Resource {
         field("external_id", Kind::ExternalId, "Your key of the contact, unique within the customer.", "\"k-9\""),
         field("first_name", Kind::Text, "First name.", "\"Ann\""),
         field("last_name", Kind::Text, "Last name.", "\"Lee\""),
-        field("position", Kind::Integer(1), "Place on the customer's page, from 1.", "1"),
+        field("position", Kind::Integer(1, i64::MAX), "Place on the customer's page, from 1.", "1"),
         field("title", Kind::Text, "Job title.", "\"CTO\""),
         field("email", Kind::Email, "E-mail address.", "\"ann@lee.example\""),
         field("phone", Kind::Text, "Phone number.", "\"+49 30 123456\""),

@@ -5,14 +5,17 @@
 //! them is unknown, so a PATCH always carries the union. A customer merged from several stands under each of its pairs of
 //! data source and external id; the scalar fields show one of them only.
 
-use serde_json::{Map, Value};
+use std::rc::Rc;
 
-use super::json::{JsonObject, add_fields, attribute_list};
+use serde_json::Value;
+
+use super::common::{self, check_data_source, own_path};
+use super::json::{JsonObject, add_fields, attribute_list, attribute_map};
+use super::request::{Look, Method, Request, Scope, Shows};
 use super::resource::{AttributeForm, Calls, Field, Kind, Resource, Statuses, field};
-use super::{Change, How, Known, Object, Pick, check_data_source};
+use super::{Asked, At, Existing, How, Object, Pick};
 use crate::mapping::Slot;
-use crate::outcome::Fault;
-use crate::plan::{MatchBy, Mode, Plan, Record, Target};
+use crate::plan::{Known, LaneKey, LaneKeys, MatchBy, Mode, Plan, Record, Target, attributes_not_taken};
 
 /// The object.
 #[derive(Debug)]
@@ -47,11 +50,34 @@ impl Object for Customers {
         }
     }
 
-    fn refuses_duplicates(&self) -> bool {
+    fn requests(&self, mode: Mode) -> &'static str {
+        match mode {
+            Mode::Insert => "1",
+            Mode::Upsert => "1 look-up per key, then 1; 0 when nothing differs",
+            Mode::Update => "1 look-up per key, then 1; 0 when nothing differs",
+            Mode::Delete => "1 look-up per key, 1 read, then 1",
+        }
+    }
+
+    fn refuses_duplicates(&self, _plan: &Plan) -> bool {
         true
     }
 
-    fn plan(&self, mut record: Record, how: &How) -> Result<Plan, Vec<Fault>> {
+    fn has_own_key(&self) -> bool {
+        true
+    }
+
+    fn can_be_merged(&self) -> bool {
+        true
+    }
+
+    fn is_made_empty(&self, plan: &Plan) -> bool {
+        // A nested first contact makes a contact.
+        let nested = RESOURCE.slot("primary_contact");
+        !plan.body.fields().any(|(slot, value)| Some(slot.field) == nested && value != "null")
+    }
+
+    fn plan(&self, mut record: Record, how: &How) -> Asked<Plan> {
         check_data_source(&mut record, how);
         let uuid = record.text("uuid");
         let external_id = record.text("external_id");
@@ -62,36 +88,82 @@ impl Object for Customers {
                 if key.is_none() {
                     record.require("external_id", "a customer is made with an external_id");
                 }
-                key.map(Target::ExternalId)
+                key.map(Target::Key)
             }
             (None | Some(MatchBy::Uuid), Some(uuid), key, _) => {
-                Some(Target::Uuid(uuid, key.map(|key| Box::new(Target::ExternalId(key)))))
+                Some(Target::Uuid(uuid, key.map(|key| Box::new(Target::Key(key)))))
             }
             (Some(MatchBy::Uuid), None, ..) => {
                 record.require("uuid", "the stream is matched by uuid");
                 None
             }
-            (Some(MatchBy::Email), .., Some(email)) => Some(Target::Email(email)),
+            (Some(MatchBy::Email), .., Some(email)) => Some(Target::Email { email, external_id: None }),
             (Some(MatchBy::Email), .., None) => {
                 record.require("email", "the stream is matched by email");
                 None
             }
-            (_, _, Some(key), _) => Some(Target::ExternalId(key)),
+            (_, _, Some(key), _) => Some(Target::Key(key)),
             _ => {
                 record.require("external_id", "a customer is matched by its external_id");
                 None
             }
         };
+        common::finish(record, how.mode, target, None)
+    }
+
+    fn look(&self, _plan: &Plan, target: &Target, at: &At<'_>) -> Option<Look> {
         match target {
-            Some(target) if record.faults.is_empty() => Ok(Plan { mode: how.mode, target, body: record.body }),
-            _ => Err(record.faults),
+            Target::Key(key) => self.look_by_key(key, at.data_source),
+            Target::Email { email, .. } => {
+                let path = format!("{}/search", RESOURCE.path);
+                let look = Look::new(path, RESOURCE.list_root, "search customer").filter("email", email);
+                Some(Look { none_is_404: true, ..look })
+            }
+            _ => None,
         }
     }
 
-    fn create(&self, plan: &Plan, data_source: &str, _customer: Option<&str>) -> String {
+    fn look_by_key(&self, key: &str, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
+        let look = look.filter("data_source_uuid", data_source).filter("external_id", key);
+        Some(look.scope(Scope::key(RESOURCE.name, key)))
+    }
+
+    fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
+        let tags = entry["attributes"]["tags"].as_array();
+        let in_words = |tags: &Vec<Value>| tags.iter().filter_map(Value::as_str).map(Into::into).collect();
+        let mut known = Known::read(&RESOURCE, entry)?;
+        known.keys = pairs(entry).filter(|(source, _)| *source == data_source).map(|(_, key)| key.into()).collect();
+        known.tags = tags.map(in_words);
+        known.pairs = u16::try_from(pairs(entry).count()).unwrap_or(u16::MAX);
+        known.ours = pairs(entry).any(|(source, _)| source == data_source);
+        Some(known)
+    }
+
+    /// The search is account-wide: a customer of another source is another customer. The filters of the list are documented
+    /// to hold together; an entry that stands under another pair is not the one meant, should the API ever read them apart.
+    fn found(&self, _target: &Target, entries: &[Rc<Known>]) -> Vec<Rc<Known>> {
+        entries.iter().filter(|entry| entry.ours).cloned().collect()
+    }
+
+    fn pick(&self, plan: &Plan, target: &Target, entries: &[Rc<Known>]) -> Pick {
+        match (target, entries.len()) {
+            // Contact addresses and letter case are the search's own matter.
+            (Target::Email { .. }, 1) => Pick::One(0),
+            (Target::Email { .. }, 0) => Pick::Nothing,
+            (Target::Email { .. }, many) => Pick::Many(many),
+            _ => common::pick(&RESOURCE, plan, target, entries),
+        }
+    }
+
+    fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
+        let missing = common::missing(&RESOURCE, &plan.body);
+        if !missing.is_empty() {
+            return Err(missing);
+        }
         let mut out = JsonObject::new();
-        out.text("data_source_uuid", data_source);
-        add_fields(&mut out, &RESOURCE, &plan.body, false, &["tags"]);
+        out.text("data_source_uuid", at.data_source);
+        add_fields(&mut out, &RESOURCE, &plan.body, false, |_, field| field.name != "tags");
         let mut attributes = JsonObject::new();
         if let Some(tags) = given_tags(plan) {
             attributes.raw("tags", tags);
@@ -102,16 +174,15 @@ impl Object for Customers {
         if !attributes.is_empty() {
             out.raw("attributes", &attributes.finish());
         }
-        out.finish()
+        Ok(Some(Request::new(Method::Post, RESOURCE.path, Some(out.finish()), RESOURCE.calls.create).once()))
     }
 
-    fn change(&self, plan: &Plan, known: Known<'_>) -> Change {
-        let mut change = Change::default();
-        let mut out = JsonObject::new();
-        add_fields(&mut out, &RESOURCE, &plan.body, true, &["external_id", "tags"]);
+    fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
+        let known = existing.known.as_deref();
+        let mut requests = Vec::new();
         let mut attributes = JsonObject::new();
         let wanted: Vec<String> = given_tags(plan).and_then(|tags| serde_json::from_str(tags).ok()).unwrap_or_default();
-        match known.tags {
+        match known.and_then(|known| known.tags.as_deref()) {
             Some(present) => {
                 let new: Vec<&str> =
                     wanted.iter().map(String::as_str).filter(|tag| !present.iter().any(|known| known.as_ref() == *tag)).collect();
@@ -120,48 +191,54 @@ impl Object for Customers {
                     attributes.raw("tags", &serde_json::to_string(&union).unwrap_or_default());
                 }
             }
-            None => change.add_tags = wanted,
+            None if wanted.is_empty() => {}
+            None => requests.push(tags_request(Method::Post, &existing.uuid, &wanted)),
         }
-        if let Some(list) = attribute_list(plan.body.attributes().filter(|attribute| attribute.kind.is_some()), true) {
+        let differing = || {
+            let held = |attribute: &_| known.and_then(|known| known.holds_attribute(attribute)) == Some(true);
+            plan.body.attributes().filter(move |attribute| !held(attribute))
+        };
+        if let Some(list) = attribute_list(differing().filter(|attribute| attribute.kind.is_some()), true) {
             attributes.raw("custom", &list);
         }
+        let out = common::changed_fields(&RESOURCE, plan, at, existing, &["external_id", "tags"], !attributes.is_empty());
+        let mut out = out.unwrap_or_else(JsonObject::new);
         if !attributes.is_empty() {
             out.raw("attributes", &attributes.finish());
         }
-        change.remove_attributes = plan
-            .body
-            .attributes()
-            .filter(|attribute| attribute.kind.is_none())
-            .map(|attribute| attribute.key.to_owned())
-            .collect();
         if !out.is_empty() {
-            change.patch = Some(out.finish());
+            let path = own_path(&RESOURCE, &existing.uuid);
+            requests.insert(0, Request::new(Method::Patch, path, Some(out.finish()), RESOURCE.calls.update));
         }
-        change
+        let removed: Vec<&str> =
+            differing().filter(|attribute| attribute.kind.is_none()).map(|attribute| attribute.key).collect();
+        if !removed.is_empty() {
+            requests.push(remove_attributes(&existing.uuid, &removed));
+        }
+        Ok(requests)
     }
 
-    fn pick(&self, plan: &Plan, data_source: &str, entries: &[Value]) -> Pick {
-        let matches: Vec<usize> = entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| match &plan.target {
-                Target::Uuid(uuid, _) => entry["uuid"] == uuid.as_ref(),
-                Target::ExternalId(key) => pairs(entry).any(|pair| pair == (data_source, key.as_ref())),
-                // The search is account-wide: a customer of another source is another customer.
-                Target::Email(_) => pairs(entry).any(|(source, _)| source == data_source),
-                Target::Within(..) => false,
-            })
-            .map(|(at, _)| at)
-            .collect();
-        match matches[..] {
-            [] => Pick::Nothing,
-            [at] => Pick::One(at),
-            _ => Pick::Many(matches.len()),
-        }
+    fn delete(&self, _plan: &Plan, _at: &At<'_>, existing: &Existing) -> Vec<Request> {
+        common::delete(&RESOURCE, existing)
     }
 
-    fn answered_attributes<'v>(&self, entry: &'v Value) -> Option<&'v Map<String, Value>> {
-        entry["attributes"]["custom"].as_object()
+    /// Recorded 2023: a PATCH with a Boolean set to false answers 200 and keeps true, while PUT sets it. PUT needs the
+    /// attribute to exist; POST makes it.
+    fn repair(&self, plan: &Plan, _at: &At<'_>, entry: &Value) -> Vec<Request> {
+        let (Some(uuid), Some(held)) = (entry["uuid"].as_str(), RESOURCE.attributes_of(entry)) else { return Vec::new() };
+        let missing = attributes_not_taken(plan, held);
+        let (present, absent): (Vec<_>, Vec<_>) = missing.into_iter().partition(|attribute| held.contains_key(attribute.key));
+        let bodies =
+            [(Method::Put, attribute_map(present.into_iter())), (Method::Post, attribute_list(absent.into_iter(), true))];
+        bodies.into_iter().filter_map(|(method, body)| body.map(|body| set_attributes(method, uuid, &body))).collect()
+    }
+
+    fn brings(&self, plan: &Plan) -> LaneKeys {
+        // Whatever it was matched by: it stands under its external id from now on.
+        let given = RESOURCE.slot("external_id").and_then(|field| plan.body.get(Slot { field, inner: None }));
+        let given: Option<String> = given.and_then(|text| serde_json::from_str(text).ok());
+        let key = plan.target.key().map(str::to_owned).or(given);
+        key.map(|key| LaneKey::key(RESOURCE.name, &key)).into_iter().collect()
     }
 
     fn examples(&self) -> &'static [&'static str] {
@@ -170,6 +247,27 @@ impl Object for Customers {
             r#"{"external_id":"c-1002","name":"Ann Lee","status":"Working Lead","primary_contact":{"first_name":"Ann","email":"ann@lee.example"},"custom":{"channel":"ads"}}"#,
         ]
     }
+}
+
+/// A request to the tags endpoint: POST adds, DELETE removes.
+pub(super) fn tags_request(method: Method, customer: &str, tags: &[impl AsRef<str>]) -> Request {
+    let tags: Vec<&str> = tags.iter().map(AsRef::as_ref).collect();
+    let path = format!("{}/attributes/tags", own_path(&RESOURCE, customer));
+    let name = if method == Method::Delete { "remove tags" } else { "add tags" };
+    Request::new(method, path, Some(serde_json::json!({"tags": tags}).to_string()), name).shows(Shows::Tags)
+}
+
+/// Sets attributes by the attributes endpoint; `custom` is what its body holds, as JSON text.
+pub(super) fn set_attributes(method: Method, customer: &str, custom: &str) -> Request {
+    let path = format!("{}/attributes/custom", own_path(&RESOURCE, customer));
+    Request::new(method, path, Some(format!("{{\"custom\":{custom}}}")), "set attributes").shows(Shows::Attributes)
+}
+
+/// Removes attributes. What the API answers for a key that is not there is unknown; it is gone either way.
+pub(super) fn remove_attributes(customer: &str, keys: &[&str]) -> Request {
+    let path = format!("{}/attributes/custom", own_path(&RESOURCE, customer));
+    let body = serde_json::json!({"custom": keys}).to_string();
+    Request::new(Method::Delete, path, Some(body), "remove attributes").shows(Shows::Nothing)
 }
 
 /// Every (data source, external id) under which a customer stands. The scalar fields are the fall-back for answers without
@@ -192,6 +290,7 @@ pub static RESOURCE: Resource = Resource {
     name: "customers",
     summary: "Customers, with their custom attributes and tags.",
     path: "/customers",
+    id: "uuid",
     uuid_prefix: "cus_",
     list_root: "entries",
     filters: &["data_source_uuid", "external_id", "status", "system"],

@@ -1,8 +1,9 @@
 //! Request bodies from normal forms: concatenation, since every value is valid JSON text already.
 
+use crate::mapping::Slot;
 use crate::mapping::attributes::type_word;
 use crate::mapping::values::push_json_text;
-use crate::objects::resource::{Kind, Resource};
+use crate::objects::resource::{Field, Kind, Resource};
 use crate::plan::{Attribute, Body};
 
 /// A JSON object under construction.
@@ -41,9 +42,15 @@ impl JsonObject {
     }
 }
 
-/// Adds the record's fields, those of `skip` left out; nested ones as the object they belong to. With `nulls` false, fields
-/// to be cleared are left out: a create has nothing to clear.
-pub(super) fn add_fields(out: &mut JsonObject, resource: &'static Resource, body: &Body, nulls: bool, skip: &[&str]) {
+/// Adds those of the record's fields that are wanted; nested ones as the object they belong to. With `nulls` false, fields to
+/// be cleared are left out: a create has nothing to clear.
+pub(super) fn add_fields(
+    out: &mut JsonObject,
+    resource: &'static Resource,
+    body: &Body,
+    nulls: bool,
+    wanted: impl Fn(Slot, &'static Field) -> bool,
+) {
     let mut nested: Option<(u8, JsonObject)> = None;
     for (slot, value) in body.fields() {
         if let Some((at, inner)) = nested.take() {
@@ -54,7 +61,7 @@ pub(super) fn add_fields(out: &mut JsonObject, resource: &'static Resource, body
             }
         }
         let Some(field) = resource.all_fields().nth(usize::from(slot.field)) else { continue };
-        if skip.contains(&field.name) || (!nulls && value == "null") {
+        if !wanted(slot, field) || (!nulls && value == "null") {
             continue;
         }
         match (slot.inner, &field.kind) {
@@ -95,4 +102,13 @@ pub(super) fn attribute_list<'a>(attributes: impl Iterator<Item = Attribute<'a>>
     }
     out.push(']');
     (out.len() > 2).then_some(out)
+}
+
+/// `{"key":value}`; `None` when there is none to send.
+pub(super) fn attribute_map<'a>(attributes: impl Iterator<Item = Attribute<'a>>) -> Option<String> {
+    let mut out = JsonObject::new();
+    for attribute in attributes {
+        out.raw(attribute.key, attribute.value);
+    }
+    (!out.is_empty()).then(|| out.finish())
 }

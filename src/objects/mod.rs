@@ -3,21 +3,27 @@
 //! Owns what a record of an object means: its keys, its modes, its own rules, and the JSON of its requests. Does not own
 //! how values become their normal form ([`crate::plan`]), how requests are sent (`client`) nor when (`engine`).
 
+mod common;
 pub mod contacts;
+pub mod customer_notes;
 pub mod customers;
 mod json;
+pub mod plans;
+pub mod request;
 pub mod resource;
 
 use std::fmt;
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use crate::outcome::Fault;
-use crate::plan::{MatchBy, Mode, Plan, Record};
+use crate::plan::{By, Known, LaneKey, LaneKeys, MatchBy, Mode, Parents, Plan, Record, Target};
+use request::{Look, Request};
 use resource::Resource;
 
-/// Every object, in the order people see them. A new object is a file of its own and a line here.
-pub const OBJECTS: &[&dyn Object] = &[&customers::Customers, &contacts::Contacts];
+/// Every object, in the order people see them, what others refer to first. A new object is a file of its own and a line here.
+pub const OBJECTS: &[&dyn Object] = &[&customers::Customers, &contacts::Contacts, &plans::Plans, &customer_notes::CustomerNotes];
 
 /// The object of this name.
 pub fn find(name: &str) -> Option<&'static dyn Object> {
@@ -36,26 +42,54 @@ pub struct How {
     pub mode: Mode,
     /// The key to match by; `None` leaves the object its own order of tries.
     pub match_by: Option<MatchBy>,
+    /// Fields by which an object without a key of its own is found, as places of its table; empty for all given ones.
+    pub match_fields: Box<[u8]>,
     /// The configured data source.
     pub data_source: Box<str>,
+    /// What to do when the customer that a record belongs to does not exist.
+    pub parents: Parents,
+    /// Fields that are never written over, as places of the object's table.
+    pub only_if_empty: Box<[u8]>,
+    /// Whether the deletion policy allows to delete.
+    pub deletes: bool,
 }
 
-/// What of an existing object a change has to know.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Known<'a> {
-    /// The tags it has; `None` when they were not read.
-    pub tags: Option<&'a [Box<str>]>,
+/// Something that a record refers to, found.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// Its UUID.
+    pub uuid: Box<str>,
+    /// The user's key of it, where that was asked for.
+    pub key: Option<Box<str>>,
+    /// What is known of it; `None` where it was not looked at.
+    pub known: Option<Rc<Known>>,
 }
 
-/// A change of an existing object, as the requests it takes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Change {
-    /// Body of the PATCH; `None` when nothing of the object itself changes.
-    pub patch: Option<String>,
-    /// Tags to add by the tags endpoint, because the present ones are unknown.
-    pub add_tags: Vec<String>,
-    /// Keys of attributes to remove by the attributes endpoint.
-    pub remove_attributes: Vec<String>,
+/// Where a plan is carried out: what its record refers to is found.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    /// The configured data source.
+    pub data_source: &'a str,
+    /// What the record refers to, in the plan's order.
+    pub refs: &'a [Resolved],
+    /// What the stream says.
+    pub how: &'a How,
+}
+
+impl At<'_> {
+    /// The UUID of the first thing that the record refers to; empty when it refers to nothing.
+    pub fn parent(&self) -> &str {
+        self.refs.first().map_or("", |first| &first.uuid)
+    }
+}
+
+/// An object that exists.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    /// Its identity.
+    pub uuid: Box<str>,
+    /// What is known of it; `None` where it was not looked at.
+    pub known: Option<Rc<Known>>,
 }
 
 /// Which of several entries a record means.
@@ -68,6 +102,9 @@ pub enum Pick {
     /// So many of them: a guess would be needed.
     Many(usize),
 }
+
+/// What an object asks for, or why it can not be.
+pub type Asked<T> = Result<T, Vec<Fault>>;
 
 /// One object of ChartMogul. Everything here is pure.
 pub trait Object: Sync + fmt::Debug {
@@ -83,46 +120,128 @@ pub trait Object: Sync + fmt::Debug {
     /// Fields that every record needs in this mode, beside one matching key: of each set, one.
     fn required(&self, mode: Mode) -> &'static [&'static [&'static str]];
 
-    /// What a set of primary key fields says about matching; `None` when it is no key of this object.
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy>;
+    /// How many requests a record costs in this mode once what it refers to is known, in words for the docs.
+    fn requests(&self, mode: Mode) -> &'static str;
 
-    /// Whether the API refuses a second object of the same key. Where it does not, an insert has to look first, and a
-    /// create whose answer was lost has to be looked for several times.
-    fn refuses_duplicates(&self) -> bool;
+    /// What a set of primary key fields says about matching; `None` when it is no key of this object.
+    fn match_by(&self, _fields: &[&str]) -> Option<MatchBy> {
+        None
+    }
+
+    /// Whether the object has a key of its own in the data source, so that a source's key does not say how it is matched.
+    fn has_own_key(&self) -> bool {
+        false
+    }
+
+    /// Whether objects are found by the equality of fields, so that a list of fields can be chosen to match by.
+    fn is_keyless(&self) -> bool {
+        false
+    }
 
     /// Turns a record into what it asks for.
     ///
     /// # Errors
     /// All faults of the record at once.
-    fn plan(&self, record: Record, how: &How) -> Result<Plan, Vec<Fault>>;
+    fn plan(&self, record: Record, how: &How) -> Asked<Plan>;
 
-    /// Body of the POST that makes the object.
-    fn create(&self, plan: &Plan, data_source: &str, customer: Option<&str>) -> String;
+    /// Whether the API refuses a second object like the plan's. Where it does not, an insert has to look first, and a create
+    /// whose answer was lost has to be looked for several times.
+    fn refuses_duplicates(&self, plan: &Plan) -> bool;
 
-    /// Requests that change the existing object.
-    fn change(&self, plan: &Plan, known: Known<'_>) -> Change;
+    /// Where to look for the plan's object; `None` when there is nothing to look at. A plan with a UUID is asked by what it
+    /// is found by otherwise.
+    fn look(&self, plan: &Plan, target: &Target, at: &At<'_>) -> Option<Look>;
 
-    /// Which of the entries that a look-up answered is the record's.
-    fn pick(&self, plan: &Plan, data_source: &str, entries: &[Value]) -> Pick;
+    /// Where to look for the object of this key; `None` for objects that nothing refers to.
+    fn look_by_key(&self, _key: &str, _data_source: &str) -> Option<Look> {
+        None
+    }
 
-    /// The custom attributes in an answer.
-    fn answered_attributes<'v>(&self, entry: &'v Value) -> Option<&'v serde_json::Map<String, Value>>;
+    /// What an entry of a list, or the answer to a write, tells.
+    fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
+        let mut known = Known::read(self.resource(), entry)?;
+        let source = entry.get("data_source_uuid").and_then(Value::as_str);
+        known.ours = source.is_none_or(|source| source == data_source);
+        Some(known)
+    }
+
+    /// The entries that a look really answered: within those of its parent, where an object stands within another's entry.
+    fn found(&self, _target: &Target, entries: &[Rc<Known>]) -> Vec<Rc<Known>> {
+        entries.to_vec()
+    }
+
+    /// Which of the entries that a look answered is the record's.
+    fn pick(&self, plan: &Plan, target: &Target, entries: &[Rc<Known>]) -> Pick {
+        common::pick(self.resource(), plan, target, entries)
+    }
+
+    /// The request that makes the object; `None` for what can not be made: then its absence is that of a parent.
+    ///
+    /// # Errors
+    /// What is missing to make it.
+    fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>>;
+
+    /// The requests that change the existing object; none when it holds all of the record already.
+    ///
+    /// # Errors
+    /// What the API can not change.
+    fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>>;
+
+    /// The requests that delete the existing object; none when there is nothing to delete.
+    fn delete(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Vec<Request>;
+
+    /// The object within the answer to a write.
+    fn answered(&self, answer: Value) -> Value {
+        answer
+    }
+
+    /// The requests that set what the answer to a write shows was not taken.
+    fn repair(&self, _plan: &Plan, _at: &At<'_>, _entry: &Value) -> Vec<Request> {
+        Vec::new()
+    }
+
+    /// Whether an object made from this plan has nothing that belongs to it yet.
+    fn is_made_empty(&self, _plan: &Plan) -> bool {
+        false
+    }
+
+    /// Whether a customer may stand under several keys, so that deleting it would take more than the record's own.
+    fn can_be_merged(&self) -> bool {
+        false
+    }
+
+    /// Whether objects stand within the entry of their parent instead of in a list of their own.
+    fn is_part(&self) -> bool {
+        false
+    }
+
+    /// The object whose entries a look answers.
+    fn read_by(&self) -> &'static str {
+        self.resource().name
+    }
+
+    /// Of which entries these objects are counted, and how many of them one entry is.
+    fn counted_in(&self) -> (&'static Resource, fn(&Value) -> usize) {
+        (self.resource(), |_| 1)
+    }
+
+    /// The name of the customer that the record belongs to, for one that has to be made.
+    fn parent_name(&self, _plan: &Plan) -> Option<String> {
+        None
+    }
+
+    /// The lanes of what exists once the plan is carried out: those that wait for it go on.
+    fn brings(&self, plan: &Plan) -> LaneKeys {
+        plan.target.key().map(|key| LaneKey::by(self.resource().name, &By::Key(key.into()))).into_iter().collect()
+    }
+
+    /// Fields of the table that do not stand beside the others in one row, since they name the same thing otherwise.
+    fn apart(&self) -> &'static [&'static str] {
+        &["uuid", "customer_uuid"]
+    }
 
     /// Rows that a source could send, as JSON objects, for docs and tests.
     fn examples(&self) -> &'static [&'static str];
-}
-
-/// Takes the checks every object shares: the record's own data source, if it names one, is the configured one.
-fn check_data_source(record: &mut Record, how: &How) {
-    if let Some(given) = record.text("data_source_uuid")
-        && !given.eq_ignore_ascii_case(&how.data_source)
-    {
-        record.faults.push(Fault::field(
-            crate::errors::Code::OtherDataSource,
-            "data_source_uuid",
-            "names another data source than the configured one",
-        ));
-    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub struct Resource {
     pub summary: &'static str,
     /// Path of the collection below the base URL, with a leading slash.
     pub path: &'static str,
+    /// Key under which an entry shows its own identity; `uuid` for most.
+    pub id: &'static str,
     /// What every UUID of this object starts with; empty where the API uses bare UUIDs.
     pub uuid_prefix: &'static str,
     /// Key under which a list answers its entries.
@@ -88,7 +90,7 @@ pub enum AttributeForm {
 }
 
 /// One field that can be written.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Field {
     /// ChartMogul's own name.
     pub name: &'static str,
@@ -106,7 +108,7 @@ pub struct Field {
 }
 
 /// What values a field takes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Any text.
     Text,
@@ -125,8 +127,20 @@ pub enum Kind {
     State,
     /// A point in time; sent as RFC 3339 in UTC. Without an offset it is taken as UTC.
     Timestamp,
-    /// A whole number, at least this.
-    Integer(i64),
+    /// A day, `YYYY-MM-DD`; of a point in time, its day in UTC.
+    Date,
+    /// A whole number, at least this and at most that.
+    Integer(i64, i64),
+    /// An amount of money in whole cents; negative for a credit.
+    Cents,
+    /// An ISO 4217 currency.
+    Currency,
+    /// True or false.
+    Boolean,
+    /// A text of at most so many characters.
+    Short(usize),
+    /// At most so many letters and digits.
+    Code(usize),
     /// One of these words.
     OneOf(&'static [&'static str]),
     /// A list of tags.
@@ -135,9 +149,33 @@ pub enum Kind {
     Attributes,
     /// A nested object with these fields.
     Object(&'static [Field]),
+    /// A list of nested objects with these fields.
+    List(&'static [Field]),
+    /// A list of values of this kind, each once.
+    Many(&'static Kind),
+    /// A text, a number or a Boolean, as it came.
+    Scalar,
+    /// Any JSON, as it came.
+    Json,
 }
 
+/// A whole number without a rule of its own.
+pub(super) const WHOLE: Kind = Kind::Integer(i64::MIN, i64::MAX);
+
 impl Resource {
+    /// The place of a field among references and fields.
+    pub fn slot(&self, name: &str) -> Option<u8> {
+        self.all_fields().position(|field| field.name == name).map(|at| at as u8)
+    }
+
+    /// The custom attributes in an answer.
+    pub fn attributes_of<'v>(&self, entry: &'v serde_json::Value) -> Option<&'v serde_json::Map<String, serde_json::Value>> {
+        match self.attributes? {
+            AttributeForm::Typed => entry["attributes"]["custom"].as_object(),
+            AttributeForm::Untyped => entry["custom"].as_object(),
+        }
+    }
+
     /// The field of this name among references and fields.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.all_fields().find(|field| field.name == name)

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{CustomerRef, Plan, Target, Within};
+use super::{Plan, Target};
 
 const STARS: &str = "***";
 
@@ -10,6 +10,7 @@ const STARS: &str = "***";
 pub(super) fn values(plan: &Plan, text: &str) -> String {
     let mut values = Vec::new();
     collect_target(&plan.target, &mut values);
+    values.extend(plan.refs.iter().map(|reference| reference.by.text().to_owned()));
     let fields = plan.body.fields().map(|(_, value)| value);
     for value in fields.chain(plan.body.attributes().map(|attribute| attribute.value)) {
         collect(&serde_json::from_str(value).unwrap_or(Value::Null), &mut values);
@@ -39,13 +40,9 @@ fn collect_target(target: &Target, out: &mut Vec<String>) {
                 collect_target(otherwise, out);
             }
         }
-        Target::ExternalId(text) | Target::Email(text) => out.push(text.to_string()),
-        Target::Within(CustomerRef::Uuid(customer) | CustomerRef::ExternalId(customer), within) => {
-            out.push(customer.to_string());
-            if let Within::Keys { external_id, email } = within {
-                out.extend(external_id.iter().chain(email).map(ToString::to_string));
-            }
-        }
+        Target::Key(text) | Target::Name(text) => out.push(text.to_string()),
+        Target::Email { email, external_id } => out.extend(external_id.iter().chain([email]).map(ToString::to_string)),
+        Target::Equal(_) | Target::Part | Target::Always(_) => {}
     }
 }
 

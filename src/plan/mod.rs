@@ -6,9 +6,11 @@
 mod body;
 mod countries;
 mod hide;
+mod known;
 mod record;
 
 pub use body::{Attribute, Body};
+pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, same};
 pub use record::Record;
 
 use std::fmt;
@@ -16,7 +18,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
+
+use crate::mapping::Slot;
 
 /// What a null does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +31,17 @@ pub enum Nulls {
     Ignore,
     /// It removes the value.
     Clear,
+}
+
+/// What to do when the customer that a record belongs to does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Parents {
+    /// The record waits for it, and is rejected when it never comes.
+    #[default]
+    Wait,
+    /// It is made.
+    Create,
 }
 
 /// The field by which a record finds what is already there.
@@ -72,13 +87,86 @@ impl fmt::Display for Mode {
     }
 }
 
-/// A customer, by one of its names.
+/// A thing that records refer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kin {
+    /// A customer.
+    Customer,
+    /// A plan of the billing system.
+    Plan,
+    /// An invoice.
+    Invoice,
+}
+
+impl Kin {
+    /// The object's name.
+    pub const fn object(self) -> &'static str {
+        match self {
+            Self::Customer => "customers",
+            Self::Plan => "plans",
+            Self::Invoice => "invoices",
+        }
+    }
+}
+
+/// One of a thing's two names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum CustomerRef {
-    /// ChartMogul's own UUID, `cus_...`.
+pub enum By {
+    /// ChartMogul's own UUID.
     Uuid(Box<str>),
     /// The user's key in the configured data source.
-    ExternalId(Box<str>),
+    Key(Box<str>),
+}
+
+impl By {
+    /// The name as text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Uuid(text) | Self::Key(text) => text,
+        }
+    }
+}
+
+/// What a reference is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The record's object belongs to it: it is looked for through it, and keeps its place behind it.
+    Parent,
+    /// It is named in what is written.
+    Mention,
+}
+
+/// What has to be known of a thing that is referred to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// Its UUID. Where the record gives that, the thing is not looked at.
+    Uuid,
+    /// The user's key of it, and that it exists.
+    Key,
+    /// What is known of its values.
+    Values,
+}
+
+/// Something that a record refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// What it is.
+    pub kin: Kin,
+    /// By which name.
+    pub by: By,
+    /// What for.
+    pub role: Role,
+    /// What has to be known of it.
+    pub need: Need,
+    /// The field that names it, for people.
+    pub field: &'static str,
+}
+
+impl Reference {
+    /// The lane of the thing.
+    pub fn lane(&self) -> LaneKey {
+        LaneKey::by(self.kin.object(), &self.by)
+    }
 }
 
 /// How the object of a record is found.
@@ -86,26 +174,23 @@ pub enum CustomerRef {
 pub enum Target {
     /// By its UUID; how else it is found, where the record says so too, is the second try.
     Uuid(Box<str>, Option<Box<Target>>),
-    /// A customer by its external id in the configured data source.
-    ExternalId(Box<str>),
-    /// A customer by its e-mail address in the configured data source.
-    Email(Box<str>),
-    /// An entry among those of its customer, by the rules of the object.
-    Within(CustomerRef, Within),
-}
-
-/// How an entry is found among those of its customer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Within {
-    /// By external id, else by e-mail among entries without another external id.
-    Keys {
-        /// The user's key of the entry.
+    /// By its external id: in the configured data source, or among those of its parent.
+    Key(Box<str>),
+    /// By its e-mail address, among those without another external id where it gives one too.
+    Email {
+        /// The address.
+        email: Box<str>,
+        /// The user's key, which goes first.
         external_id: Option<Box<str>>,
-        /// Its e-mail address.
-        email: Option<Box<str>>,
     },
-    /// By equality of all given fields: the entry has no key of its own.
-    AllFields,
+    /// By its name.
+    Name(Box<str>),
+    /// It has no key: it is the one in which these fields are equal.
+    Equal(Box<[Slot]>),
+    /// It is a part of the first thing that the record refers to.
+    Part,
+    /// Every record asks for something new, in the order of this text.
+    Always(Box<str>),
 }
 
 /// What must stay in order: records that share a lane key run one after another, in the order they came.
@@ -119,23 +204,26 @@ pub struct LaneKey(u64);
 pub type LaneKeys = SmallVec<[LaneKey; 2]>;
 
 impl LaneKey {
-    /// The lane of a customer known by its external id.
-    pub fn customer(external_id: &str) -> Self {
-        Self::hash('x', external_id)
+    /// The lane of an object of this kind that is known by its external id.
+    pub fn key(object: &str, external_id: &str) -> Self {
+        Self::hash(object, external_id)
     }
 
     /// The lane of anything known by its UUID.
     pub fn uuid(uuid: &str) -> Self {
-        Self::hash('u', uuid)
+        Self::hash("uuid", uuid)
     }
 
-    /// The lane of customers known by an e-mail address.
-    pub fn email(email: &str) -> Self {
-        Self::hash('e', &email.to_lowercase())
+    /// The lane of an object under one of its names.
+    pub fn by(object: &str, by: &By) -> Self {
+        match by {
+            By::Uuid(uuid) => Self::uuid(uuid),
+            By::Key(key) => Self::key(object, key),
+        }
     }
 
     /// The same in every run: what runs side by side must not differ between two runs of one simulation.
-    fn hash(kind: char, key: &str) -> Self {
+    fn hash(kind: &str, key: &str) -> Self {
         let mut hasher = DefaultHasher::new();
         (kind, key).hash(&mut hasher);
         Self(hasher.finish())
@@ -143,34 +231,41 @@ impl LaneKey {
 }
 
 impl Target {
-    fn lanes(&self) -> LaneKeys {
+    fn lanes(&self, object: &str, lanes: &mut LaneKeys) {
         match self {
             Self::Uuid(uuid, other) => {
-                let mut lanes = smallvec![LaneKey::uuid(uuid)];
-                lanes.extend(other.iter().flat_map(|other| other.lanes()));
-                lanes
+                lanes.push(LaneKey::uuid(uuid));
+                if let Some(other) = other {
+                    other.lanes(object, lanes);
+                }
             }
-            Self::ExternalId(key) => smallvec![LaneKey::customer(key)],
-            Self::Email(email) => smallvec![LaneKey::email(email)],
-            Self::Within(customer, _) => smallvec![customer.lane()],
+            Self::Key(key) => lanes.push(LaneKey::key(object, key)),
+            Self::Email { email, external_id } => {
+                lanes.push(LaneKey::hash("email", &email.to_lowercase()));
+                lanes.extend(external_id.iter().map(|key| LaneKey::key(object, key)));
+            }
+            Self::Name(name) => lanes.push(LaneKey::hash(object, &name.to_lowercase())),
+            Self::Always(text) => lanes.push(LaneKey::hash(object, text)),
+            Self::Equal(_) | Self::Part => {}
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Uuid(uuid, other) => uuid.len() + other.as_ref().map_or(0, |other| size_of::<Self>() + other.bytes()),
-            Self::ExternalId(text) | Self::Email(text) => text.len(),
-            Self::Within(..) => 96,
+            Self::Key(text) | Self::Name(text) | Self::Always(text) => text.len(),
+            Self::Email { email, external_id } => email.len() + external_id.as_ref().map_or(0, |key| key.len()),
+            Self::Equal(slots) => slots.len() * size_of::<Slot>(),
+            Self::Part => 0,
         }
     }
-}
 
-impl CustomerRef {
-    /// The lane of this customer.
-    pub fn lane(&self) -> LaneKey {
+    /// The key under which the object stands in the configured data source, where that is how it is found.
+    pub fn key(&self) -> Option<&str> {
         match self {
-            Self::Uuid(uuid) => LaneKey::uuid(uuid),
-            Self::ExternalId(key) => LaneKey::customer(key),
+            Self::Key(key) | Self::Email { external_id: Some(key), .. } => Some(key),
+            Self::Uuid(_, Some(other)) => other.key(),
+            _ => None,
         }
     }
 }
@@ -182,32 +277,43 @@ pub struct Plan {
     pub mode: Mode,
     /// How the object is found.
     pub target: Target,
+    /// What the record refers to; a parent stands first.
+    pub refs: SmallVec<[Reference; 1]>,
     /// What is to be written, in normal form.
     pub body: Body,
 }
 
 impl Plan {
-    /// The keys under which this plan must keep its place: of the object itself and of the customer it belongs to.
-    pub fn lanes(&self) -> LaneKeys {
-        self.target.lanes()
+    /// The keys under which this plan must keep its place: of the object itself and of what it belongs to.
+    pub fn lanes(&self, object: &str) -> LaneKeys {
+        let mut lanes = LaneKeys::new();
+        self.target.lanes(object, &mut lanes);
+        lanes.extend(self.parents().map(Reference::lane));
+        lanes
+    }
+
+    /// What the object belongs to.
+    pub fn parents(&self) -> impl Iterator<Item = &Reference> {
+        self.refs.iter().filter(|reference| reference.role == Role::Parent)
     }
 
     /// The record's key in words, for rejects and receipts. Holds record values: not for logs.
     pub fn key(&self) -> String {
-        let customer = |customer: &CustomerRef| match customer {
-            CustomerRef::Uuid(uuid) => uuid.to_string(),
-            CustomerRef::ExternalId(key) => key.to_string(),
-        };
-        match &self.target {
-            Target::Uuid(uuid, _) => uuid.to_string(),
-            Target::ExternalId(key) | Target::Email(key) => key.to_string(),
-            Target::Within(
-                parent,
-                Within::Keys { external_id: Some(key), .. } | Within::Keys { external_id: None, email: Some(key) },
-            ) => {
-                format!("{} of {}", key, customer(parent))
+        fn own(target: &Target) -> Option<&str> {
+            match target {
+                Target::Uuid(uuid, _) => Some(uuid),
+                Target::Key(key) | Target::Name(key) | Target::Email { external_id: Some(key), .. } => Some(key),
+                Target::Email { email, .. } => Some(email),
+                Target::Equal(_) | Target::Part | Target::Always(_) => None,
             }
-            Target::Within(parent, _) => format!("of {}", customer(parent)),
+        }
+        let parent = self.parents().next().map(|parent| parent.by.text());
+        match (own(&self.target), parent) {
+            (Some(own), _) if matches!(self.target, Target::Uuid(..)) => own.to_owned(),
+            (Some(own), Some(parent)) => format!("{own} of {parent}"),
+            (Some(own), None) => own.to_owned(),
+            (None, Some(parent)) => format!("of {parent}"),
+            (None, None) => String::new(),
         }
     }
 
@@ -218,6 +324,9 @@ impl Plan {
 
     /// Size in memory, in bytes, near enough to bound what waits.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.target.bytes() + self.body.bytes()
+        size_of::<Self>()
+            + self.target.bytes()
+            + self.refs.iter().map(|reference| reference.by.text().len()).sum::<usize>()
+            + self.body.bytes()
     }
 }

@@ -62,9 +62,34 @@ impl Record {
         self.body.get(slot).and_then(as_text).filter(|text| !text.is_empty()).map(|text| text.into())
     }
 
+    /// The values of a reference that is a list; empty when absent or null.
+    pub fn texts(&self, name: &str) -> Vec<Box<str>> {
+        let list = self.text(name).unwrap_or_default();
+        values::elements(&list).filter_map(as_text).map(Into::into).collect()
+    }
+
+    /// The place of a field that the record gives; `None` when it does not.
+    pub fn given(&self, name: &str) -> Option<Slot> {
+        let slot = self.slot(name)?;
+        (self.body.fields().any(|(at, value)| at.field == slot.field && value != "null")).then_some(slot)
+    }
+
+    /// The JSON text of a field of the body; `None` when absent or null.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.body.get(self.slot(name)?).filter(|value| *value != "null")
+    }
+
+    /// Adds a fault of a field that breaks a rule of the object, unless the field is known to be wrong.
+    pub fn refuse(&mut self, name: &str, why: impl Into<String>) {
+        if !self.is_faulty(name) {
+            self.faults.push(Fault::field(Code::FieldValue, name, why));
+        }
+    }
+
     /// Whether a fault was already found for this field, so that "missing" is not said of what is only wrong.
     pub fn is_faulty(&self, name: &str) -> bool {
-        self.faults.iter().any(|fault| fault.field.as_deref() == Some(name))
+        let of = |field: &str| field.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']));
+        self.faults.iter().any(|fault| fault.field.as_deref().is_some_and(of))
     }
 
     /// Adds a fault for a field that has to be there.
@@ -105,6 +130,7 @@ impl Record {
         match &leaf.kind {
             Kind::Attributes => self.attribute_map(leaf.name, raw, nulls, attribute_type),
             Kind::Object(fields) => self.object(slot, leaf, fields, raw, nulls),
+            Kind::List(fields) => self.list(slot, leaf, fields, raw),
             _ => self.scalar(slot, leaf, raw, nulls),
         }
     }
@@ -112,6 +138,8 @@ impl Record {
     fn reference(&mut self, slot: Slot, field: &Field, raw: &str) {
         let mut text = String::new();
         match write_scalar(&field.kind, raw, &mut text) {
+            // A list stays the JSON text that it is.
+            Ok(Written::Value) if matches!(field.kind, Kind::Many(_)) => self.references.push((slot, Some(text.into()))),
             Ok(Written::Value) => self.references.push((slot, as_text(&text).map(|text| text.into()))),
             Ok(Written::Null) => self.references.push((slot, None)),
             Err(problem) => self.faults.push(problem.of(field.name)),
@@ -172,6 +200,35 @@ impl Record {
         }
     }
 
+    /// A list of nested objects: each member in its normal form, nulls left out, every fault named with its place.
+    fn list(&mut self, slot: Slot, field: &Field, fields: &'static [Field], raw: &str) {
+        let list = match first_byte(raw) {
+            b'[' => Cow::Borrowed(raw),
+            b'"' => match as_text(raw).map(trimmed) {
+                Some(text) if text.starts_with('[') && is_json(&text) => text,
+                Some(text) if text.is_empty() => return,
+                _ => return self.faults.push(takes("a list of objects", raw).of(field.name)),
+            },
+            b'n' => return,
+            _ => return self.faults.push(takes("a list of objects", raw).of(field.name)),
+        };
+        let faults = &mut self.faults;
+        let pushed: Result<(), ()> = self.body.push(slot, |out| {
+            let before = faults.len();
+            out.push('[');
+            for (at, element) in values::elements(&list).enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                list_element(&format!("{}[{at}]", field.name), fields, element, out, faults);
+            }
+            out.push(']');
+            if faults.len() == before { Ok(()) } else { Err(()) }
+        });
+        // Its faults are noted; a list that has any is not in the body.
+        let _ = pushed;
+    }
+
     fn attribute_map(&mut self, name: &str, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
         if raw == "null" || raw == "\"\"" {
             return;
@@ -216,6 +273,55 @@ impl Record {
             self.faults.push(fault);
         }
     }
+}
+
+/// One object of a list.
+fn list_element(place: &str, fields: &'static [Field], raw: &str, out: &mut String, faults: &mut Vec<Fault>) {
+    let Some(text) = json_or_text(raw) else {
+        faults.push(takes("an object", raw).of(place));
+        return;
+    };
+    out.push('{');
+    let mut seen: Vec<usize> = Vec::with_capacity(fields.len());
+    for (name, value) in values::members(&text) {
+        let Some(name) = as_text(name) else {
+            faults.push(NAME_IS_NO_TEXT.of(place));
+            continue;
+        };
+        let Some(at) = fields.iter().position(|field| field.name == name) else {
+            let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+            faults.push(Fault::field(
+                Code::FieldUnknown,
+                format!("{place}.{name}"),
+                format!("an entry here takes {}", names.join(", ")),
+            ));
+            continue;
+        };
+        if seen.contains(&at) {
+            faults.push(Fault::field(Code::FieldTwice, format!("{place}.{name}"), "stands twice in one entry"));
+            continue;
+        }
+        let before = out.len();
+        if !seen.is_empty() {
+            out.push(',');
+        }
+        quote(&name, out);
+        out.push(':');
+        match write_scalar(&fields[at].kind, value, out) {
+            Ok(Written::Value) => seen.push(at),
+            Ok(Written::Null) => out.truncate(before),
+            Err(problem) => {
+                out.truncate(before);
+                faults.push(problem.of(&format!("{place}.{name}")));
+            }
+        }
+    }
+    out.push('}');
+}
+
+/// What a field takes, and what came.
+fn takes(wants: &str, raw: &str) -> Problem {
+    Problem(Code::FieldType, format!("takes {wants}, not {}", type_name(raw)).into())
 }
 
 /// Keys travel in the query of look-ups, where a longer text is refused by whatever stands in between. In bytes; what
@@ -307,7 +413,7 @@ fn write_scalar(kind: &Kind, raw: &str, out: &mut String) -> Result<Written, Pro
                 quote(&digits, out);
             }
         },
-        Kind::Integer(least) => {
+        Kind::Integer(..) | Kind::Cents => {
             let text = match first_byte(raw) {
                 b'"' => as_text(raw).unwrap_or_default(),
                 b'{' | b'[' | b't' | b'f' => return Err(wrong_type("a whole number")),
@@ -318,14 +424,44 @@ fn write_scalar(kind: &Kind, raw: &str, out: &mut String) -> Result<Written, Pro
                 return Ok(Written::Null);
             }
             let value = whole_digits(text).and_then(|digits| digits.parse::<i64>().ok());
+            let (least, most) = if let Kind::Integer(least, most) = kind { (*least, *most) } else { (i64::MIN, i64::MAX) };
             match value {
-                Some(value) if value >= *least => out.push_str(&value.to_string()),
-                Some(_) => return Err(Problem(Code::FieldValue, format!("must be at least {least}").into())),
+                Some(value) if value < least => {
+                    return Err(Problem(Code::FieldValue, format!("must be at least {least}").into()));
+                }
+                Some(value) if value > most => return Err(Problem(Code::FieldValue, format!("must be at most {most}").into())),
+                Some(value) => out.push_str(&value.to_string()),
+                None if *kind == Kind::Cents => {
+                    return Err(Problem(Code::FieldValue, "must be a whole number of cents".into()));
+                }
                 None => return Err(Problem(Code::FieldValue, "must be a whole number".into())),
             }
         }
+        Kind::Boolean => return write_boolean(raw, out),
+        Kind::Short(most) => return write_short(*most, raw, out),
+        Kind::Scalar => match first_byte(raw) {
+            b'"' if as_text(raw).is_none() => return Err(half_a_character()),
+            b'{' | b'[' => return Err(wrong_type("a text, a number or a Boolean")),
+            _ => out.push_str(raw),
+        },
+        Kind::Json => match as_text(raw) {
+            Some(text) if matches!(text.trim_start().bytes().next(), Some(b'{' | b'[')) && is_json(&text) => {
+                out.push_str(text.trim());
+            }
+            _ => out.push_str(raw),
+        },
+        Kind::Many(inner) => return write_many(inner, raw, out),
         Kind::Tags => return write_tags(raw, out),
-        Kind::Uuid(_) | Kind::Email | Kind::Url | Kind::Country | Kind::State | Kind::Timestamp | Kind::OneOf(_) => {
+        Kind::Uuid(_)
+        | Kind::Email
+        | Kind::Url
+        | Kind::Country
+        | Kind::State
+        | Kind::Timestamp
+        | Kind::Date
+        | Kind::Currency
+        | Kind::Code(_)
+        | Kind::OneOf(_) => {
             let text = as_text(raw).ok_or_else(|| wrong_type("a text"))?;
             let text = text.trim();
             if text.is_empty() {
@@ -334,6 +470,7 @@ fn write_scalar(kind: &Kind, raw: &str, out: &mut String) -> Result<Written, Pro
             return write_worded(kind, text, out);
         }
         Kind::Attributes | Kind::Object(_) => return Err(wrong_type("an object")),
+        Kind::List(_) => return Err(wrong_type("a list of objects")),
     }
     Ok(Written::Value)
 }
@@ -378,6 +515,24 @@ fn write_worded(kind: &Kind, text: &str, out: &mut String) -> Result<Written, Pr
             }
             out.push('"');
         }
+        Kind::Date => {
+            let Some(time) = values::timestamp(text) else {
+                return Err(Problem(Code::FieldValue, "must be a date (ISO 8601), such as 2026-01-31".into()));
+            };
+            quote(&time[..DAY], out);
+        }
+        Kind::Currency => {
+            let Some(currency) = iso_currency::Currency::from_code(&text.to_ascii_uppercase()) else {
+                return Err(Problem(Code::FieldValue, "must be a currency code of three letters (ISO 4217), such as USD".into()));
+            };
+            quote(currency.code(), out);
+        }
+        Kind::Code(most) => {
+            if text.chars().count() > *most || !text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                return Err(Problem(Code::FieldValue, format!("must be at most {most} letters and digits").into()));
+            }
+            quote(text, out);
+        }
         Kind::OneOf(words) => {
             let found =
                 words.iter().find(|word| word.eq_ignore_ascii_case(text) || word.replace(' ', "_").eq_ignore_ascii_case(text));
@@ -388,6 +543,66 @@ fn write_worded(kind: &Kind, text: &str, out: &mut String) -> Result<Written, Pr
         }
         _ => push_json_text(text, out),
     }
+    Ok(Written::Value)
+}
+
+/// How many characters of a timestamp are its day.
+const DAY: usize = "2026-01-31".len();
+
+/// A Boolean, or a word or number for one, as warehouses without the type write them.
+fn write_boolean(raw: &str, out: &mut String) -> Result<Written, Problem> {
+    let text = match first_byte(raw) {
+        b'"' => as_text(raw).unwrap_or_default(),
+        _ => Cow::Borrowed(raw),
+    };
+    match text.trim().to_ascii_lowercase().as_str() {
+        "" => return Ok(Written::Null),
+        "true" | "t" | "1" | "yes" => out.push_str("true"),
+        "false" | "f" | "0" | "no" => out.push_str("false"),
+        _ if matches!(first_byte(raw), b'{' | b'[') => return Err(takes("true or false", raw)),
+        _ => return Err(Problem(Code::FieldValue, "must be true or false".into())),
+    }
+    Ok(Written::Value)
+}
+
+/// A text of at most so many characters.
+fn write_short(most: usize, raw: &str, out: &mut String) -> Result<Written, Problem> {
+    let start = out.len();
+    let written = write_scalar(&Kind::Text, raw, out)?;
+    if as_text(&out[start..]).is_some_and(|text| text.chars().count() > most) {
+        return Err(Problem(Code::FieldTooLong, format!("holds at most {most} characters").into()));
+    }
+    Ok(written)
+}
+
+/// A list of values of one kind, each once: an array, the same as JSON text, or one value alone.
+fn write_many(inner: &Kind, raw: &str, out: &mut String) -> Result<Written, Problem> {
+    let list = match first_byte(raw) {
+        b'"' => match as_text(raw).map(trimmed) {
+            Some(text) if text.starts_with('[') && is_json(&text) => text,
+            _ => Cow::Owned(format!("[{raw}]")),
+        },
+        b'[' => Cow::Borrowed(raw),
+        b'{' => return Err(takes("a list", raw)),
+        _ => Cow::Owned(format!("[{raw}]")),
+    };
+    let start = out.len();
+    out.push('[');
+    for element in values::elements(&list) {
+        let before = out.len();
+        if before > start + 1 {
+            out.push(',');
+        }
+        let written = out.len();
+        let again = match write_scalar(inner, element, out)? {
+            Written::Null => true,
+            Written::Value => values::elements(&out[start..before]).any(|known| *known == out[written..]),
+        };
+        if again {
+            out.truncate(before);
+        }
+    }
+    out.push(']');
     Ok(Written::Value)
 }
 

@@ -99,8 +99,8 @@ fn check(field: &Field, value: &Value, now: Timestamp) -> Result<Option<Value>, 
             }
             as_shown(at).into()
         }
-        Kind::Integer(least) => match value.as_i64() {
-            Some(number) if number >= *least => number.into(),
+        Kind::Integer(least, most) => match value.as_i64() {
+            Some(number) if number >= *least && number <= *most => number.into(),
             _ => return Err("is not a valid number"),
         },
         Kind::OneOf(words) => match text()? {

@@ -1,157 +1,160 @@
-//! Changing an object that exists, and seeing to what the answer shows was not taken.
+//! Changing an object that exists.
 
 use serde_json::Value;
 
-use super::super::kept::{attributes_not_taken, differences};
-use super::create::{Created, LOOKS};
-use super::{Existing, Settled, Turn, ambiguous, never_lost, read, rejected};
+use super::create::{Changed, Created, Sent};
+use super::{Call, Step, Turn, ambiguous, read, refused, rejected, unknown_uuid};
 use crate::account::{Found, Trouble};
-use crate::client::{Method, Repeat, Reply};
+use crate::client::{Reply, Trial};
 use crate::errors::Code;
-use crate::mapping::attributes::type_word;
-use crate::objects::Known;
-use crate::objects::resource::AttributeForm;
+use crate::objects::request::{IfMissing, Look, Request, Scope, Shows};
+use crate::objects::{At, Existing};
 use crate::outcome::{Fault, Outcome, Skip};
-use crate::plan::{Mode, Target};
+use crate::plan::{Mode, Target, attributes_not_taken};
 
 impl Turn<'_> {
     /// Upsert, update, and insert where the API itself refuses no duplicates. `None`: the parent is not there after all.
-    pub(super) async fn write(&self, customer: Option<&str>) -> Result<Option<Settled>, Trouble> {
-        let mut found = self.locate(customer, false).await?;
+    pub(super) async fn write(&self, at: &At<'_>, look: Option<&Look>, look_again: bool) -> Result<Option<Step>, Trouble> {
+        let settled = |outcome: Outcome| Ok(Some(Step::Settled(outcome.into())));
+        let mut found = self.locate(at, look, look_again).await?;
+        let mut trial = Trial::default();
+        let (mut fresh, mut lost) = (false, false);
         // What was known can prove wrong once: a UUID that is gone, or a thing that somebody made since we looked.
-        for fresh in [false, true] {
+        loop {
+            let again = std::mem::replace(&mut fresh, true);
             match found {
-                Found::Ambiguous(many) => return Ok(Some(Outcome::rejected(ambiguous(self.key_field(), many)).into())),
-                Found::Present(_) if self.plan.mode == Mode::Insert => return Ok(Some(Outcome::Skipped(Skip::Exists).into())),
-                Found::Present(existing) => match self.change(&existing, customer).await? {
-                    Some(outcome) => return Ok(Some(outcome.into())),
-                    None => {
-                        self.gone(&existing.uuid);
-                        found = self.locate(customer, true).await?;
-                    }
-                },
-                Found::Absent if self.plan.mode == Mode::Update => return Ok(Some(Outcome::Skipped(Skip::NoMatch).into())),
-                Found::Absent if matches!(self.plan.target, Target::Uuid(_, None)) => {
-                    let text = "is of no object that exists, and the record gives no other key to make it by";
-                    return Ok(Some(Outcome::rejected(Fault::field(Code::KeyMissing, "uuid", text)).into()));
+                Found::Ambiguous(many) => return settled(Outcome::rejected(ambiguous(self.key_field(), many))),
+                Found::Present(_) if self.plan.mode == Mode::Insert && self.plan.target != Target::Part => {
+                    return settled(Outcome::Skipped(Skip::Exists));
                 }
-                Found::Absent => match self.create(customer).await? {
-                    Created::Settled(settled) => return Ok(Some(settled)),
+                Found::Present(existing) => {
+                    match self.change(at, &existing, look.and_then(|look| look.scope), &mut trial).await? {
+                        // What was lost was done, and nothing is left to do.
+                        Changed::Settled(Outcome::Unchanged) if lost => return settled(Outcome::Updated),
+                        Changed::Settled(outcome) => return settled(outcome),
+                        Changed::Lost => {
+                            (fresh, lost) = (again, true);
+                            found = match self.look_for_existing(at, look).await? {
+                                Some(existing) => Found::Present(existing),
+                                None => Found::Absent,
+                            };
+                        }
+                        Changed::Gone if again => break,
+                        Changed::Gone => {
+                            self.world.account.gone(&existing.uuid);
+                            if self.plan.target == Target::Part {
+                                return Ok(None);
+                            }
+                            found = self.locate(at, look, true).await?;
+                        }
+                    }
+                }
+                Found::Absent if self.plan.mode == Mode::Update => return settled(Outcome::Skipped(Skip::NoMatch)),
+                Found::Absent if matches!(self.plan.target, Target::Uuid(_, None)) => {
+                    return settled(Outcome::rejected(unknown_uuid()));
+                }
+                Found::Absent => match self.create(at, look).await? {
+                    Created::Settled(settled) => return Ok(Some(Step::Settled(settled))),
                     Created::NoParent => return Ok(None),
-                    Created::Exists(refusal) if fresh => return Ok(Some(rejected(refusal).into())),
-                    Created::Exists(refusal) => match self.look(customer, &LOOKS).await? {
+                    // At the end of the input an absence that was seen earlier is looked at once more.
+                    Created::CanNot if self.last_chance && !again => found = self.locate(at, look, true).await?,
+                    Created::CanNot => return Ok(Some(self.absent())),
+                    Created::Exists(refusal) if again => return settled(rejected(refusal)),
+                    Created::Exists(refusal) => match self.look_for_existing(at, look).await? {
                         Some(existing) => found = Found::Present(existing),
-                        None => return Ok(Some(rejected(refusal).into())),
+                        None => return settled(rejected(refusal)),
                     },
                 },
             }
         }
-        Ok(Some(
-            Outcome::rejected(Fault::field(Code::ApiRefused, self.key_field(), "is in the lists but can not be changed")).into(),
-        ))
+        settled(Outcome::rejected(Fault::field(Code::ApiRefused, self.key_field(), "is in the lists but can not be changed")))
     }
 
-    /// Changes an existing object; `None` when its UUID is gone.
-    pub(super) async fn change(&self, existing: &Existing, customer: Option<&str>) -> Result<Option<Outcome>, Trouble> {
-        let resource = self.object.resource();
-        let path = format!("{}/{}", resource.path, existing.uuid);
-        let tags = existing.customer.as_ref().map(|customer| &customer.tags[..]);
-        let change = self.object.change(self.plan, Known { tags });
-        let mut outcome = Outcome::Unchanged;
-        if let Some(body) = change.patch {
-            let call = self.call(Method::Patch, path.clone(), Some(body), Repeat::Harmless, resource.calls.update);
-            match self.world.client.ask(&call).await? {
-                Reply::Done(answer) => {
-                    let entry = read(&answer);
-                    self.learn(&entry, customer, false);
-                    outcome = self.see_to(&entry, Outcome::Updated).await?;
-                }
-                Reply::Missing(_) => return Ok(None),
-                Reply::Exists(refusal) | Reply::Refused(refusal) => return Ok(Some(rejected(refusal))),
-                Reply::Lost(why) => return Err(never_lost(&why)),
-            }
-        }
-        let mut extra = Vec::new();
-        if !change.add_tags.is_empty() {
-            let body = serde_json::json!({"tags": change.add_tags}).to_string();
-            extra.push(self.call(Method::Post, format!("{path}/attributes/tags"), Some(body), Repeat::Harmless, "add tags"));
-        }
-        if !change.remove_attributes.is_empty() {
-            let body = serde_json::json!({"custom": change.remove_attributes}).to_string();
-            extra.push(self.call(
-                Method::Delete,
-                format!("{path}/attributes/custom"),
-                Some(body),
-                Repeat::Harmless,
-                "remove attributes",
-            ));
-        }
-        for call in extra {
-            match self.world.client.ask(&call).await? {
-                Reply::Done(_) if !outcome.is_rejected() => outcome = Outcome::Updated,
-                Reply::Done(_) => {}
-                // What the API answers to the removal of a key that is not there is unknown; it is gone either way.
-                Reply::Missing(_) if call.method == Method::Delete => {}
-                Reply::Missing(_) => return Ok(None),
-                Reply::Exists(refusal) | Reply::Refused(refusal) => return Ok(Some(rejected(refusal))),
-                Reply::Lost(why) => return Err(never_lost(&why)),
-            }
-        }
-        Ok(Some(outcome))
-    }
-
-    /// Compares an answer with what was sent: attributes that were not taken go to the attributes endpoint, what else was not
-    /// kept is a warning.
-    pub(super) async fn see_to(&self, entry: &Value, outcome: Outcome) -> Result<Outcome, Trouble> {
-        let resource = self.object.resource();
-        for difference in differences(self.object, self.plan, entry) {
-            let code = if difference.null { Code::NullNotCleared } else { Code::FieldNotKept };
-            self.world.warnings.once(code, resource.name, difference.field);
-        }
-        let Some(held) = self.object.answered_attributes(entry) else { return Ok(outcome) };
-        let missing = attributes_not_taken(self.plan, held);
-        let uuid = entry["uuid"].as_str();
-        let (Some(AttributeForm::Typed), Some(uuid), false) = (resource.attributes, uuid, missing.is_empty()) else {
-            for attribute in missing {
-                self.world.warnings.once(Code::FieldNotKept, resource.name, &format!("custom.{}", attribute.key));
-            }
-            return Ok(outcome);
+    /// Changes an existing object. A `trial` that ended with [`Changed::Lost`] has to be used for the next try too.
+    pub(super) async fn change(
+        &self,
+        at: &At<'_>,
+        existing: &Existing,
+        home: Option<Scope>,
+        trial: &mut Trial,
+    ) -> Result<Changed, Trouble> {
+        let requests = match self.object.change(self.plan, at, existing) {
+            Ok(requests) => requests,
+            Err(faults) => return Ok(Changed::Settled(refused(faults))),
         };
-        // Recorded 2023: a PATCH with a Boolean set to false answers 200 and keeps true, while PUT sets it. PUT needs the
-        // attribute to exist; POST makes it.
-        let (present, absent): (Vec<_>, Vec<_>) = missing.into_iter().partition(|attribute| held.contains_key(attribute.key));
-        let mut calls = Vec::new();
-        let path = format!("{}/{uuid}/attributes/custom", resource.path);
-        if !present.is_empty() {
-            let map: Vec<String> = present.iter().map(|attribute| format!("{:?}:{}", attribute.key, attribute.value)).collect();
-            calls.push((Method::Put, format!("{{\"custom\":{{{}}}}}", map.join(","))));
+        let mut outcome = Outcome::Unchanged;
+        for request in requests {
+            let shows = request.shows;
+            let sent = self.send(request, &existing.uuid, trial).await?;
+            if !matches!(sent, Sent::Lost(_)) {
+                *trial = Trial::default();
+            }
+            match sent {
+                Sent::Done(answer) if shows == Shows::Object => {
+                    let entry = self.object.answered(answer);
+                    self.world.account.saw(self.object, &entry, home);
+                    outcome = self.see_to(&entry, at, Outcome::Updated).await?;
+                }
+                Sent::Done(_) if !outcome.is_rejected() => outcome = Outcome::Updated,
+                Sent::Done(_) => {}
+                Sent::Gone => return Ok(Changed::Gone),
+                Sent::Refused(refused) => return Ok(Changed::Settled(refused)),
+                Sent::Lost(_) => return Ok(Changed::Lost),
+            }
         }
-        if !absent.is_empty() {
-            let list: Vec<String> = absent
-                .iter()
-                .filter_map(|a| {
-                    a.kind.map(|kind| format!(r#"{{"type":"{}","key":"{}","value":{}}}"#, type_word(kind), a.key, a.value))
-                })
-                .collect();
-            calls.push((Method::Post, format!("{{\"custom\":[{}]}}", list.join(","))));
-        }
-        for (method, body) in calls {
-            let call = self.call(method, path.clone(), Some(body), Repeat::Harmless, "set attributes");
-            match self.world.client.ask(&call).await? {
-                Reply::Done(answer) => {
-                    if let Some(held) = read(&answer)["custom"].as_object() {
-                        let sent: &[_] = if method == Method::Put { &present } else { &absent };
-                        for attribute in attributes_not_taken(self.plan, held) {
-                            if sent.iter().any(|sent| sent.key == attribute.key) {
-                                self.world.warnings.once(Code::FieldNotKept, resource.name, &format!("custom.{}", attribute.key));
-                            }
+        Ok(Changed::Settled(outcome))
+    }
+
+    /// Sends one request that changes or removes something, and takes in what its answer shows.
+    pub(super) async fn send(&self, request: Request, uuid: &str, trial: &mut Trial) -> Result<Sent, Trouble> {
+        let (shows, missing) = (request.shows, request.missing);
+        let removed: Option<Vec<String>> = removed_keys(&request);
+        let call = Call::from(request);
+        let account = &self.world.account;
+        Ok(match self.world.client.send(&call, trial).await? {
+            Reply::Done(answer) => {
+                let answer = read(&answer);
+                match shows {
+                    Shows::Attributes => self.saw_attributes(uuid, &answer),
+                    Shows::Tags => {
+                        if let Some(tags) = answer["tags"].as_array() {
+                            let tags: Box<[Box<str>]> = tags.iter().filter_map(|tag| tag.as_str().map(Into::into)).collect();
+                            account.amend(uuid, |known| known.tags = Some(tags.clone()));
                         }
                     }
+                    Shows::Nothing => {
+                        if let Some(keys) = &removed {
+                            account.amend(uuid, |known| known.drop_attributes(keys.iter().map(String::as_str)));
+                        }
+                    }
+                    Shows::Object => {}
                 }
-                Reply::Missing(refusal) | Reply::Exists(refusal) | Reply::Refused(refusal) => return Ok(rejected(refusal)),
-                Reply::Lost(why) => return Err(never_lost(&why)),
+                Sent::Done(answer)
             }
-        }
-        Ok(outcome)
+            Reply::Missing(_) if missing == IfMissing::Fine => Sent::Done(Value::Null),
+            Reply::Missing(_) => Sent::Gone,
+            Reply::Exists(refusal) | Reply::Refused(refusal) => Sent::Refused(rejected(refusal)),
+            Reply::Lost(why) => Sent::Lost(why),
+        })
     }
+
+    /// Takes in all attributes of a customer, and warns of those that were sent and are not among them.
+    fn saw_attributes(&self, uuid: &str, answer: &Value) {
+        let Some(map) = answer["custom"].as_object() else { return };
+        self.world.account.amend(uuid, |known| known.set_attributes(map));
+        for attribute in attributes_not_taken(self.plan, map) {
+            let field = format!("custom.{}", attribute.key);
+            self.world.warnings.once(Code::FieldNotKept, self.object.resource().name, &field);
+        }
+    }
+}
+
+/// The keys of attributes that a request removes.
+fn removed_keys(request: &Request) -> Option<Vec<String>> {
+    if request.name != "remove attributes" {
+        return None;
+    }
+    let body: Value = serde_json::from_str(request.body.as_deref()?).ok()?;
+    let keys = body["custom"].as_array()?.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect();
+    Some(keys)
 }

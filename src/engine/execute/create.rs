@@ -1,179 +1,283 @@
 //! Making an object, and finding out what became of a create whose answer was lost.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::kept::{attributes_not_taken, differences};
-use super::{Existing, Settled, Turn, read, rejected};
+use super::super::kept::differences;
+use super::{Call, OrEnd, Settled, Step, Turn, never_lost, read, refused, rejected};
 use crate::account::{Found, Trouble};
-use crate::client::{Method, Refusal, Repeat, Reply, Trial};
+use crate::client::{Refusal, Reply, Trial};
 use crate::errors::Code;
-use crate::objects::resource::AttributeForm;
-use crate::outcome::{Outcome, Skip};
-use crate::plan::{CustomerRef, LaneKey, Mode, Target};
+use crate::objects::request::{Look, Method, Repeat, Request};
+use crate::objects::{self, At, Existing};
+use crate::outcome::{Fault, Outcome, Skip};
+use crate::plan::{By, Known, LaneKey, Mode, Reference, Target, attributes_not_taken};
 
 /// Waits between the looks for a create whose answer was lost and that the API would make a second time: a list may lag.
-pub(super) const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
+const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
 
 /// How a create ended.
 pub(super) enum Created {
     Settled(Settled),
     Exists(Refusal),
-    /// The customer it belongs to is not there after all.
+    /// What it belongs to is not there after all.
     NoParent,
+    /// It can not be made: what is to be changed comes otherwise.
+    CanNot,
 }
 
 impl Turn<'_> {
-    /// Insert without a look: the API refuses what exists.
-    pub(super) async fn insert(&self) -> Result<Option<Settled>, Trouble> {
-        if let Target::ExternalId(key) = &self.plan.target
-            && let Some(Found::Present(_)) = self.world.account.known_customer(key)
-        {
-            return Ok(Some(Outcome::Skipped(Skip::Exists).into()));
+    /// Insert without a look: the API refuses what exists. `None`: the parent is not there after all.
+    pub(super) async fn insert(&self, at: &At<'_>, look: Option<&Look>) -> Result<Option<Step>, Trouble> {
+        let known = look.and_then(|look| look.scope).and_then(|scope| self.world.account.known(scope));
+        if known.is_some_and(|shelf| !self.object.found(self.other_target(), &shelf).is_empty()) {
+            return Ok(Some(Step::Settled(Outcome::Skipped(Skip::Exists).into())));
         }
-        Ok(Some(match self.create(None).await? {
-            Created::Settled(settled) => settled,
-            Created::Exists(_) => Outcome::Skipped(Skip::Exists).into(),
-            Created::NoParent => Outcome::rejected(self.no_parent()).into(),
-        }))
+        Ok(match self.create(at, look).await? {
+            Created::Settled(settled) => Some(Step::Settled(settled)),
+            Created::Exists(_) => Some(Step::Settled(Outcome::Skipped(Skip::Exists).into())),
+            Created::CanNot => Some(self.absent()),
+            Created::NoParent => None,
+        })
+    }
+
+    /// The end of a turn whose object is not there and can not be made by it.
+    pub(super) fn absent(&self) -> Step {
+        let field = self.key_field();
+        match &self.plan.target {
+            Target::Key(key) if !self.last_chance => Step::Park(LaneKey::key(self.object.resource().name, key)),
+            _ => Step::Settled(
+                Outcome::rejected(Fault::field(
+                    Code::ParentNotFound,
+                    field,
+                    "names something that does not exist in the data source and did not come in this sync",
+                ))
+                .into(),
+            ),
+        }
     }
 
     /// Makes the object. When the answer is lost the object is looked for before the request is sent again.
-    pub(super) async fn create(&self, customer: Option<&str>) -> Result<Created, Trouble> {
-        let resource = self.object.resource();
-        let body = self.object.create(self.plan, self.world.account.data_source(), customer);
-        let call = self.call(Method::Post, resource.path.to_owned(), Some(body), Repeat::MayDuplicate, resource.calls.create);
+    pub(super) async fn create(&self, at: &At<'_>, look: Option<&Look>) -> Result<Created, Trouble> {
+        let request = match self.object.create(self.plan, at) {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(Created::CanNot),
+            Err(faults) => return Ok(Created::Settled(refused(faults).into())),
+        };
         // Where the API refuses a second one, sending again is the surest look there is.
-        let looks = if self.object.refuses_duplicates() { &LOOKS[..1] } else { &LOOKS[..] };
+        let refuses = self.object.refuses_duplicates(self.plan);
+        let looks = if refuses { &LOOKS[..1] } else { &LOOKS[..] };
+        let method = request.method;
+        let call = Call::from(request);
         let mut trial = Trial::default();
         let mut lost = false;
         loop {
             match self.world.client.send(&call, &mut trial).await? {
-                Reply::Done(answer) => return Ok(Created::Settled(self.made(&read(&answer), customer).await?)),
-                Reply::Missing(refusal) => {
-                    return Ok(match &self.plan.target {
-                        Target::Within(CustomerRef::ExternalId(key), _) => {
-                            self.world.account.forget_customer(key);
-                            Created::NoParent
-                        }
-                        Target::Within(CustomerRef::Uuid(_), _) => Created::Settled(Outcome::rejected(self.no_parent()).into()),
-                        // Above these stands nothing but the data source: without it no record could be written.
-                        _ => {
-                            self.world.account.assure_data_source().await?;
-                            Created::Settled(rejected(refusal).into())
-                        }
-                    });
+                Reply::Done(answer) => {
+                    let settled = self.made(read(&answer), at, method).await?;
+                    return Ok(Created::Settled(settled));
                 }
+                Reply::Missing(refusal) => return self.nothing_above(at, refusal).await,
                 // Our own lost request may be what exists.
-                Reply::Exists(refusal) if lost => {
-                    return Ok(match self.look(customer, &LOOKS).await? {
-                        Some(existing) => Created::Settled(self.found_again(&existing, customer).await?),
+                Reply::Exists(refusal) if lost && self.names_own_key(&refusal) => {
+                    return Ok(match self.look_again(at, look, &LOOKS).await? {
+                        Some(existing) => Created::Settled(self.found_again(&existing, at).await?),
                         None => Created::Exists(refusal),
                     });
                 }
-                Reply::Exists(refusal) => return Ok(Created::Exists(refusal)),
+                Reply::Exists(refusal) if self.names_own_key(&refusal) => return Ok(Created::Exists(refusal)),
                 Reply::Refused(refusal) if refusal.code == Code::RecordBreaksServer => {
                     // Every attempt failed, and the last one may have been done all the same.
-                    return Ok(Created::Settled(match self.look(customer, looks).await? {
-                        Some(existing) => self.found_again(&existing, customer).await?,
+                    return Ok(Created::Settled(match self.look_again(at, look, looks).await? {
+                        Some(existing) => self.found_again(&existing, at).await?,
                         None => rejected(refusal).into(),
                     }));
                 }
-                Reply::Refused(refusal) => return Ok(Created::Settled(rejected(refusal).into())),
+                Reply::Exists(refusal) | Reply::Refused(refusal) => return Ok(Created::Settled(rejected(refusal).into())),
+                Reply::Lost(_) if look.is_none() && call.repeat == Repeat::MayDuplicate => {
+                    let text = "the answer was lost, and nothing tells whether the request was done; it was not sent again";
+                    return Ok(Created::Settled(Outcome::rejected(Fault::record(Code::AnswerLost, text)).into()));
+                }
                 Reply::Lost(why) => {
-                    tracing::debug!(object = resource.name, why, "the answer to a create was lost; looking for it");
+                    tracing::debug!(object = self.object.resource().name, why, "the answer to a create was lost; looking for it");
                     lost = true;
-                    if let Some(existing) = self.look(customer, looks).await? {
-                        return Ok(Created::Settled(self.found_again(&existing, customer).await?));
+                    if let Some(existing) = self.look_again(at, look, looks).await? {
+                        return Ok(Created::Settled(self.found_again(&existing, at).await?));
                     }
                 }
             }
         }
     }
 
+    /// A create was answered with a 404: something above it is not there.
+    async fn nothing_above(&self, at: &At<'_>, refusal: Refusal) -> Result<Created, Trouble> {
+        let mut stale = false;
+        for (reference, resolved) in self.plan.refs.iter().zip(at.refs) {
+            if let By::Key(_) = &reference.by {
+                self.world.account.gone(&resolved.uuid);
+                stale = true;
+            }
+        }
+        Ok(match self.plan.parents().next() {
+            Some(_) if stale => Created::NoParent,
+            Some(parent) => Created::Settled(Outcome::rejected(self.no_parent(Some(parent))).into()),
+            // Above these stands nothing but the data source: without it no record could be written.
+            None => {
+                self.world.account.assure_data_source().await?;
+                Created::Settled(rejected(refusal).into())
+            }
+        })
+    }
+
+    /// Whether it is the object itself that exists, and not something nested in it.
+    fn names_own_key(&self, refusal: &Refusal) -> bool {
+        let params = || refusal.faults.iter().filter_map(|fault| fault.param.as_deref());
+        params().next().is_none() || params().any(|param| !param.contains('.'))
+    }
+
     /// Looks for an object that should be there, after each of these waits: lists may lag.
-    pub(super) async fn look(&self, customer: Option<&str>, waits: &[Duration]) -> Result<Option<Existing>, Trouble> {
+    pub(super) async fn look_again(
+        &self,
+        at: &At<'_>,
+        look: Option<&Look>,
+        waits: &[Duration],
+    ) -> Result<Option<Existing>, Trouble> {
         for wait in waits {
             tokio::time::sleep(*wait).await;
-            if let Found::Present(existing) = self.locate(customer, true).await? {
+            if let Found::Present(existing) = self.locate(at, look, true).await? {
                 return Ok(Some(existing));
             }
         }
         Ok(None)
     }
 
-    /// A create was lost and the object is there. Equal to the record it is ours. Otherwise somebody else made it at that
-    /// moment: then the record's mode says what to do with what exists.
-    pub(super) async fn found_again(&self, existing: &Existing, customer: Option<&str>) -> Result<Settled, Trouble> {
-        let arrived = self.arrived();
-        let entry = self.read_entry(&existing.uuid).await?.unwrap_or(Value::Null);
-        let equal = !entry.is_null()
-            && differences(self.object, self.plan, &entry).iter().all(|difference| !difference.kept)
-            && self.object.answered_attributes(&entry).is_none_or(|held| attributes_not_taken(self.plan, held).is_empty());
-        let outcome = match (equal, self.plan.mode) {
-            (true, _) => {
-                self.learn(&entry, customer, false);
-                Outcome::Created
-            }
-            (false, Mode::Insert) => Outcome::Skipped(Skip::Exists),
-            (false, _) => self.change(existing, customer).await?.unwrap_or(Outcome::Created),
-        };
-        Ok(Settled { outcome, arrived })
+    /// After "exists" to a create that was not lost, or a change of which a part may be done: it is looked for as long as after
+    /// a lost create.
+    pub(super) async fn look_for_existing(&self, at: &At<'_>, look: Option<&Look>) -> Result<Option<Existing>, Trouble> {
+        self.look_again(at, look, &LOOKS).await
     }
 
-    pub(super) async fn read_entry(&self, uuid: &str) -> Result<Option<Value>, Trouble> {
-        let resource = self.object.resource();
-        let path = format!("{}/{uuid}", resource.path);
-        let call = self.call(Method::Get, path, None, Repeat::Harmless, resource.calls.read);
-        Ok(match self.world.client.ask(&call).await? {
-            Reply::Done(answer) => Some(read(&answer)),
-            _ => None,
+    /// A create was lost and the object is there. Equal to the record it is ours. Otherwise somebody else made it at that
+    /// moment: then the record's mode says what to do with what exists.
+    async fn found_again(&self, existing: &Existing, at: &At<'_>) -> Result<Settled, Trouble> {
+        let nothing_differs = match self.object.change(self.plan, at, existing) {
+            Ok(requests) => requests.is_empty(),
+            Err(_) => false,
+        };
+        self.world.deletions.borrow_mut().created(self.object.resource().name);
+        Ok(match (nothing_differs, self.plan.mode) {
+            (true, _) => Outcome::Created.into(),
+            (false, Mode::Insert) => Outcome::Skipped(Skip::Exists).into(),
+            (false, _) => match self.change(at, existing, self.home(at), &mut Trial::default()).await? {
+                Changed::Settled(outcome) if outcome.is_rejected() => outcome.into(),
+                _ => Outcome::Created.into(),
+            },
         })
     }
 
     /// After a create: learn it, and see to what the answer shows was not taken.
-    pub(super) async fn made(&self, entry: &Value, customer: Option<&str>) -> Result<Settled, Trouble> {
+    async fn made(&self, answer: Value, at: &At<'_>, method: Method) -> Result<Settled, Trouble> {
+        let made = match method {
+            Method::Post => Outcome::Created,
+            Method::Get => Outcome::Unchanged,
+            Method::Delete => Outcome::Deleted,
+            Method::Put | Method::Patch => Outcome::Updated,
+        };
         self.world.deletions.borrow_mut().created(self.object.resource().name);
-        self.learn(entry, customer, true);
-        let outcome = self.see_to(entry, Outcome::Created).await?;
-        Ok(Settled { outcome, arrived: self.arrived() })
+        let entry = self.object.answered(answer);
+        if let Some(known) = self.world.account.saw(self.object, &entry, self.home(at))
+            && self.object.is_made_empty(self.plan)
+        {
+            self.world.account.made_empty(&known.uuid);
+        }
+        Ok(self.see_to(&entry, at, made).await?.into())
     }
 
-    pub(super) fn learn(&self, entry: &Value, customer: Option<&str>, made: bool) {
-        let account = &self.world.account;
-        match customer {
-            Some(customer) => account.saw_contact(customer, entry),
-            // A nested first contact makes a contact, so that the customer's contacts are not known to be none.
-            None if made && !self.gives("primary_contact") => account.made_customer(entry),
-            None if self.object.resource().attributes == Some(AttributeForm::Typed) => {
-                account.saw_customer(entry);
+    /// Sends what sets the things that an answer shows were not taken, and warns of what was not kept.
+    pub(super) async fn see_to(&self, entry: &Value, at: &At<'_>, outcome: Outcome) -> Result<Outcome, Trouble> {
+        let resource = self.object.resource();
+        for difference in differences(self.object, self.plan, entry) {
+            let code = if difference.null { Code::NullNotCleared } else { Code::FieldNotKept };
+            self.world.warnings.once(code, resource.name, difference.field);
+        }
+        let requests = self.object.repair(self.plan, at, entry);
+        if requests.is_empty() {
+            for attribute in resource.attributes_of(entry).map_or_else(Vec::new, |held| attributes_not_taken(self.plan, held)) {
+                self.world.warnings.once(Code::FieldNotKept, resource.name, &format!("custom.{}", attribute.key));
             }
-            None => {}
+            return Ok(outcome);
+        }
+        let uuid = entry[resource.id].as_str().unwrap_or_default();
+        for request in requests {
+            match self.send(request, uuid, &mut Trial::default()).await? {
+                Sent::Done(_) => {}
+                Sent::Gone => return Ok(outcome),
+                Sent::Refused(refused) => return Ok(refused),
+                Sent::Lost(why) => return Err(never_lost(&why)),
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Makes the customer that the record belongs to, with nothing but its key, and its name where the record tells it.
+    pub(super) async fn make_customer(&self, reference: &Reference, key: &str) -> Result<OrEnd<Rc<Known>>, Trouble> {
+        let account = &self.world.account;
+        let Some(customers) = objects::find(reference.kin.object()) else { return Ok(Err(self.absent())) };
+        let resource = customers.resource();
+        let mut body = serde_json::json!({"data_source_uuid": account.data_source(), "external_id": key});
+        if let Some(name) = self.object.parent_name(self.plan) {
+            body["name"] = name.into();
+        }
+        let request = Request::new(Method::Post, resource.path, Some(body.to_string()), resource.calls.create).once();
+        let call = Call::from(request);
+        let mut trial = Trial::default();
+        let lane = reference.lane();
+        loop {
+            match self.world.client.send(&call, &mut trial).await? {
+                Reply::Done(answer) => {
+                    self.world.deletions.borrow_mut().created(resource.name);
+                    if let Some(known) = account.saw(customers, &read(&answer), None) {
+                        account.made_empty(&known.uuid);
+                        return Ok(Ok(known));
+                    }
+                }
+                // Somebody else made it, or our own lost request did.
+                Reply::Exists(_) | Reply::Lost(_) => {}
+                Reply::Missing(refusal) => {
+                    account.assure_data_source().await?;
+                    return Ok(Err(Step::Settled(rejected(refusal).into())));
+                }
+                Reply::Refused(refusal) => return Ok(Err(Step::Settled(rejected(refusal).into()))),
+            }
+            match account.refer(reference.kin, &reference.by, true).await? {
+                Found::Present(known) => return Ok(Ok(known)),
+                Found::Absent if !self.last_chance => return Ok(Err(Step::Park(lane))),
+                Found::Absent => return Ok(Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into()))),
+                Found::Ambiguous(many) => {
+                    return Ok(Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())));
+                }
+            }
         }
     }
+}
 
-    /// The customer's lane, for children that wait for it.
-    pub(super) fn arrived(&self) -> Vec<LaneKey> {
-        match &self.plan.target {
-            Target::ExternalId(key) => vec![LaneKey::customer(key)],
-            Target::Uuid(_, Some(other)) => match &**other {
-                Target::ExternalId(key) => vec![LaneKey::customer(key)],
-                _ => Vec::new(),
-            },
-            Target::Email(_) => self.text("external_id").map(|key| LaneKey::customer(&key)).into_iter().collect(),
-            _ => Vec::new(),
-        }
-    }
+/// What became of one request of a change.
+pub(super) enum Sent {
+    Done(Value),
+    /// The object is gone.
+    Gone,
+    Refused(Outcome),
+    /// It may have been done or not, and a second send could make a second thing.
+    Lost(String),
+}
 
-    pub(super) fn gives(&self, name: &str) -> bool {
-        let Some(at) = self.object.resource().all_fields().position(|field| field.name == name) else { return false };
-        self.plan.body.fields().any(|(slot, value)| usize::from(slot.field) == at && value != "null")
-    }
-
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        let at = self.object.resource().all_fields().position(|field| field.name == name)?;
-        let (_, value) = self.plan.body.fields().find(|(slot, _)| usize::from(slot.field) == at)?;
-        serde_json::from_str(value).ok()
-    }
+/// How a change ended.
+pub(super) enum Changed {
+    Settled(Outcome),
+    /// The object is gone.
+    Gone,
+    /// Part of it may have been done or not: the object has to be looked at again.
+    Lost,
 }

@@ -1,88 +1,81 @@
 //! Deleting an object, under the guard of the deletion policy.
 
-use serde_json::Value;
-
-use super::{Existing, Settled, Turn, ambiguous, never_lost, rejected};
+use super::create::Sent;
+use super::{Step, Turn, ambiguous, never_lost};
 use crate::account::{Found, Trouble};
-use crate::client::{Method, Repeat, Reply, Trial};
+use crate::client::Trial;
 use crate::errors::Code;
-use crate::objects::resource::AttributeForm;
+use crate::objects::request::Look;
+use crate::objects::{At, Existing};
 use crate::outcome::{Fault, Outcome, Skip};
 use crate::plan::Target;
 
 impl Turn<'_> {
     /// Deletes the record's object, under the guard.
-    pub(super) async fn delete(&self, customer: Option<&str>) -> Result<Option<Settled>, Trouble> {
+    pub(super) async fn delete(&self, at: &At<'_>, look: Option<&Look>) -> Result<Option<Step>, Trouble> {
+        let settled = |outcome: Outcome| Ok(Some(Step::Settled(outcome.into())));
         let resource = self.object.resource();
-        let existing = match (self.locate(customer, false).await?, resource.attributes) {
-            (Found::Absent, _) => return Ok(Some(Outcome::Skipped(Skip::NoMatch).into())),
-            (Found::Ambiguous(many), _) => return Ok(Some(Outcome::rejected(ambiguous(self.key_field(), many)).into())),
-            // Whether a customer is merged has to be known, and known now, before it is deleted.
-            (Found::Present(existing), Some(AttributeForm::Typed)) => {
-                match self.world.account.customer_by_uuid(&existing.uuid).await? {
-                    Found::Present(customer) if customer.pairs > 1 => {
-                        let fault = Fault::record(
-                            Code::DeleteMergedCustomer,
-                            format!("the customer stands under {} pairs of data source and external id", customer.pairs),
-                        );
-                        return Ok(Some(Outcome::rejected(fault).into()));
-                    }
-                    Found::Present(customer) if !customer.ours => return Ok(Some(Outcome::rejected(foreign()).into())),
-                    Found::Present(customer) => Existing { uuid: customer.uuid.clone(), customer: Some(customer) },
-                    _ => {
-                        self.gone(&existing.uuid);
-                        return Ok(Some(Outcome::Skipped(Skip::NoMatch).into()));
-                    }
-                }
-            }
-            (Found::Present(existing), _) => {
-                // What was found by key was found in the data source; a UUID may be anything's.
-                if let Target::Uuid(..) = self.plan.target {
-                    match self.read_entry(&existing.uuid).await? {
-                        None => return Ok(Some(Outcome::Skipped(Skip::NoMatch).into())),
-                        Some(entry)
-                            if entry.get("data_source_uuid").and_then(Value::as_str)
-                                != Some(self.world.account.data_source()) =>
-                        {
-                            return Ok(Some(Outcome::rejected(foreign()).into()));
-                        }
-                        Some(_) => {}
-                    }
-                }
-                existing
-            }
+        let account = &self.world.account;
+        let mut existing = match self.locate(at, look, false).await? {
+            Found::Absent => return settled(Outcome::Skipped(Skip::NoMatch)),
+            Found::Ambiguous(many) => return settled(Outcome::rejected(ambiguous(self.key_field(), many))),
+            Found::Present(existing) => existing,
         };
-        let must_count = self.world.deletions.borrow().must_count(resource.name);
-        if let Some(enough) = must_count {
-            let entries = self.world.account.count(resource, enough).await?;
-            // Another deletion may have counted meanwhile: the first count stands.
-            let mut guard = self.world.deletions.borrow_mut();
-            if guard.must_count(resource.name).is_some() {
-                guard.counted(resource.name, entries);
+        // What was found by key was found in the data source; a UUID may be anything's. And what stands under several
+        // keys has to be known, and known now, before it is deleted.
+        let by_uuid = matches!(self.plan.target, Target::Uuid(..)) && !resource.calls.read.is_empty();
+        if by_uuid || self.object.can_be_merged() {
+            match account.read(self.object, &existing.uuid).await? {
+                Found::Present(known) if known.pairs > 1 && self.object.can_be_merged() => {
+                    let text = format!("the customer stands under {} pairs of data source and external id", known.pairs);
+                    return settled(Outcome::rejected(Fault::record(Code::DeleteMergedCustomer, text)));
+                }
+                Found::Present(known) if !known.ours => return settled(Outcome::rejected(foreign())),
+                Found::Present(known) => existing = Existing { uuid: known.uuid.clone(), known: Some(known) },
+                _ => {
+                    account.gone(&existing.uuid);
+                    return settled(Outcome::Skipped(Skip::NoMatch));
+                }
             }
         }
-        self.world.deletions.borrow_mut().take(resource.name)?;
-        let call = self.call(
-            Method::Delete,
-            format!("{}/{}", resource.path, existing.uuid),
-            None,
-            Repeat::Harmless,
-            resource.calls.delete,
-        );
-        let mut trial = Trial::default();
-        Ok(Some(match self.world.client.send(&call, &mut trial).await? {
-            Reply::Done(_) => {
-                self.gone(&existing.uuid);
-                Outcome::Deleted.into()
-            }
-            Reply::Missing(_) => {
-                self.gone(&existing.uuid);
+        let requests = self.object.delete(self.plan, at, &existing);
+        if requests.is_empty() {
+            return settled(Outcome::Skipped(Skip::NoMatch));
+        }
+        self.take_leave().await?;
+        let mut outcome = Outcome::Deleted;
+        for request in requests {
+            let mut trial = Trial::default();
+            match self.send(request, &existing.uuid, &mut trial).await? {
+                Sent::Done(_) => {}
                 // Gone at a second attempt: the first one did it and its answer was lost.
-                if trial.attempts() > 1 { Outcome::Deleted.into() } else { Outcome::Skipped(Skip::NoMatch).into() }
+                Sent::Gone if trial.attempts() > 1 => {}
+                Sent::Gone => outcome = Outcome::Skipped(Skip::NoMatch),
+                Sent::Refused(refused) => return settled(refused),
+                Sent::Lost(why) => return Err(never_lost(&why)),
             }
-            Reply::Exists(refusal) | Reply::Refused(refusal) => rejected(refusal).into(),
-            Reply::Lost(why) => return Err(never_lost(&why)),
-        }))
+        }
+        match look.and_then(|look| look.scope) {
+            Some(home) if self.object.is_part() => account.part_gone(home, &existing.uuid),
+            _ if self.plan.target == Target::Part => {}
+            _ => account.gone(&existing.uuid),
+        }
+        settled(outcome)
+    }
+
+    /// Takes leave to send one deletion; what there is to delete is counted before the first.
+    pub(super) async fn take_leave(&self) -> Result<(), Trouble> {
+        let name = self.object.resource().name;
+        let must_count = self.world.deletions.borrow().must_count(name);
+        if let Some(enough) = must_count {
+            let entries = self.world.account.count(self.object, enough).await?;
+            // Another deletion may have counted meanwhile: the first count stands.
+            let mut guard = self.world.deletions.borrow_mut();
+            if guard.must_count(name).is_some() {
+                guard.counted(name, entries);
+            }
+        }
+        Ok(self.world.deletions.borrow_mut().take(name)?)
     }
 }
 

@@ -1,31 +1,28 @@
-//! One plan, carried out: locate, decide, write, look at the answer.
+//! One plan, carried out: find what it refers to, find its object, decide, write, look at the answer.
 //!
 //! Owns the order of requests of one record. Does not own when a record has its turn ([`super::lanes`]), how a request
-//! is sent and repeated (`client`), nor what a body looks like (`objects`).
+//! is sent and repeated (`client`), nor what is asked for (`objects`).
 
 mod change;
 mod create;
 mod delete;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use serde_json::Value;
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use self::create::Changed;
 use super::deletions::DeleteGuard;
 use super::report::Warnings;
-use crate::account::{Account, Found, KnownCustomer, Trouble};
-use crate::client::{Answer, ApiFault, Call, Client, Method, Refusal, Repeat};
+use crate::account::{Account, Found, Trouble};
+use crate::client::{Answer, ApiFault, Call, Client, Refusal, Trial};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::objects::{Object, Pick};
+use crate::objects::request::{Look, Scope};
+use crate::objects::{At, Existing, How, Object, Pick, Resolved};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
-use crate::plan::{CustomerRef, LaneKey, LaneKeys, Mode, Plan, Target, Within};
-
-/// Customers kept in [`World::families`] before those that nobody waits for are let go.
-const MOST_FAMILIES: usize = 1024;
+use crate::plan::{By, Kin, Known, LaneKey, LaneKeys, Mode, Need, Parents, Plan, Reference, Role, Target};
 
 /// What the plans of one sync share. Used from one task only; no borrow is held across a wait.
 #[derive(Debug)]
@@ -34,39 +31,25 @@ pub(super) struct World<'c> {
     pub(super) account: Account<'c>,
     pub(super) deletions: RefCell<DeleteGuard>,
     pub(super) warnings: Warnings,
-    /// Customers whose children are being written, by UUID.
-    pub(super) families: RefCell<HashMap<Box<str>, Arc<Mutex<()>>>>,
 }
 
 impl World<'_> {
-    /// Waits until nobody else writes children of this customer. Lanes keep the order of records that name it alike; this
-    /// keeps apart those that name it once by key and once by UUID, so that no child is looked for while another makes it.
-    async fn alone_with(&self, customer: &str) -> OwnedMutexGuard<()> {
-        let family = {
-            let mut families = self.families.borrow_mut();
-            if families.len() > MOST_FAMILIES {
-                families.retain(|_, family| Arc::strong_count(family) > 1);
-            }
-            Arc::clone(families.entry(customer.into()).or_default())
-        };
-        family.lock_owned().await
-    }
-
     /// The lanes of a plan: its own, and those of the UUIDs that its keys are known to stand for. So records that name one
     /// thing by key and by UUID keep their order, as soon as both names are known to be one.
-    pub(super) fn lanes(&self, plan: &Plan) -> LaneKeys {
-        let mut lanes = plan.lanes();
-        let customer = match &plan.target {
-            Target::ExternalId(key) | Target::Within(CustomerRef::ExternalId(key), _) => self.account.known_uuid(key),
-            Target::Within(CustomerRef::Uuid(uuid), _) => Some(uuid.clone()),
-            Target::Uuid(..) | Target::Email(_) => None,
-        };
-        if let (Target::Within(_, Within::Keys { external_id, email }), Some(customer)) = (&plan.target, &customer) {
-            lanes.extend(
-                self.account.known_contact(customer, external_id.as_deref(), email.as_deref()).map(|uuid| LaneKey::uuid(&uuid)),
-            );
+    pub(super) fn lanes(&self, object: &dyn Object, plan: &Plan) -> LaneKeys {
+        let name = object.resource().name;
+        let mut lanes = plan.lanes(name);
+        if let Target::Key(key) = &plan.target
+            && let Some(shelf) =
+                object.look_by_key(key, self.account.data_source()).and_then(|look| self.account.known(look.scope?))
+        {
+            lanes.extend(shelf.first().map(|known| LaneKey::uuid(&known.uuid)));
         }
-        lanes.extend(customer.map(|uuid| LaneKey::uuid(&uuid)));
+        for parent in plan.parents() {
+            if let By::Key(key) = &parent.by {
+                lanes.extend(self.account.known_by_key(parent.kin, key).map(|known| LaneKey::uuid(&known.uuid)));
+            }
+        }
         lanes
     }
 }
@@ -76,7 +59,7 @@ impl World<'_> {
 pub(super) enum Step {
     /// The record has its outcome.
     Settled(Settled),
-    /// Its parent is not there yet.
+    /// Something that it needs is not there yet.
     Park(LaneKey),
 }
 
@@ -84,30 +67,28 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) outcome: Outcome,
-    /// The lanes of customers that exist from now on.
-    pub(super) arrived: Vec<LaneKey>,
+    /// The lanes of what exists from now on.
+    pub(super) arrived: LaneKeys,
 }
 
 impl From<Outcome> for Settled {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, arrived: Vec::new() }
+        Self { outcome, arrived: LaneKeys::new() }
     }
-}
-
-/// An object that exists.
-#[derive(Debug, Clone)]
-struct Existing {
-    uuid: Box<str>,
-    /// `None` where the object was not read.
-    customer: Option<KnownCustomer>,
 }
 
 /// Carries out one plan.
 ///
 /// # Errors
 /// What ends the sync.
-pub(super) async fn execute(world: &World<'_>, object: &dyn Object, plan: &Plan, last_chance: bool) -> Result<Step, Failure> {
-    let turn = Turn { world, object, plan, last_chance };
+pub(super) async fn execute(
+    world: &World<'_>,
+    object: &'static dyn Object,
+    how: &How,
+    plan: &Plan,
+    last_chance: bool,
+) -> Result<Step, Failure> {
+    let turn = Turn { world, object, how, plan, last_chance };
     let ended = match turn.run().await {
         Ok(Step::Settled(settled)) if nothing_there(&settled.outcome) => {
             world.account.assure_data_source().await.map(|()| Step::Settled(settled))
@@ -115,6 +96,12 @@ pub(super) async fn execute(world: &World<'_>, object: &dyn Object, plan: &Plan,
         ended => ended,
     };
     match ended {
+        Ok(Step::Settled(mut settled)) => {
+            if !settled.outcome.is_rejected() && plan.mode != Mode::Delete && settled.outcome != Outcome::Skipped(Skip::NoMatch) {
+                settled.arrived = object.brings(plan);
+            }
+            Ok(Step::Settled(settled))
+        }
         Ok(step) => Ok(step),
         Err(Trouble::Stop(failure)) => Err(failure),
         Err(Trouble::Refused(refusal)) => Ok(Step::Settled(rejected(refusal).into())),
@@ -131,149 +118,218 @@ fn nothing_there(outcome: &Outcome) -> bool {
 }
 
 /// One plan's turn.
+#[derive(Clone, Copy)]
 struct Turn<'t> {
     world: &'t World<'t>,
-    object: &'t dyn Object,
+    object: &'static dyn Object,
+    how: &'t How,
     plan: &'t Plan,
     last_chance: bool,
 }
 
+/// What a turn came to that ends it, or what it goes on with.
+type OrEnd<T> = Result<T, Step>;
+
 impl Turn<'_> {
-    pub(super) async fn run(&self) -> Result<Step, Trouble> {
-        if let (Target::Uuid(uuid, Some(other)), Mode::Upsert | Mode::Update) = (&self.plan.target, self.plan.mode)
-            && matches!(**other, Target::Within(..))
-        {
-            let existing = Existing { uuid: uuid.clone(), customer: None };
-            if let Some(outcome) = self.change(&existing, None).await? {
-                return Ok(Step::Settled(outcome.into()));
-            }
-            // The UUID is gone: the entry is looked for among those of its customer, as if none had been given.
-            self.gone(uuid);
-            let plan = Plan { target: (**other).clone(), ..self.plan.clone() };
-            return Box::pin(Turn { plan: &plan, ..*self }.run()).await;
-        }
-        // A parent's UUID may have gone stale since it was looked up: then it is looked up once more by its key.
-        for fresh in [false, true] {
-            let customer = match self.customer(fresh).await? {
-                Ok(customer) => customer,
+    async fn run(&self) -> Result<Step, Trouble> {
+        if let (Target::Uuid(uuid, other), Mode::Upsert | Mode::Update) = (&self.plan.target, self.plan.mode) {
+            // A UUID is used as it is; only what the record mentions has to be found for it.
+            let refs = match self.resolve(false, |reference| reference.role == Role::Mention).await? {
+                Ok(refs) => refs,
                 Err(step) => return Ok(step),
             };
-            let _alone = match &customer {
-                Some(customer) => Some(self.world.alone_with(customer).await),
-                None => None,
+            let existing = Existing { uuid: uuid.clone(), known: None };
+            let mut trial = Trial::default();
+            loop {
+                match self.change(&self.at(&refs), &existing, None, &mut trial).await? {
+                    Changed::Settled(outcome) => return Ok(Step::Settled(outcome.into())),
+                    Changed::Gone => break,
+                    // Nothing of an object named by its UUID alone was made twice by this: its changes say what is to be.
+                    Changed::Lost => {}
+                }
+            }
+            self.world.account.gone(uuid);
+            // The UUID is gone: the object is looked for by what else the record says.
+            let Some(other) = other else {
+                return Ok(Step::Settled(match self.plan.mode {
+                    Mode::Update => Outcome::Skipped(Skip::NoMatch).into(),
+                    _ => Outcome::rejected(unknown_uuid()).into(),
+                }));
             };
-            let settled = match self.plan.mode {
-                Mode::Delete => self.delete(customer.as_deref()).await?,
-                Mode::Insert if self.object.refuses_duplicates() => self.insert().await?,
-                _ => self.write(customer.as_deref()).await?,
+            let plan = Plan { target: (**other).clone(), ..self.plan.clone() };
+            return Box::pin(Turn { plan: &plan, ..*self }.run_fresh(true)).await;
+        }
+        self.run_fresh(false).await
+    }
+
+    /// With `look_again`, what is known of the object itself is not trusted.
+    async fn run_fresh(&self, look_again: bool) -> Result<Step, Trouble> {
+        // A parent's UUID may have gone stale since it was looked up: then it is looked up once more by its key.
+        for fresh in [false, true] {
+            let refs = match self.resolve(fresh, |_| true).await? {
+                Ok(refs) => refs,
+                Err(step) => return Ok(step),
             };
-            match settled {
-                Some(settled) => return Ok(Step::Settled(settled)),
+            let at = self.at(&refs);
+            let look = self.object.look(self.plan, self.other_target(), &at);
+            let _alone = match look.as_ref().and_then(|look| look.scope) {
+                Some(scope) if !self.object.refuses_duplicates(self.plan) => Some(self.world.account.alone_with(scope).await),
+                _ => None,
+            };
+            let step = match self.plan.mode {
+                Mode::Delete => self.delete(&at, look.as_ref()).await?,
+                Mode::Insert if self.object.refuses_duplicates(self.plan) => self.insert(&at, look.as_ref()).await?,
+                _ => self.write(&at, look.as_ref(), look_again).await?,
+            };
+            match step {
+                Some(step) => return Ok(step),
                 None if fresh => break,
                 None => {}
             }
         }
-        Ok(Step::Settled(Outcome::rejected(self.no_parent()).into()))
+        Ok(Step::Settled(Outcome::rejected(self.no_parent(self.plan.parents().next())).into()))
     }
 
-    /// The UUID of the customer that the object belongs to; `None` for objects that stand for themselves. The inner error
-    /// is a turn that ends here.
-    pub(super) async fn customer(&self, fresh: bool) -> Result<Result<Option<Box<str>>, Step>, Trouble> {
-        let Target::Within(customer, _) = &self.plan.target else { return Ok(Ok(None)) };
-        let key = match customer {
-            CustomerRef::Uuid(uuid) => return Ok(Ok(Some(uuid.clone()))),
-            CustomerRef::ExternalId(key) => key,
-        };
-        let account = &self.world.account;
-        let found = if fresh { account.look_up_customer(key).await? } else { account.customer(key).await? };
-        // At the end of the input an absence that was seen earlier is looked at once more: others write too.
-        let found = match found {
-            Found::Absent if self.last_chance && !fresh => account.look_up_customer(key).await?,
-            found => found,
-        };
-        Ok(match found {
-            Found::Present(customer) => Ok(Some(customer.uuid)),
-            Found::Ambiguous(many) => Err(Step::Settled(Outcome::rejected(ambiguous("customer_external_id", many)).into())),
-            Found::Absent => Err(match self.plan.mode {
-                Mode::Update | Mode::Delete => Step::Settled(Outcome::Skipped(Skip::NoMatch).into()),
-                Mode::Insert | Mode::Upsert if self.last_chance => Step::Settled(Outcome::rejected(self.no_parent()).into()),
-                Mode::Insert | Mode::Upsert => Step::Park(customer.lane()),
-            }),
-        })
+    fn at<'a>(&'a self, refs: &'a [Resolved]) -> At<'a> {
+        At { data_source: self.world.account.data_source(), refs, how: self.how }
     }
 
-    pub(super) fn no_parent(&self) -> Fault {
-        let field = match &self.plan.target {
-            Target::Within(CustomerRef::Uuid(_), _) => "customer_uuid",
-            _ => "customer_external_id",
-        };
-        Fault::field(
-            Code::ParentNotFound,
-            field,
-            "names a customer that does not exist in the data source and did not come in this sync",
-        )
-    }
-
-    /// Finds the object. With `fresh`, whatever is known is looked up again by key.
-    pub(super) async fn locate(&self, customer: Option<&str>, fresh: bool) -> Result<Found<Existing>, Trouble> {
-        let account = &self.world.account;
-        let of_customer = |found| match found {
-            Found::Present(customer) => {
-                let customer: KnownCustomer = customer;
-                Found::Present(Existing { uuid: customer.uuid.clone(), customer: Some(customer) })
-            }
-            Found::Absent => Found::Absent,
-            Found::Ambiguous(many) => Found::Ambiguous(many),
-        };
-        Ok(match (&self.plan.target, fresh) {
-            (Target::Uuid(uuid, _), false) => Found::Present(Existing { uuid: uuid.clone(), customer: None }),
-            (Target::ExternalId(key), false) => of_customer(account.customer(key).await?),
-            (Target::ExternalId(key), true) => of_customer(account.look_up_customer(key).await?),
-            (Target::Uuid(_, other), true) => match other.as_deref() {
-                Some(Target::ExternalId(key)) => of_customer(account.look_up_customer(key).await?),
-                _ => Found::Absent,
-            },
-            (Target::Email(email), _) => of_customer(account.customer_by_email(email).await?),
-            (Target::Within(_, within), fresh) => {
-                let customer = customer.unwrap_or_default();
-                // Keys of contacts are kept; their other values are not, so that a match by values needs a look.
-                let entries = match within {
-                    Within::Keys { .. } if !fresh => account.contacts(customer).await?,
-                    _ => account.look_up_contacts(customer).await?,
-                };
-                match self.object.pick(self.plan, account.data_source(), &entries) {
-                    Pick::Nothing => Found::Absent,
-                    Pick::Many(many) => Found::Ambiguous(many),
-                    Pick::One(at) => match entries[at]["uuid"].as_str() {
-                        Some(uuid) => Found::Present(Existing { uuid: uuid.into(), customer: None }),
-                        None => Found::Absent,
-                    },
-                }
-            }
-        })
-    }
-
-    pub(super) fn gone(&self, uuid: &str) {
-        self.world.account.customer_gone(uuid);
-        self.world.account.contact_gone(uuid);
-    }
-
-    pub(super) fn key_field(&self) -> &'static str {
+    /// How the object is found otherwise than by a UUID.
+    fn other_target(&self) -> &Target {
         match &self.plan.target {
-            Target::Uuid(..) => "uuid",
-            Target::ExternalId(_) | Target::Within(_, Within::Keys { external_id: Some(_), .. }) => "external_id",
-            Target::Email(_) | Target::Within(_, Within::Keys { .. }) => "email",
-            Target::Within(_, Within::AllFields) => "customer_external_id",
+            Target::Uuid(_, Some(other)) => other,
+            target => target,
         }
     }
 
-    pub(super) fn call(&self, method: Method, path: String, body: Option<String>, repeat: Repeat, kind: &'static str) -> Call {
-        Call { method, path, query: Vec::new(), body, repeat, kind }
+    /// Finds what the record refers to. The inner error is a turn that ends here.
+    async fn resolve(&self, fresh: bool, wanted: impl Fn(&Reference) -> bool) -> Result<OrEnd<Vec<Resolved>>, Trouble> {
+        let mut resolved = Vec::with_capacity(self.plan.refs.len());
+        for reference in &self.plan.refs {
+            let needed = wanted(reference) && (reference.role == Role::Parent || self.plan.mode != Mode::Delete);
+            match (&reference.by, reference.need, needed) {
+                (By::Uuid(uuid), _, false) => resolved.push(Resolved { uuid: uuid.clone(), key: None, known: None }),
+                (By::Key(key), _, false) => {
+                    resolved.push(Resolved { uuid: Box::default(), key: Some(key.clone()), known: None });
+                }
+                (By::Uuid(uuid), Need::Uuid, true) => {
+                    resolved.push(Resolved { uuid: uuid.clone(), key: None, known: None });
+                }
+                _ => match self.find(reference, fresh).await? {
+                    Ok(known) => {
+                        let key = match &reference.by {
+                            By::Key(key) => Some(key.clone()),
+                            By::Uuid(_) => known.keys.first().cloned(),
+                        };
+                        if reference.need == Need::Key && key.is_none() {
+                            let text = "names something that has no external id in the data source";
+                            let fault = Fault::field(Code::ParentNotFound, reference.field, text);
+                            return Ok(Err(Step::Settled(Outcome::rejected(fault).into())));
+                        }
+                        resolved.push(Resolved { uuid: known.uuid.clone(), key, known: Some(known) });
+                    }
+                    Err(step) => return Ok(Err(step)),
+                },
+            }
+        }
+        Ok(Ok(resolved))
     }
+
+    /// One thing that the record refers to.
+    async fn find(&self, reference: &Reference, fresh: bool) -> Result<OrEnd<Rc<Known>>, Trouble> {
+        let account = &self.world.account;
+        let mut found = account.refer(reference.kin, &reference.by, fresh && reference.role == Role::Parent).await?;
+        // At the end of the input an absence that was seen earlier is looked at once more: others write too.
+        if found == Found::Absent && self.last_chance && !fresh && matches!(reference.by, By::Key(_)) {
+            found = account.refer(reference.kin, &reference.by, true).await?;
+        }
+        Ok(match found {
+            Found::Present(known) => Ok(known),
+            Found::Ambiguous(many) => Err(Step::Settled(Outcome::rejected(ambiguous(reference.field, many)).into())),
+            Found::Absent => match (self.plan.mode, &reference.by) {
+                (Mode::Update | Mode::Delete, _) if reference.role == Role::Parent => {
+                    Err(Step::Settled(Outcome::Skipped(Skip::NoMatch).into()))
+                }
+                (_, By::Key(key)) if reference.kin == Kin::Customer && self.how.parents == Parents::Create => {
+                    return self.make_customer(reference, key).await;
+                }
+                (_, By::Key(_)) if !self.last_chance => Err(Step::Park(reference.lane())),
+                _ => Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into())),
+            },
+        })
+    }
+
+    fn no_parent(&self, reference: Option<&Reference>) -> Fault {
+        let Some(reference) = reference else {
+            return Fault::record(Code::ParentNotFound, "belongs to something that does not exist");
+        };
+        let what = match reference.kin {
+            Kin::Customer => "a customer",
+            Kin::Plan => "a plan",
+            Kin::Invoice => "an invoice",
+        };
+        Fault::field(
+            Code::ParentNotFound,
+            reference.field,
+            format!("names {what} that does not exist in the data source and did not come in this sync"),
+        )
+    }
+
+    /// Finds the object. With `fresh`, whatever is known is looked at again.
+    async fn locate(&self, at: &At<'_>, look: Option<&Look>, fresh: bool) -> Result<Found<Existing>, Trouble> {
+        let target = match &self.plan.target {
+            Target::Uuid(uuid, _) if !fresh => return Ok(Found::Present(Existing { uuid: uuid.clone(), known: None })),
+            Target::Uuid(_, None) => return Ok(Found::Absent),
+            Target::Uuid(_, Some(other)) => other,
+            Target::Part => {
+                let Some(whole) = at.refs.first() else { return Ok(Found::Absent) };
+                return Ok(Found::Present(Existing { uuid: whole.uuid.clone(), known: whole.known.clone() }));
+            }
+            target => target,
+        };
+        let Some(look) = look else { return Ok(Found::Absent) };
+        let entries = self.world.account.look(self.object, look, fresh).await?;
+        let entries = self.object.found(target, &entries);
+        Ok(match self.object.pick(self.plan, target, &entries) {
+            Pick::Nothing => Found::Absent,
+            Pick::Many(many) => Found::Ambiguous(many),
+            Pick::One(place) => {
+                let known = &entries[place];
+                Found::Present(Existing { uuid: known.uuid.clone(), known: Some(Rc::clone(known)) })
+            }
+        })
+    }
+
+    fn key_field(&self) -> &'static str {
+        match &self.plan.target {
+            Target::Uuid(..) => "uuid",
+            Target::Key(_) | Target::Email { external_id: Some(_), .. } => "external_id",
+            Target::Email { .. } => "email",
+            Target::Name(_) => "name",
+            Target::Equal(_) | Target::Part | Target::Always(_) => {
+                self.plan.parents().next().map_or("external_id", |parent| parent.field)
+            }
+        }
+    }
+
+    /// Where what is written is kept, beside the keys that it shows itself.
+    fn home(&self, at: &At<'_>) -> Option<Scope> {
+        self.object.look(self.plan, self.other_target(), at)?.scope
+    }
+}
+
+fn unknown_uuid() -> Fault {
+    let text = "is of no object that exists, and the record gives no other key to make it by";
+    Fault::field(Code::KeyMissing, "uuid", text)
 }
 
 fn ambiguous(field: &'static str, many: usize) -> Fault {
     Fault::field(Code::AmbiguousMatch, field, format!("matches {many} objects in the account"))
+}
+
+/// Faults that the object itself found, as the record's outcome.
+fn refused(faults: Vec<Fault>) -> Outcome {
+    Outcome::Rejected(Rejection::local(faults))
 }
 
 /// A refusal of the API as the record's outcome, in the API's own words.

@@ -1,0 +1,242 @@
+//! What is known of an entry of the account, and whether a record says anything else. Pure.
+//!
+//! Values are kept as fingerprints: enough to tell whether a record would change them, and small. Two values have one
+//! fingerprint when the API would store the same for both. Does not own where an entry was read (`account`).
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use serde_json::{Map, Value};
+
+use super::{Attribute, Body, Plan};
+use crate::mapping::Slot;
+use crate::mapping::values::timestamp;
+use crate::objects::resource::{AttributeType, Field, Kind, Resource};
+
+/// An entry that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its identity, as text. For a merged customer, the survivor's.
+    pub uuid: Box<str>,
+    /// The user's keys in the configured data source: none or one, more only for merged customers.
+    pub keys: Box<[Box<str>]>,
+    /// What belongs to it and stands within its entry: line items and transactions of an invoice.
+    pub parts: Box<[Part]>,
+    /// The tags it had when last seen; `None` where entries show none.
+    pub tags: Option<Box<[Box<str>]>>,
+    /// Under how many pairs of data source and external id it stands; 1 for all but merged customers.
+    pub pairs: u16,
+    /// Whether the configured data source is among them.
+    pub ours: bool,
+    /// A place of the resource's table in the upper 8 bits, the fingerprint of the value in the lower 56.
+    fields: Box<[u64]>,
+    /// Fingerprints of keys and values; `None` where entries show no attributes.
+    attributes: Option<Box<[(u64, u64)]>>,
+}
+
+/// An entry within another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The object's name.
+    pub object: &'static str,
+    /// The entry.
+    pub known: Known,
+}
+
+const VALUE_BITS: u32 = 56;
+const VALUE_MASK: u64 = (1 << VALUE_BITS) - 1;
+/// Of all that the API answers for "not set".
+const UNSET: u64 = 0;
+
+impl Known {
+    /// Reads an entry; `None` when it shows no identity.
+    pub fn read(resource: &'static Resource, entry: &Value) -> Option<Self> {
+        let uuid = match entry.get(resource.id)? {
+            Value::String(text) if !text.is_empty() => text.as_str().into(),
+            Value::Number(number) => number.to_string().into(),
+            _ => return None,
+        };
+        let shown = resource.all_fields().enumerate().filter_map(|(at, field)| {
+            let value = entry.get(field.name)?;
+            is_comparable(&field.kind).then(|| (at as u64) << VALUE_BITS | fingerprint(&field.kind, value))
+        });
+        let attributes = resource
+            .attributes_of(entry)
+            .map(|map| map.iter().map(|(key, value)| (hash(key), attribute_fingerprint(value))).collect());
+        Some(Self {
+            uuid,
+            keys: entry.get("external_id").and_then(Value::as_str).into_iter().map(Into::into).collect(),
+            parts: Box::default(),
+            tags: None,
+            pairs: 1,
+            ours: true,
+            fields: shown.collect(),
+            attributes,
+        })
+    }
+
+    /// Whether the field holds this value; `None` when the entry does not show it.
+    pub fn holds(&self, slot: Slot, field: &Field, sent: &str) -> Option<bool> {
+        let at = u64::from(slot.field);
+        let known = self.fields.iter().find(|known| *known >> VALUE_BITS == at).filter(|_| slot.inner.is_none())?;
+        let sent: Value = serde_json::from_str(sent).ok()?;
+        Some(known & VALUE_MASK == fingerprint(&field.kind, &sent))
+    }
+
+    /// Whether the field is set; `None` when the entry does not show it.
+    pub fn is_set(&self, field: u8) -> Option<bool> {
+        let known = self.fields.iter().find(|known| *known >> VALUE_BITS == u64::from(field))?;
+        Some(known & VALUE_MASK != UNSET)
+    }
+
+    /// Whether the attribute holds this value, a null standing for its absence; `None` when the entry shows no attributes.
+    pub fn holds_attribute(&self, attribute: &Attribute<'_>) -> Option<bool> {
+        let known = self.attributes.as_ref()?;
+        let key = hash(attribute.key);
+        let held = known.iter().find(|(at, _)| *at == key).map_or(UNSET, |(_, value)| *value);
+        let sent: Value = serde_json::from_str(attribute.value).ok()?;
+        Some(held == attribute_fingerprint(&sent))
+    }
+
+    /// Takes in all attributes of the entry as the attributes endpoint answered them.
+    pub fn set_attributes(&mut self, map: &Map<String, Value>) {
+        self.attributes = Some(map.iter().map(|(key, value)| (hash(key), attribute_fingerprint(value))).collect());
+    }
+
+    /// Attributes of these keys are gone.
+    pub fn drop_attributes<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
+        let gone: BTreeSet<u64> = keys.map(hash).collect();
+        if let Some(known) = &mut self.attributes {
+            *known = known.iter().copied().filter(|(key, _)| !gone.contains(key)).collect();
+        }
+    }
+}
+
+/// The given fields that the entry is not known to hold, those of `skip` left out. All of them when nothing is known of it.
+pub fn differing<'p>(
+    resource: &'static Resource,
+    body: &'p Body,
+    known: Option<&'p Known>,
+    skip: &'p [&'p str],
+) -> impl Iterator<Item = (Slot, &'static Field)> + 'p {
+    body.fields().filter_map(move |(slot, value)| {
+        let field = resource.all_fields().nth(usize::from(slot.field))?;
+        let held = known.and_then(|known| known.holds(slot, field, value));
+        (!skip.contains(&field.name) && held != Some(true)).then_some((slot, field))
+    })
+}
+
+/// Whether two values of a field are the same to the API.
+pub fn same(field: &Field, one: &Value, other: &Value) -> bool {
+    fingerprint(&field.kind, one) == fingerprint(&field.kind, other)
+}
+
+/// What is kept of a value: the same for two values that the API would store alike. Unset texts come back as `""` or null,
+/// timestamps in UTC with milliseconds, states with or without their country (recorded); numbers as texts in places
+/// (recorded 2022).
+pub fn fingerprint(kind: &Kind, value: &Value) -> u64 {
+    match canonical(kind, value) {
+        None => UNSET,
+        Some(text) => {
+            let hash = hash(&text) & VALUE_MASK;
+            if hash == UNSET { 1 } else { hash }
+        }
+    }
+}
+
+fn canonical(kind: &Kind, value: &Value) -> Option<String> {
+    if value.is_null() || value == "" {
+        return None;
+    }
+    Some(match (kind, value) {
+        (Kind::Many(inner), Value::Array(list)) => {
+            let set: BTreeSet<String> = list.iter().filter_map(|value| canonical(inner, value)).collect();
+            if set.is_empty() {
+                return None;
+            }
+            set.into_iter().collect::<Vec<_>>().join("\n")
+        }
+        (Kind::Email | Kind::Country | Kind::Currency | Kind::OneOf(_) | Kind::Uuid(_), Value::String(text)) => {
+            text.trim().to_lowercase()
+        }
+        (Kind::State, Value::String(text)) => {
+            let text = text.trim().to_lowercase();
+            text.strip_prefix("us-").map(str::to_owned).unwrap_or(text)
+        }
+        (Kind::Timestamp, Value::String(text)) => timestamp(text).unwrap_or_else(|| text.clone()),
+        (Kind::Date, Value::String(text)) => {
+            timestamp(text).map_or_else(|| text.clone(), |text| text.chars().take("2026-01-01".len()).collect())
+        }
+        (_, Value::String(text)) => text.trim().to_owned(),
+        (_, other) => other.to_string(),
+    })
+}
+
+/// Whether entries show the field in the form in which it is sent.
+fn is_comparable(kind: &Kind) -> bool {
+    !matches!(kind, Kind::Tags | Kind::Attributes | Kind::Object(_) | Kind::List(_) | Kind::Scalar | Kind::Json)
+}
+
+/// Attributes are answered in the form of their type: a number as a number, a timestamp in the one form in which it is sent.
+fn attribute_fingerprint(value: &Value) -> u64 {
+    match value {
+        Value::Null => UNSET,
+        Value::Number(number) => hash(&format!("n{}", number.as_f64().unwrap_or_default())),
+        Value::String(text) => hash(&format!("s{text}")),
+        other => hash(&other.to_string()),
+    }
+}
+
+fn hash(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The attributes that an answer does not hold as they were sent.
+pub fn attributes_not_taken<'p>(plan: &'p Plan, answered: &Map<String, Value>) -> Vec<Attribute<'p>> {
+    plan.body
+        .attributes()
+        .filter(|attribute| attribute.kind.is_some() && !holds(answered.get(attribute.key), attribute))
+        .collect()
+}
+
+fn holds(answered: Option<&Value>, attribute: &Attribute<'_>) -> bool {
+    let (Some(answered), Ok(sent)) = (answered, serde_json::from_str::<Value>(attribute.value)) else { return false };
+    match attribute.kind {
+        Some(AttributeType::Timestamp) => match (sent.as_str(), answered.as_str()) {
+            (Some(a), Some(b)) => timestamp(a) == timestamp(b),
+            _ => false,
+        },
+        Some(AttributeType::Integer | AttributeType::Decimal) => number(&sent).zip(number(answered)).is_some_and(|(a, b)| a == b),
+        _ => &sent == answered,
+    }
+}
+
+/// Numbers come back as strings in places (recorded 2022).
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_one_where_the_api_stores_one() {
+        let one = |kind: &Kind, a: Value, b: Value| fingerprint(kind, &a) == fingerprint(kind, &b);
+        assert!(one(&Kind::Text, json!(""), json!(null)) && !one(&Kind::Text, json!("a"), json!("A")));
+        assert!(one(&Kind::Email, json!("A@b.test"), json!("a@B.test")));
+        assert!(one(&Kind::State, json!("US-NY"), json!("NY")));
+        assert!(one(&Kind::Timestamp, json!("2026-01-01"), json!("2026-01-01T00:00:00.000Z")));
+        assert!(one(&Kind::Date, json!("2026-01-01"), json!("2026-01-01T00:00:00.000Z")));
+        assert!(one(&Kind::Cents, json!("1000"), json!(1000)) && !one(&Kind::Cents, json!(1000), json!(1001)));
+        assert!(one(
+            &Kind::Many(&Kind::Timestamp),
+            json!(["2026-01-02", "2026-01-01"]),
+            json!(["2026-01-01T00:00:00Z", "2026-01-02"])
+        ));
+        assert!(one(&Kind::Many(&Kind::Text), json!([]), json!(null)));
+    }
+}
