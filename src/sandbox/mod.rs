@@ -4,7 +4,7 @@
 //! where a newcomer tries the connector without an account and where tests find out what really arrived. It does not own,
 //! and never reads, how the connector plans, sends or retries: it is written from ChartMogul's documentation and from
 //! recorded answers, so that it can disagree with our client. From the rest of the crate it reads only the facts of
-//! [`crate::objects`], and for customers and contacts alone; notes, opportunities and tasks have field tables of its own.
+//! [`crate::objects`]; for notes, opportunities and tasks it has field tables of its own.
 //!
 //! Where a fact comes from is said beside the rule:
 //! - *recorded*: seen in a recorded answer of the real API (`recorded_tests.rs` compares them);

@@ -128,10 +128,14 @@ async fn usage(State(sandbox): State<Sandbox>) -> String {
         entries.as_array().map(|entries| format!("{what}: {}", entries.len()))
     });
     let counts = counts.collect::<Vec<_>>().join(", ");
+    let users = sandbox.shared.options.users.join(", ");
+    let pipelines = sandbox.shared.options.pipelines.iter().map(|one| format!("{} ({})", one.name, one.stages.join(", ")));
+    let pipelines = pipelines.collect::<Vec<_>>().join(", ");
     format!(
         "A local ChartMogul look-alike. The API is below /v1, with the key {key} as the user name:\n\n\
          \x20   curl -u {key}: http://ADDRESS/v1/customers\n\n\
-         In the account now: {counts}.\n\n\
+         In the account now: {counts}.\n\
+         Its users: {users}. Its pipelines: {pipelines}.\n\n\
          GET  /sandbox/state     everything in the account\n\
          GET  /sandbox/observed  requests, peaks and the last requests\n\
          POST /sandbox/faults    faults to come, one a line, such as: POST /customers after-work reset x2\n\
