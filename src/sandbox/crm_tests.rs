@@ -147,6 +147,10 @@ async fn a_wrong_value_is_refused_by_name() {
     let long = json!({"text": "x".repeat(100_000)});
     make(&sandbox, "customer_notes", &ann, long).await;
     make(&sandbox, "tasks", &ann, json!({"task_details": "ü".repeat(255)})).await;
+    for (amount, likelihood) in [(0, 0), (i64::MAX, 100)] {
+        let ends = json!({"amount_in_cents": amount, "win_likelihood": likelihood});
+        make(&sandbox, "opportunities", &ann, ends).await;
+    }
 }
 
 #[tokio::test]
