@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::answers::{Reply, invalid};
+use super::store::{place_of_stamp, timestamp};
 
 /// Documented: the most entries of a page, and what larger values fall back to.
 const PER_PAGE: usize = 200;
@@ -85,6 +86,15 @@ impl Paging {
         Ok(Paging { per_page: whole("per_page").map_or(PER_PAGE, |asked| asked.min(PER_PAGE)), start })
     }
 
+    /// For lists that run from the newest entry to the oldest, with the cursors of [`cursor_by_creation`].
+    pub(super) fn by_creation(query: &Query) -> Result<Paging, Box<Reply>> {
+        Paging::read(query, |text| {
+            let (created, _) = text.split_once('&')?;
+            let created: jiff::Timestamp = created.parse().ok()?;
+            i64::try_from(created.as_nanosecond()).ok().map(place_of_stamp)
+        })
+    }
+
     /// Where places of this page may begin.
     pub(super) fn from(&self) -> Bound<u64> {
         match self.start {
@@ -140,7 +150,7 @@ impl Paging {
         Value::Object(body)
     }
 
-    /// A page of contacts. Recorded: the same fields on every page.
+    /// A page of contacts, notes, opportunities or tasks. Recorded: the same fields on every page.
     pub(super) fn plain(page: &Page, entries: Vec<Value>, cursor: Option<String>) -> Value {
         let mut body = Map::new();
         body.insert("entries".into(), Value::Array(entries));
@@ -148,6 +158,11 @@ impl Paging {
         body.insert("has_more".into(), page.has_more.into());
         Value::Object(body)
     }
+}
+
+/// The text inside a cursor. Recorded: the time of creation to the nanosecond, and the UUID.
+pub(super) fn cursor_by_creation(created: i64, uuid: &str) -> String {
+    format!("{}&{uuid}", timestamp(created).strftime("%Y-%m-%dT%H:%M:%S%.9fZ"))
 }
 
 /// Recorded: Base64 with padding, also on the last page; null on an empty one.

@@ -77,7 +77,7 @@ async fn recorded_requests_are_answered_as_they_were() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    assert_eq!(count, 57);
+    assert_eq!(count, 80);
     let idle: Vec<_> = (0..ALLOWED.len()).filter(|place| !needed.contains(place)).map(|place| ALLOWED[place]).collect();
     assert!(idle.is_empty(), "not needed: {idle:?}");
 }
@@ -143,6 +143,19 @@ async fn replay(recorded: &Recorded) -> (u16, Value) {
             stage.contact(&recorded.answer, into).await;
             stage.contact(&json!({"data_source_uuid": recorded.answer["data_source_uuid"]}), from).await;
         }
+        ("POST", ["customer_notes" | "opportunities" | "tasks"]) => {
+            stage.customer(&json!({"uuid": recorded.answer["customer_uuid"]})).await;
+        }
+        ("GET", [object @ ("customer_notes" | "opportunities" | "tasks")]) => {
+            for entry in recorded.answer["entries"].as_array().unwrap().iter().rev() {
+                for _ in 0..if url.contains("page=") { 4 } else { 1 } {
+                    stage.hung_on_customer(object, entry, "").await;
+                }
+            }
+        }
+        (_, [object @ ("customer_notes" | "opportunities" | "tasks"), uuid]) => {
+            stage.hung_on_customer(object, &recorded.answer, uuid).await;
+        }
         _ => {}
     }
     stage.send(recorded).await
@@ -157,10 +170,9 @@ struct Stage {
 
 impl Stage {
     fn new(recorded: &Recorded) -> Stage {
-        let owner = recorded.answer["owner"].as_str().map(str::to_owned);
         let options = Options {
             data_sources: Vec::new(),
-            users: owner.into_iter().collect(),
+            users: users_in(&recorded.answer),
             contact_attributes: vec!["Toggle".into()],
             ..Options::default()
         };
@@ -253,6 +265,31 @@ impl Stage {
         self.uuids.insert(uuid.into(), made["uuid"].as_str().unwrap().into());
     }
 
+    /// A note, opportunity or task as shown; where the answer was to a DELETE and shows nothing, any will do.
+    async fn hung_on_customer(&mut self, object: &str, shown: &Value, uuid: &str) {
+        let customer = shown["customer_uuid"].as_str().unwrap_or("some customer").to_owned();
+        if !self.uuids.contains_key(&customer) {
+            self.customer(&json!({"uuid": customer})).await;
+        }
+        let mut body = json!({"type": "note", "pipeline": "New Business", "pipeline_stage": "Discovery", "currency": "USD",
+            "estimated_close_date": "2024-03-30", "amount_in_cents": 1, "task_details": "x", "due_date": "2025-04-30"});
+        if object == "opportunities" {
+            body["type"] = json!("arr");
+        }
+        for user in ["owner", "assignee"] {
+            body[user] = "owner@example.com".into();
+        }
+        for (name, value) in shown.as_object().into_iter().flatten().filter(|(name, _)| *name != "custom") {
+            body[name] = value.clone();
+        }
+        body["customer_uuid"] = self.uuids[&customer].as_str().into();
+        let custom = shown["custom"].as_object().into_iter().flatten();
+        body["custom"] = custom.map(|(key, value)| json!({"key": key, "value": value})).collect();
+        let made = must(&self.sandbox, &format!("POST /v1/{object}"), body).await;
+        let made = made.get("uuid").or(made.get("task_uuid")).unwrap();
+        self.uuids.insert(uuid.into(), made.as_str().unwrap().into());
+    }
+
     /// Sends the recorded request with the sandbox's own UUIDs and cursor.
     async fn send(&self, recorded: &Recorded) -> (u16, Value) {
         let swapped = |text: &str| {
@@ -273,6 +310,14 @@ impl Stage {
         }
         read(&self.sandbox.answer(request).await)
     }
+}
+
+/// The users whom an answer shows, and one more.
+fn users_in(answer: &Value) -> Vec<String> {
+    let entries = answer["entries"].as_array().into_iter().flatten();
+    let shown = entries.chain([answer]).flat_map(|entry| [&entry["owner"], &entry["assignee"], &entry["author"]]);
+    let emails = shown.filter_map(Value::as_str).map(|text| text.rsplit('(').next().unwrap().trim_end_matches(')').to_owned());
+    emails.chain(["owner@example.com".to_owned()]).collect()
 }
 
 /// A customer's answered attributes in the form in which they are sent.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::shelves::Shelved;
 use super::store::{Customer, State, shown};
 
 /// Everything, oldest first.
@@ -35,10 +36,26 @@ pub(super) fn dump(state: &State) -> Value {
             "custom": sorted(&contact.custom),
         })
     });
+    let shelved = |what| {
+        let entries = state.shelves.get(what).entries.values().rev().map(|entry| {
+            json!({
+                "uuid": entry.uuid,
+                "created_at": shown(entry.created),
+                "updated_at": shown(entry.updated),
+                "customer_uuid": state.customers.get(&entry.customer).map(|customer| &customer.uuid),
+                "fields": entry.fields,
+                "custom": sorted(&entry.custom),
+            })
+        });
+        entries.collect::<Vec<_>>()
+    };
     json!({
         "data_sources": sources.collect::<Vec<_>>(),
         "customers": customers.collect::<Vec<_>>(),
         "contacts": contacts.collect::<Vec<_>>(),
+        "customer_notes": shelved(Shelved::Note),
+        "opportunities": shelved(Shelved::Opportunity),
+        "tasks": shelved(Shelved::Task),
     })
 }
 
@@ -64,11 +81,30 @@ pub(super) fn contents(state: &State) -> Value {
             "custom": sorted(&contact.custom),
         })
     });
-    json!({
+    let shelved = |what| {
+        in_order(state.shelves.get(what).entries.values().map(|entry| {
+            json!({
+                "customer": state.customers.get(&entry.customer).map(keys),
+                "fields": entry.fields,
+                "custom": sorted(&entry.custom),
+            })
+        }))
+    };
+    let mut contents = json!({
         "data_sources": in_order(sources),
         "customers": in_order(customers),
         "contacts": in_order(contacts),
-    })
+    });
+    // Named where there are any, so that an expectation speaks of what it is about.
+    let rarer = [
+        ("customer_notes", shelved(Shelved::Note)),
+        ("opportunities", shelved(Shelved::Opportunity)),
+        ("tasks", shelved(Shelved::Task)),
+    ];
+    for (name, entries) in rarer.into_iter().filter(|(_, entries)| !entries.is_empty()) {
+        contents[name] = entries.into();
+    }
+    contents
 }
 
 fn sorted(custom: &serde_json::Map<String, Value>) -> BTreeMap<&String, &Value> {
