@@ -3,14 +3,19 @@
 //! Owns what a record of an object means: its keys, its modes, its own rules, and the JSON of its requests. Does not own
 //! how values become their normal form ([`crate::plan`]), how requests are sent (`client`) nor when (`engine`).
 
+mod billing;
 mod common;
 pub mod contacts;
 pub mod customer_notes;
 pub mod customers;
+pub mod invoices;
 mod json;
+pub mod line_items;
 pub mod plans;
 pub mod request;
 pub mod resource;
+pub mod subscription_events;
+pub mod transactions;
 
 use std::fmt;
 use std::rc::Rc;
@@ -203,6 +208,37 @@ pub trait Object: Sync + fmt::Debug {
     /// Whether an object made from this plan has nothing that belongs to it yet.
     fn is_made_empty(&self, _plan: &Plan) -> bool {
         false
+    }
+
+    /// Whether the plan's object can not be made yet because it lacks parts that may come as records of their own.
+    fn is_incomplete(&self, _plan: &Plan) -> bool {
+        false
+    }
+
+    /// Whether a record of this object is what an incomplete parent waits for.
+    fn completes(&self) -> bool {
+        false
+    }
+
+    /// Whether an object that the record names by its UUID has to be read before it is changed.
+    fn needs_known(&self, _plan: &Plan) -> bool {
+        false
+    }
+
+    /// Whether the plan of another record that stands behind this one can be carried out with it, in one request.
+    fn joins(&self, _plan: &Plan, _object: &str, _next: &Plan) -> bool {
+        false
+    }
+
+    /// One plan that says all that this plan and the others say, the last value of each; the others are named with their
+    /// objects, and each of them joins.
+    fn join(&self, _plan: &Plan, _others: &[(&str, &Plan)]) -> Option<Plan> {
+        None
+    }
+
+    /// What the API says is wrong with an entry that it took all the same.
+    fn complains(&self, _entry: &Value) -> Vec<Fault> {
+        Vec::new()
     }
 
     /// Whether a customer may stand under several keys, so that deleting it would take more than the record's own.
