@@ -17,6 +17,7 @@
 mod account;
 mod answers;
 mod attributes;
+mod billing;
 mod contacts;
 mod countries;
 mod customers;

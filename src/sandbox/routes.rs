@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::answers::{Outcome, Reply, coded};
 use super::paging::Query;
 use super::store::{State, timestamp};
-use super::{ApiKey, MAX_BODY, Options, Request, account, attributes, contacts, customers, data_sources, merges};
+use super::{ApiKey, MAX_BODY, Options, Request, account, attributes, billing, contacts, customers, data_sources, merges};
 
 /// A path of the API with what stands in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,7 @@ enum Route {
     Contacts,
     Contact(String),
     ContactMerge { into: String, from: String },
+    Billing(billing::Route),
 }
 
 /// Where a request goes.
@@ -77,7 +78,7 @@ fn find(path: &str) -> Option<(Route, &'static str)> {
         ["contacts", into, "merge", from] => {
             (Route::ContactMerge { into: own(into), from: own(from) }, "/v1/contacts/{uuid}/merge/{uuid}")
         }
-        _ => return None,
+        _ => return billing::find(&segments).map(|(route, template)| (Route::Billing(route), template)),
     })
 }
 
@@ -160,6 +161,7 @@ fn try_work(state: &mut State, options: &Options, call: &Call, request: &Request
         ("PATCH", Route::Contact(uuid)) => contacts::update(context, uuid),
         ("DELETE", Route::Contact(uuid)) => contacts::delete(context, uuid),
         ("POST", Route::ContactMerge { into, from }) => contacts::merge(context, into, from),
+        (method, Route::Billing(route)) => billing::work(context, method, route),
         // Unknown whether this is 404 or 405.
         _ => Err(Box::new(coded(405, "Method not allowed", None))),
     }

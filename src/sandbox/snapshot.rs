@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::billing;
 use super::store::{Customer, State, shown};
 
 /// Everything, oldest first.
@@ -35,11 +36,12 @@ pub(super) fn dump(state: &State) -> Value {
             "custom": sorted(&contact.custom),
         })
     });
-    json!({
+    let dump = json!({
         "data_sources": sources.collect::<Vec<_>>(),
         "customers": customers.collect::<Vec<_>>(),
         "contacts": contacts.collect::<Vec<_>>(),
-    })
+    });
+    joined(dump, billing::dump(state))
 }
 
 /// What the account holds, and nothing of when and under which identity it came.
@@ -64,11 +66,19 @@ pub(super) fn contents(state: &State) -> Value {
             "custom": sorted(&contact.custom),
         })
     });
-    json!({
+    let contents = json!({
         "data_sources": in_order(sources),
         "customers": in_order(customers),
         "contacts": in_order(contacts),
-    })
+    });
+    joined(contents, billing::contents(state))
+}
+
+fn joined(mut all: Value, more: serde_json::Map<String, Value>) -> Value {
+    if let Value::Object(all) = &mut all {
+        all.extend(more);
+    }
+    all
 }
 
 fn sorted(custom: &serde_json::Map<String, Value>) -> BTreeMap<&String, &Value> {
@@ -76,7 +86,7 @@ fn sorted(custom: &serde_json::Map<String, Value>) -> BTreeMap<&String, &Value> 
 }
 
 /// By their own text, since nothing else about them is the same in two runs.
-fn in_order(entries: impl Iterator<Item = Value>) -> Vec<Value> {
+pub(super) fn in_order(entries: impl Iterator<Item = Value>) -> Vec<Value> {
     let mut entries: Vec<Value> = entries.collect();
     entries.sort_by_cached_key(Value::to_string);
     entries
