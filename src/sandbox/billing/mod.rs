@@ -28,7 +28,11 @@ mod values;
 mod api_tests;
 #[cfg(test)]
 mod event_tests;
+#[cfg(test)]
+mod recorded_tests;
 
+#[cfg(test)]
+pub(super) use recorded_tests::prepare;
 pub(super) use routes::{Route, find, work};
 pub(super) use snapshot::{contents, dump};
 pub(super) use store::Billing;

@@ -5,13 +5,16 @@
 //! that the API takes up to a minute.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::currencies::sign;
 use super::entries::Subscription;
 use super::invoices::keys_of;
-use super::lists::{self, Walk, cut};
+use super::lists::{self, Walk};
 use super::refusals::echoed;
 use super::shown;
 use super::store::Billing;
@@ -22,7 +25,7 @@ use crate::sandbox::customers;
 use crate::sandbox::fields::{as_shown, instant};
 use crate::sandbox::paging::Paging;
 use crate::sandbox::routes::Context;
-use crate::sandbox::store::{Fields, place_of_stamp};
+use crate::sandbox::store::Fields;
 
 impl Billing {
     /// The line item or event that says most of a subscription now: the last one by its period, or else by its date.
@@ -140,26 +143,32 @@ fn named(context: &Context<'_>, customer: &str) -> Result<Vec<u64>, Box<Reply>> 
 pub(super) fn list(context: &Context<'_>, customer: &str) -> Outcome {
     customers::find(context, customer)?;
     let billing = &context.state.billing;
-    let walk = Walk::of_owners(&billing.subscriptions, &keys_of(context, customer));
-    let paging = Paging::read(&context.query, |text| {
-        let (created, _) = text.split_once('&')?;
-        created.parse().ok().map(place_of_stamp)
-    })?;
-    let hidden = |one: &Subscription| {
-        let together = one.connection.and_then(|number| billing.connections.get(&number)?.last().copied());
-        together.is_some_and(|last| billing.subscriptions.get(last).is_some_and(|last| last.id != one.id))
+    let paging = Paging::read(&context.query, |text| text.strip_prefix(PAGE_CURSOR)?.parse().ok())?;
+    let number = match paging.from() {
+        Bound::Excluded(number) => usize::try_from(number).unwrap_or(usize::MAX).max(1),
+        _ => 1,
     };
-    let (page, _) = cut(context, &paging, &billing.subscriptions, &walk, |one| !hidden(one));
-    let entries: Vec<Value> = page.places.iter().filter_map(|place| analysed(context, *place)).collect();
-    let cursor = page.places.last().and_then(|place| billing.subscriptions.get(*place));
-    let cursor = cursor.map(|one| format!("{}&{}", one.created(), one.view));
-    let mut body = Paging::plain(&page, entries, cursor);
+    let shows = |place: &u64| {
+        let one = billing.subscriptions.get(*place);
+        let last = one.and_then(|one| billing.connections.get(&one.connection?)?.last().copied());
+        one.is_some_and(|one| context.listed(one.created)) && last.is_none_or(|last| last == *place)
+    };
+    let owners = keys_of(context, customer);
+    let all: BTreeSet<u64> = owners.iter().filter_map(|owner| billing.subscriptions.of_owner(owner)).flatten().copied().collect();
+    let skipped = (number - 1).saturating_mul(paging.per_page());
+    let mut places = all.into_iter().filter(shows).skip(skipped);
+    let entries: Vec<Value> = places.by_ref().take(paging.per_page()).filter_map(|place| analysed(context, place)).collect();
+    let cursor = STANDARD.encode(format!("{PAGE_CURSOR}{}", number + 1));
+    let mut body = json!({"entries": entries, "cursor": cursor, "has_more": places.next().is_some()});
     if paging.tells_total() {
         body["per_page"] = paging.per_page().into();
         body["page"] = 1.into();
     }
     ok(200, body)
 }
+
+/// Recorded: what a cursor of the analytics view begins with, before the number of the next page.
+const PAGE_CURSOR: &str = "subscriptions_next_page=";
 
 fn analysed(context: &Context<'_>, place: u64) -> Option<Value> {
     let billing = &context.state.billing;
