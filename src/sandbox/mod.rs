@@ -28,6 +28,7 @@ mod fields;
 mod limits;
 mod merges;
 mod observed;
+mod page;
 mod paging;
 mod random;
 mod routes;

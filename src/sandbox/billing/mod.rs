@@ -30,6 +30,8 @@ mod api_tests;
 mod event_tests;
 #[cfg(test)]
 mod recorded_tests;
+#[cfg(test)]
+mod testing;
 
 #[cfg(test)]
 pub(super) use recorded_tests::prepare;

@@ -183,10 +183,9 @@ fn analysed(context: &Context<'_>, place: u64) -> Option<Value> {
         Some("day") => 12.0 / 365.25,
         _ => 1.0,
     } * count as f64;
-    let of_invoice = billing.line_items.get(*one.line_items.first().unwrap_or(&0)).and_then(|line_item| {
-        let invoice = billing.invoices.get(line_item.invoice)?;
-        text(&invoice.fields, "currency")
-    });
+    let line_item = one.line_items.first().and_then(|place| billing.line_items.get(*place));
+    let invoice = line_item.and_then(|line_item| billing.invoices.get(line_item.invoice));
+    let of_invoice = invoice.and_then(|invoice| text(&invoice.fields, "currency"));
     let currency = of_invoice.or(text(fields, "currency")).unwrap_or("USD");
     let mrr = (whole(fields, "amount_in_cents").unwrap_or(0) as f64 / months).round() as i64;
     let together = one.connection.and_then(|number| billing.connections.get(&number));
