@@ -108,6 +108,27 @@ async fn connected_subscriptions_are_one_in_the_analytics_view() {
     assert_eq!(account.send(&disconnect, named(&["s1", "s2"])).await, (202, json!({})));
     assert_eq!(connections(), [json!([]), json!([])]);
 
+    account.must(&connect, named(&["s1", "s2"])).await;
+    account.imported(third(&account)).await;
+    account.must(&connect, named(&["s2", "s3"])).await;
+    assert_eq!(connections(), [json!(["s2", "s3"]), json!(["s1", "s3"]), json!(["s1", "s2"])]);
+    account.must("DELETE /v1/invoices?external_id=i3&data_source_uuid=DS".replace("DS", DATA_SOURCE_UUID).as_str(), None).await;
+    assert_eq!(connections(), [json!(["s2"]), json!(["s1"])]);
+    account.must("DELETE /v1/invoices?external_id=i1&data_source_uuid=DS".replace("DS", DATA_SOURCE_UUID).as_str(), None).await;
+    assert_eq!(each(&analysed(&account).await.into(), "external_id"), ["s2"]);
+    assert_eq!(connections(), [json!([])], "one alone is connected to nothing");
+}
+
+fn third(account: &Account) -> Value {
+    let line_item = account.line_item(json!({"external_id": "l3", "subscription_external_id": "s3"}));
+    account.invoice(json!({"external_id": "i3", "line_items": [line_item]}))
+}
+
+#[tokio::test]
+async fn subscriptions_are_connected_by_their_uuids_in_the_analytics_view_too() {
+    let account = with_subscriptions().await;
+    let connect = format!("POST /v1/customers/{}/connect_subscriptions", account.customer);
+    let connections = || each(&account.sandbox.dump()["subscriptions"], "connected_to");
     let views = each(&analysed(&account).await.into(), "uuid");
     let by_view = views.iter().map(|uuid| json!({"data_source_uuid": DATA_SOURCE_UUID, "uuid": uuid})).collect::<Vec<_>>();
     account.must(&connect, json!({"subscriptions": by_view})).await;
@@ -149,7 +170,7 @@ async fn an_event_comes_back_to_the_second_and_makes_its_subscription() {
 #[tokio::test]
 async fn an_event_needs_what_its_type_needs_and_what_it_names() {
     let account = Account::new().await;
-    account.must("POST /v1/subscription_events", event(json!({"external_id": "first"}))).await;
+    let first = account.must("POST /v1/subscription_events", event(json!({"external_id": "first"}))).await;
     let cancelled = json!({"event_type": "subscription_cancelled", "plan_external_id": null, "amount_in_cents": null,
         "currency": null});
     account.must("POST /v1/subscription_events", event(cancelled.clone())).await;
@@ -176,8 +197,13 @@ async fn an_event_needs_what_its_type_needs_and_what_it_names() {
         assert!(answer["errors"].get(field).is_some(), "{more}: {answer}");
     }
     account.must("POST /v1/subscription_events", event(retracted(json!("first")))).await;
+    account.must("POST /v1/subscription_events", event(retracted(json!(first["id"].to_string())))).await;
+    let contents = account.sandbox.contents();
+    let retracted: Vec<_> = each(&contents["subscription_events"], "fields");
+    let retracted: Vec<_> = retracted.iter().filter_map(|fields| fields.get("retracted_event_id")).collect();
+    assert_eq!(retracted, ["first", "first"], "a number is another one in the next run");
     assert_eq!(account.send("POST /v1/subscription_events", json!({})).await.0, 400);
-    assert_eq!(account.counts(["subscription_events"]), [3]);
+    assert_eq!(account.counts(["subscription_events"]), [4]);
 }
 
 #[tokio::test]
@@ -203,6 +229,8 @@ async fn an_event_is_changed_and_removed_by_number_or_by_key() {
     let (_, changed) = patch(with(key.clone(), json!({"amount_in_cents": 5, "subscription_external_id": "s2"}))).await;
     assert_eq!((&changed["id"], &changed["amount_in_cents"]), (&id, &json!(5)));
     assert_eq!(each(&account.subscriptions().await.into(), "external_id"), ["s2"]);
+    let plan = format!("DELETE /v1/plans/{}", account.plan);
+    assert_eq!(account.send(&plan, None).await.0, 422, "an event uses it");
     assert_eq!(patch(json!({"external_id": "e", "data_source_uuid": DATA_SOURCE_UUID})).await.0, 404);
     assert_eq!(patch(json!({"external_id": "f"})).await.0, 400);
     assert_eq!(patch(json!({"id": id, "data_source_uuid": SECOND_DATA_SOURCE_UUID})).await.0, 422);
@@ -215,6 +243,7 @@ async fn an_event_is_changed_and_removed_by_number_or_by_key() {
     );
     assert_eq!(account.send(&by_query, None).await.0, 204);
     assert_eq!(account.send(&by_query, None).await.0, 404);
+    assert_eq!(account.send(&plan, None).await.0, 204);
     assert_eq!(account.send("DELETE /v1/subscription_events", None).await.0, 400);
 }
 
@@ -239,7 +268,9 @@ async fn events_are_listed_by_what_they_name() {
     ] {
         let found = account.must(&format!("GET /v1/subscription_events?{query}"), None).await;
         assert_eq!(each(&found["subscription_events"], "external_id"), ids, "{query}");
-        assert_eq!(found["meta"]["total_pages"], i32::from(!ids.is_empty()), "{query}");
+        let pages = (&found["meta"]["page"], &found["meta"]["total_pages"]);
+        let expected = json!(i32::from(!ids.is_empty()));
+        assert_eq!(pages, (&expected, &expected), "{query}");
     }
     assert_eq!(account.send("GET /v1/subscription_events?event_date=soon", None).await.0, 400);
 }

@@ -298,20 +298,15 @@ impl Billing {
         places.find(|place| self.subscriptions.get(*place).is_some_and(|one| one.owner == *owner))
     }
 
-    /// Takes subscriptions out of their connection; what is left alone is connected no more.
+    /// Takes a subscription out of its connection; one that is left alone in it is connected to nothing.
     pub(super) fn disconnect(&mut self, place: u64) {
         let Some(number) = self.subscriptions.get(place).and_then(|one| one.connection) else { return };
         let Some(mut together) = self.connections.remove(&number) else { return };
         together.retain(|other| *other != place);
-        let mut alone = vec![place];
-        if together.len() < 2 {
-            alone.append(&mut together);
-        } else {
+        if !together.is_empty() {
             self.connections.insert(number, together);
         }
-        for place in alone {
-            self.subscriptions.edit(place, |subscription| subscription.connection = None);
-        }
+        self.subscriptions.edit(place, |subscription| subscription.connection = None);
     }
 
     /// Documented: a subscription goes with the last thing that names it ("Delete an Invoice").

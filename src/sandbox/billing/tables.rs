@@ -119,3 +119,55 @@ fn unlist<K: Hash + Eq>(index: &mut HashMap<K, BTreeSet<u64>>, key: &K, place: u
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Row {
+        owner: SourceKey,
+        id: &'static str,
+    }
+
+    impl Entry for Row {
+        fn uuid(&self) -> &str {
+            self.id
+        }
+        fn source(&self) -> &str {
+            &self.owner.source
+        }
+        fn external_id(&self) -> Option<&str> {
+            Some(self.id)
+        }
+        fn owner(&self) -> Option<&SourceKey> {
+            Some(&self.owner)
+        }
+        fn created(&self) -> i64 {
+            0
+        }
+    }
+
+    fn owner(external_id: &str) -> SourceKey {
+        SourceKey { source: "ds".into(), external_id: external_id.into() }
+    }
+
+    #[test]
+    fn indexes_follow_what_changes_and_are_empty_once_nothing_is_left() {
+        let mut table = Table::default();
+        table.insert(1, Row { owner: owner("c"), id: "a" });
+        table.insert(2, Row { owner: owner("c"), id: "a" });
+        table.edit(2, |row| *row = Row { owner: owner("d"), id: "b" });
+        assert_eq!(
+            (table.by_uuid("b"), table.first_by_key("ds", "b"), table.first_by_key("ds", "a")),
+            (Some(2), Some(2), Some(1))
+        );
+        assert_eq!(table.of_owner(&owner("c")), Some(&BTreeSet::from([1])));
+        assert_eq!(table.of_owner(&owner("d")), Some(&BTreeSet::from([2])));
+        assert_eq!(table.in_source("ds"), Some(&BTreeSet::from([1, 2])));
+        table.remove(1);
+        table.remove(2);
+        let Table { rows, uuids, keys, sources, owners } = table;
+        assert!(rows.is_empty() && uuids.is_empty() && keys.is_empty() && sources.is_empty() && owners.is_empty());
+    }
+}
