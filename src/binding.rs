@@ -10,10 +10,11 @@ use std::borrow::Cow;
 use hashbrown::HashMap;
 use serde_json::value::RawValue;
 
-use crate::config::{DefaultMode, Deletions, ObjectChoice, Settings, StreamSettings};
+use crate::config::{DefaultMode, Deletions, Match, ObjectChoice, Settings, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::mapping::{Mapped, Mapper, MapperInput, Slot, attributes};
+use crate::mapping::presets::{Becomes, NotWritable};
+use crate::mapping::{Extras, Mapped, Mapper, MapperInput, Preset, Slot, attributes};
 use crate::objects::resource::AttributeType;
 use crate::objects::{self, How, Object};
 use crate::outcome::{Fault, Rejection, Skip};
@@ -134,20 +135,40 @@ type Problems = Vec<(Code, String)>;
 impl Binding {
     fn new(stream: &ConfiguredStream, settings: &Settings) -> Result<Self, Problems> {
         let entry = settings.stream(stream.id.namespace.as_deref(), &stream.id.name);
-        let object = resolve_object(stream, entry, settings)?;
-        let resource = object.resource();
-        let mut problems = Problems::new();
-        let activation = stream.destination_object_name.is_some();
-        let mode = resolve_mode(stream, entry, settings, object);
         let empty = StreamSettings::default();
         let given = entry.unwrap_or(&empty);
-
         let columns: Vec<&str> = match stream.json_schema.get("properties").and_then(serde_json::Value::as_object) {
             Some(properties) => properties.keys().map(String::as_str).collect(),
             None => Vec::new(),
         };
+        let (object, computed) = match resolve_object(stream, entry, settings)? {
+            Resolved::Object(object) => {
+                let refused = given.preset.and_then(|preset| preset.refuses(object.resource().name, &columns));
+                (object, refused)
+            }
+            // No row of it will be written; some object has to stand for it, and nothing is done with that.
+            Resolved::Nothing(why) => (objects::OBJECTS[0], Some(why)),
+        };
+        let resource = object.resource();
+        let mut problems = Problems::new();
+        let activation = stream.destination_object_name.is_some();
+        let mode = match computed {
+            None => resolve_mode(stream, entry, settings, object),
+            Some(why) => Err(not_writable(stream, why)),
+        };
+        let sheet = match (given.preset, &computed) {
+            (Some(preset), None) => {
+                let sheet = preset.sheet(resource.name);
+                if sheet.is_none() {
+                    problems.push((Code::ConfigInvalid, no_such_rows(preset, resource.name)));
+                }
+                sheet
+            }
+            _ => None,
+        };
+
         let types = attribute_types(stream, given);
-        let mapper = Mapper::new(&MapperInput {
+        let input = MapperInput {
             resource,
             fields: &given.fields,
             constants: &given.constants,
@@ -155,9 +176,22 @@ impl Binding {
             unknown: settings.unknown_fields,
             columns: &columns,
             types: &types,
-        });
+        };
+        let extras = Extras { values: &given.values, sheet, data_source: &settings.data_source };
+        let mapper = match Mapper::with(&input, &extras) {
+            // A stream that is refused anyway is not judged by its fields as well.
+            Err(_) if computed.is_some() => {
+                Mapper::new(&MapperInput { fields: &[], constants: &serde_json::Map::new(), ..input })
+            }
+            tried => tried,
+        };
         let mapper = match mapper {
-            Ok(mapper) => Some(mapper),
+            Ok(mapper) => {
+                for warning in mapper.warnings() {
+                    tracing::warn!("stream `{}`: {warning}", stream.id);
+                }
+                Some(mapper)
+            }
             Err(found) => {
                 problems.extend(found.into_iter().map(|text| (Code::ConfigInvalid, text)));
                 None
@@ -171,8 +205,8 @@ impl Binding {
                 tracing::warn!("stream `{}`: its primary key `{name}` is no column of its schema", stream.id);
             }
         }
-        let match_by = match key_of_catalog(stream, given, object, activation) {
-            Ok(found) => given.match_by.filter(|_| !activation).or(found),
+        let match_by = match key_of_catalog(stream, given, object, activation, mapper.as_ref()) {
+            Ok(found) => given.match_by.as_ref().and_then(Match::by).filter(|_| !activation).or(found),
             Err(problem) => {
                 problems.push(problem);
                 None
@@ -217,6 +251,9 @@ impl Binding {
             let fault = Fault::record(Code::FieldType, format!("the record's data is {what}, not an object"));
             return Planned::Reject(Rejection::local(vec![fault]), String::new());
         }
+        if let Some(skip) = mapped.skip {
+            return Planned::Skip(skip);
+        }
         let deletes = mapped.deleted || mode == Mode::Delete;
         if deletes && self.deletions == Deletions::Ignore {
             return Planned::Skip(Skip::DeletionIgnored);
@@ -227,11 +264,13 @@ impl Binding {
             mapped.attributes.clear();
             mapped.unknown.clear();
             mapped.twice.clear();
+            mapped.faults.clear();
             Cow::Owned(How { mode: Mode::Delete, ..self.how.clone() })
         } else {
             Cow::Borrowed(&self.how)
         };
-        let record = Record::read(self.object.resource(), mapped, self.nulls, |key| self.mapper.attribute_type(key));
+        let mut record = Record::read(self.object.resource(), mapped, self.nulls, |key| self.mapper.attribute_type(key));
+        record.faults.append(&mut mapped.faults);
         // Taken before the record is used up, and only where it is likely to be needed.
         let key = if record.faults.is_empty() { None } else { self.key_of(&record) };
         match self.object.plan(record, &how) {
@@ -259,28 +298,51 @@ impl Binding {
     }
 }
 
-/// The catalog's own object name speaks first, then the stream's settings, then the setting for all, then the stream's name.
-fn resolve_object(
-    stream: &ConfiguredStream,
-    entry: Option<&StreamSettings>,
-    settings: &Settings,
-) -> Result<&'static dyn Object, Problems> {
+/// What a stream becomes.
+enum Resolved {
+    Object(&'static dyn Object),
+    /// Nothing that can be written: refused at its first record.
+    Nothing(NotWritable),
+}
+
+/// The catalog's own object name speaks first, then the stream's settings, then its preset, then the setting for all, then
+/// the stream's name.
+fn resolve_object(stream: &ConfiguredStream, entry: Option<&StreamSettings>, settings: &Settings) -> Result<Resolved, Problems> {
     let chosen = |choice: ObjectChoice| match choice {
         ObjectChoice::Auto => stream.id.name.as_ref(),
         ObjectChoice::Named(name) => name,
     };
-    let (name, place) = match (&stream.destination_object_name, entry.and_then(|entry| entry.object)) {
-        (Some(name), _) => (name.as_str(), "the catalog's destination_object_name"),
-        (None, Some(choice)) => (chosen(choice), "its `streams` entry"),
-        (None, None) => (chosen(settings.object), "its own name"),
+    // `auto` in an entry with a preset is what its preset says: that is how such a stream's own name is read.
+    let named = entry
+        .and_then(|entry| entry.object)
+        .filter(|choice| *choice != ObjectChoice::Auto || entry.is_none_or(|entry| entry.preset.is_none()));
+    let preset = entry.and_then(|entry| entry.preset).map(|preset| preset.becomes(&stream.id.name));
+    let (name, place) = match (&stream.destination_object_name, named, preset) {
+        (Some(name), ..) => (name.as_str(), "the catalog's destination_object_name"),
+        (None, Some(choice), _) => (chosen(choice), "its `streams` entry"),
+        (None, None, Some(Becomes::Always(name) | Becomes::Named(name))) => (name, "its preset"),
+        (None, None, Some(Becomes::Nothing(why))) => return Ok(Resolved::Nothing(why)),
+        (None, None, Some(Becomes::Open) | None) => (chosen(settings.object), "its own name"),
     };
-    objects::find(name).ok_or_else(|| {
+    objects::find(name).map(Resolved::Object).ok_or_else(|| {
         let text = format!(
             "{place} (`{name}`) is no ChartMogul object that can be written; those are {}. Set `object` in its `streams` entry",
             objects::names().join(", ")
         );
         vec![(Code::StreamUnresolved, text)]
     })
+}
+
+fn not_writable(stream: &ConfiguredStream, why: NotWritable) -> Failure {
+    Failure::config(Code::NotWritable, format!("Stream `{}` can not be written. {}. {}.", stream.id, why.what, why.instead))
+}
+
+fn no_such_rows(preset: Preset, object: &str) -> String {
+    format!(
+        "rows of the preset `{}` become {}, not {object}. Correct `object` or `preset` in its `streams` entry",
+        preset.as_str(),
+        preset.objects().join(", ")
+    )
 }
 
 /// In data activation the sync mode is the operation. In the classic world `append`, `append_dedup` and `overwrite` say how
@@ -345,21 +407,29 @@ fn key_of_catalog(
     given: &StreamSettings,
     object: &'static dyn Object,
     activation: bool,
+    mapper: Option<&Mapper>,
 ) -> Result<Option<MatchBy>, (Code, String)> {
+    // With a preset a column is known by what the preset makes of it.
+    let known = |column: &str| {
+        let slot = given.preset.and(mapper)?.field_of(column)?;
+        object.resource().all_fields().nth(usize::from(slot.field)).map(|field| field.name)
+    };
     // A path of several parts is a nested column, renamed by `fields` like any other.
     let renamed: Vec<String> = stream
         .primary_key
         .iter()
-        .map(|path| match given.fields.iter().find(|(source, _)| source == path) {
-            Some((_, target)) => target.join("."),
-            None => path.join("."),
+        .map(|path| match (given.fields.iter().find(|(source, _)| source == path), &path[..]) {
+            (Some((_, target)), _) => target.join("."),
+            (None, [column]) => known(column).unwrap_or(column).to_owned(),
+            (None, _) => path.join("."),
         })
         .collect();
     let key: Vec<&str> = renamed.iter().map(String::as_str).collect();
     if !activation {
         // A warehouse's key is often a column of its own that is no field here; it is not used then. An object with a key of
-        // its own is matched by that, whatever the source's key is.
-        return Ok(if object.refuses_duplicates() { None } else { object.match_by(&key) });
+        // its own is matched by that, whatever the source's key is, and so are the rows of a preset: their key is known.
+        let by_key = object.refuses_duplicates() || given.preset.is_some();
+        return Ok(if by_key { None } else { object.match_by(&key) });
     }
     let needs_key = matches!(
         stream.destination_sync_mode,
@@ -384,21 +454,29 @@ fn key_of_catalog(
 /// Attribute types: those of the settings, then those that the stream's schema declares, under the names they get.
 fn attribute_types(stream: &ConfiguredStream, given: &StreamSettings) -> HashMap<Box<str>, AttributeType> {
     let mut types = HashMap::new();
-    if let Some(properties) = stream.json_schema.get("properties").and_then(serde_json::Value::as_object) {
-        for (column, schema) in properties {
-            let Some(declared) = attributes::declared_type(schema) else { continue };
-            let renamed = given.fields.iter().find(|(source, _)| source.len() == 1 && source[0] == *column);
-            let key = match renamed.and_then(|(_, target)| target.last()) {
-                Some(name) => name.as_str(),
-                None => column.as_str(),
-            };
-            types.insert(key.into(), declared);
-        }
-    }
+    declared_types(&stream.json_schema, given, &mut types);
     for (key, kind) in &given.types {
         types.insert(key.as_str().into(), *kind);
     }
     types
+}
+
+fn declared_types(schema: &serde_json::Value, given: &StreamSettings, types: &mut HashMap<Box<str>, AttributeType>) {
+    let properties = schema.get("properties").and_then(serde_json::Value::as_object);
+    for (column, schema) in properties.into_iter().flatten() {
+        let key = match given.preset {
+            None => Some(column.clone()),
+            Some(preset) => preset.attribute_key(column),
+        };
+        let Some(key) = key else {
+            declared_types(schema, given, types);
+            continue;
+        };
+        let Some(declared) = attributes::declared_type(schema) else { continue };
+        let renamed = given.fields.iter().find(|(source, _)| source.len() == 1 && source[0] == *column);
+        let key = renamed.and_then(|(_, target)| target.last()).map_or(key.as_str(), String::as_str);
+        types.insert(key.into(), declared);
+    }
 }
 
 #[cfg(test)]
@@ -506,6 +584,78 @@ mod tests {
         assert_eq!(key("customers", &json!([["email"]]), &json!({})), None);
         let chosen = json!({"streams": [{"stream": "customers", "match": "email"}]});
         assert_eq!(key("customers", &json!([["row_id"]]), &chosen), Some(MatchBy::Email));
+    }
+
+    fn planned(bindings: &Bindings, row: &Value) -> String {
+        let raw = serde_json::value::to_raw_value(row).unwrap();
+        match bindings.at(0).plan(&raw, &mut Mapped::default()) {
+            Planned::Plan(plan) => format!("{} {}", plan.mode, plan.key()),
+            Planned::Skip(skip) => skip.as_str().to_owned(),
+            Planned::Reject(rejection, _) => format!("{} {}", rejection.code(), rejection.faults.len()),
+            Planned::Stop(failure) => failure.message,
+        }
+    }
+
+    /// A stream whose schema names these columns, and its entry with these keys.
+    fn preset(name: &str, columns: &[&str], entry: &Value) -> Result<Bindings, Failure> {
+        let mut stream = stream(name, &json!({}));
+        let columns = columns.iter().map(|column| ((*column).to_owned(), json!({"type": "string"})));
+        stream["stream"]["json_schema"]["properties"] = columns.collect::<serde_json::Map<_, _>>().into();
+        let mut settings = json!({"stream": name});
+        settings.as_object_mut().unwrap().extend(entry.as_object().unwrap().clone());
+        bind(&[stream], &json!({"object": "contacts", "streams": [settings]}))
+    }
+
+    #[test]
+    fn a_preset_says_what_its_streams_become() {
+        let object = |name: &str, entry: Value| preset(name, &[], &entry).map(|bindings| bindings.at(0).object.resource().name);
+        assert_eq!(object("groups", json!({"preset": "segment_group"})), Ok("customers"));
+        assert_eq!(object("users", json!({"preset": "segment_identify"})), Ok("contacts"));
+        assert_eq!(object("CUSTOMERS", json!({"preset": "chartmogul_export"})), Ok("customers"));
+        assert_eq!(object("CUSTOMERS", json!({"preset": "chartmogul_export", "object": "auto"})), Ok("customers"));
+        assert_eq!(object("a_view", json!({"preset": "chartmogul_export", "object": "customers"})), Ok("customers"));
+        assert_eq!(object("a_view", json!({"preset": "chartmogul_export"})), Ok("contacts"), "the setting for all streams");
+        let failure = object("groups", json!({"preset": "segment_group", "object": "contacts"})).unwrap_err();
+        assert_eq!(failure.code, Code::ConfigInvalid);
+        assert!(failure.message.contains("rows of the preset `segment_group` become customers, not contacts"), "{failure}");
+    }
+
+    #[test]
+    fn computed_datasets_are_refused_at_their_first_record_with_what_to_load() {
+        let entry = json!({"preset": "chartmogul_export", "fields": {"a": "no.such"}});
+        for (name, columns, instead) in [
+            ("MRR_MOVEMENTS", &[][..], "SUBSCRIPTION_EVENTS"),
+            ("CURRENCY_RATES", &[], "Take the stream out"),
+            ("CUSTOMERS", &["UUID", "MRR", "ARR", "BILLING_CYCLE"], "source dataset CUSTOMERS"),
+        ] {
+            let bindings = preset(name, columns, &entry).unwrap();
+            assert!(matches!(&bindings.at(0).mode, Err(failure) if failure.code == Code::NotWritable));
+            assert!(planned(&bindings, &json!({"MRR": 1})).contains(instead), "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_of_a_preset_become_plans_skips_and_rejects() {
+        let entry = json!({"preset": "chartmogul_export", "values": {"COUNTRY_ID": {"1": "US"}}});
+        let bindings = preset("CUSTOMERS", &["EXTERNAL_ID", "COUNTRY_ID"], &entry).unwrap();
+        assert_eq!(planned(&bindings, &json!({"EXTERNAL_ID": "a", "COUNTRY_ID": 1, "ID": 7})), "upsert a");
+        assert_eq!(planned(&bindings, &json!({"EXTERNAL_ID": "a", "DATA_SOURCE_UUID": "ds_1"})), "other_data_source");
+        assert_eq!(planned(&bindings, &json!({"EXTERNAL_ID": "a", "COUNTRY_ID": 2})), "FIELD_VALUE 1");
+        let identify =
+            preset("identifies", &["user_id"], &json!({"preset": "segment_identify", "match": "external_id"})).unwrap();
+        assert_eq!(identify.at(0).how.match_by, Some(MatchBy::ExternalId));
+        assert_eq!(planned(&identify, &json!({"user_id": null, "id": "m", "company_id": "c"})), "FIELD_MISSING 1");
+    }
+
+    #[test]
+    fn types_that_a_schema_declares_hold_under_the_names_that_attributes_get() {
+        let stream = stream("g", &json!({}));
+        let mut stream = stream;
+        stream["stream"]["json_schema"]["properties"] = json!({"groupId": {"type": "string"}, "isTarget": {"type": "string"}, "traits": {"type": "object", "properties": {"seatCount": {"type": "integer"}}}});
+        let entry = json!({"stream": "g", "preset": "segment_group", "types": {"is_target": "Boolean"}});
+        let bindings = bind(&[stream], &json!({"streams": [entry]})).unwrap();
+        let kind = |key: &str| bindings.at(0).mapper.attribute_type(key);
+        assert_eq!((kind("is_target"), kind("seat_count")), (Some(AttributeType::Boolean), Some(AttributeType::Integer)));
     }
 
     #[test]
