@@ -472,6 +472,10 @@ fn declared_types(schema: &serde_json::Value, given: &StreamSettings, types: &mu
             declared_types(schema, given, types);
             continue;
         };
+        // What a table of values puts in their place need not be of the type that came.
+        if given.values.iter().any(|(source, _)| source.last() == Some(column)) {
+            continue;
+        }
         let Some(declared) = attributes::declared_type(schema) else { continue };
         let renamed = given.fields.iter().find(|(source, _)| source.len() == 1 && source[0] == *column);
         let key = renamed.and_then(|(_, target)| target.last()).map_or(key.as_str(), String::as_str);
@@ -649,13 +653,13 @@ mod tests {
 
     #[test]
     fn types_that_a_schema_declares_hold_under_the_names_that_attributes_get() {
-        let stream = stream("g", &json!({}));
-        let mut stream = stream;
-        stream["stream"]["json_schema"]["properties"] = json!({"groupId": {"type": "string"}, "isTarget": {"type": "string"}, "traits": {"type": "object", "properties": {"seatCount": {"type": "integer"}}}});
-        let entry = json!({"stream": "g", "preset": "segment_group", "types": {"is_target": "Boolean"}});
+        let mut stream = stream("g", &json!({}));
+        stream["stream"]["json_schema"]["properties"] = json!({"groupId": {"type": "string"}, "isTarget": {"type": "string"}, "level": {"type": "integer"}, "traits": {"type": "object", "properties": {"seatCount": {"type": "integer"}}}});
+        let entry = json!({"stream": "g", "preset": "segment_group", "types": {"is_target": "Boolean"}, "values": {"level": {"1": "gold"}}});
         let bindings = bind(&[stream], &json!({"streams": [entry]})).unwrap();
         let kind = |key: &str| bindings.at(0).mapper.attribute_type(key);
         assert_eq!((kind("is_target"), kind("seat_count")), (Some(AttributeType::Boolean), Some(AttributeType::Integer)));
+        assert_eq!(kind("level"), None, "what is sent is the table's");
     }
 
     #[test]

@@ -260,7 +260,17 @@ static TYPE_DATA: Sheet = Sheet {
     ..Sheet::EMPTY
 };
 
-static LINE_ITEMS: Sheet = Sheet { columns: &[&[("type_data", Rule::Nest(&TYPE_DATA, None))], COMMON], ..DATASET };
+static LINE_ITEMS: Sheet = Sheet {
+    columns: &[
+        &[
+            ("type_data", Rule::Nest(&TYPE_DATA, None)),
+            // The end of the documented list is not known; a date of cancellation is likely there.
+            ("cancellation_date", or("cancelled_at", 2)),
+        ],
+        COMMON,
+    ],
+    ..DATASET
+};
 
 static TRANSACTIONS: Sheet = Sheet {
     columns: &[

@@ -2,6 +2,7 @@
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use hashbrown::HashMap;
+use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
@@ -675,4 +676,58 @@ fn a_dataset_is_known_by_its_name_in_any_case() {
     assert!(refuses(&["UUID", "MRR", "ARR"]) && refuses(&["billing_cycle"]));
     assert!(!refuses(&["EXTERNAL_ID", "FULL_NAME", "MRR"]) && !refuses(&["EXTERNAL_ID"]));
     assert!(Preset::ChartmogulExport.refuses("plans", &["MRR"]).is_none());
+}
+
+/// Any value that a column may hold.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-2_i64..12).prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        r#"[a-z"\\{}():@ ü0-9]{0,12}"#.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            row(inner.clone()),
+            row(inner).prop_map(|row| row.to_string().into()),
+        ]
+    })
+}
+
+/// An object with names that presets know, and others.
+fn row(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+    let names: Vec<String> = [
+        "ID userId groupId traits context company name firstName address_city company_id email payload TYPE_DATA EVENT_TYPE",
+        "STATUS VALUE custom_attribute_type UUID EXTERNAL_ID CUSTOMER_UUID DATA_SOURCE_UUID DELETED tag author COUNTRY_ID",
+    ]
+    .iter()
+    .flat_map(|names| names.split(' '))
+    .map(str::to_owned)
+    .collect();
+    let name = prop_oneof![4 => prop::sample::select(names), 1 => "[a-zA-Zü_. ]{0,8}"];
+    prop::collection::vec((name, value), 0..12).prop_map(|members| Value::Object(members.into_iter().collect()))
+}
+
+proptest! {
+    /// No row makes a preset panic; a slot and a key stand once; the same row is the same again, known columns or not.
+    #[test]
+    fn any_row_is_read_and_read_the_same_again(row in row(value())) {
+        let attributes = object("custom_attributes", "data_source_uuid customer_external_id customer_uuid key type value");
+        let events = object("subscription_events", "customer_external_id event_type currency quantity amount_in_cents status tag");
+        for (preset, resource) in [
+            (Preset::SegmentGroup, &customers::RESOURCE),
+            (Preset::SegmentIdentify, &contacts::RESOURCE),
+            (Preset::ChartmogulExport, &customers::RESOURCE),
+            (Preset::ChartmogulExport, attributes),
+            (Preset::ChartmogulExport, events),
+        ] {
+            let lines = Entry::default().read(preset, resource, &row);
+            let mut keys: Vec<&str> = lines.iter().filter(|line| !line.starts_with('!')).filter_map(|line| Some(line.split_once('=')?.0)).collect();
+            let all = keys.len();
+            keys.dedup();
+            prop_assert_eq!(keys.len(), all, "{:?}", lines);
+        }
+    }
 }
