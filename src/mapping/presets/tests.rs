@@ -299,6 +299,10 @@ fn what_the_entry_says_goes_before_the_preset() {
         let read = Entry::default().exclude(glob).read(Preset::SegmentGroup, &customers::RESOURCE, &row);
         assert_eq!(read, ["external_id=\"g\"", "name=\"Acme\""], "{glob}");
     }
+    // A part of a nested column is left out by the key that it gets, too.
+    let row = json!({"userId": "u", "company": {"id": "c", "plan": "pro", "size": 3}});
+    let read = Entry::default().exclude("company_plan").read(Preset::SegmentIdentify, contacts_with_company(), &row);
+    assert_eq!(read, ["@company_size=3", "customer_external_id=\"c\"", "external_id=\"u\""]);
     // In any spelling, and also where a glob leaves out the column's neighbours.
     let row = json!({"GROUP_ID": "g", "NICK": "A", "NAME": "Acme", "EMAIL": null});
     let entry = Entry { constants: json!({"email": "x@y.example"}).as_object().unwrap().clone(), ..Entry::default() };
