@@ -629,7 +629,7 @@ mod tests {
         let entry = json!({"preset": "chartmogul_export", "fields": {"a": "no.such"}});
         for (name, columns, instead) in [
             ("MRR_MOVEMENTS", &[][..], "SUBSCRIPTION_EVENTS"),
-            ("CURRENCY_RATES", &[], "Take the stream out"),
+            ("CURRENCY_RATES", &[], "Nothing is to be loaded"),
             ("CUSTOMERS", &["UUID", "MRR", "ARR", "BILLING_CYCLE"], "source dataset CUSTOMERS"),
         ] {
             let bindings = preset(name, columns, &entry).unwrap();

@@ -151,8 +151,8 @@ impl Mapper {
                 && let Step::Needs { field, unless_told: true, .. } = step.as_ref()
             {
                 self.warnings.push(format!(
-                    "column `{column}` is left out: ChartMogul's own numbers for `{field}` are not published in full. Give a \
-                     table of them in `values`, or map another column to `{field}`"
+                    "column `{column}` is left out: it holds ChartMogul's own number of a {field}. Put the table of them into \
+                     `values` (ChartMogul's page on the dataset shows one), or map another column to `{field}`"
                 ));
             }
             known.push(((*column).into(), target));

@@ -53,7 +53,7 @@ const NOT_WRITABLE: &[(&str, NotWritable)] = &[
         "currency_rates",
         NotWritable {
             what: "Currency rates are ChartMogul's own, and the API takes none",
-            instead: "Take the stream out of the sync; amounts are converted by ChartMogul",
+            instead: "Nothing is to be loaded in their place: ChartMogul converts amounts itself",
         },
     ),
     ("mrr_movements", NotWritable { what: COMPUTED, instead: LOAD_SOURCES }),
