@@ -63,6 +63,7 @@ codes! {
     MatchingKey "MATCHING_KEY": "The matching key chosen for a stream is none that its object offers.", "Choose one of the listed keys.";
     FieldUnmapped "FIELD_UNMAPPED": "A field that the operation requires is not among the mapped fields.", "Map a source column to it.";
     ModeNotSupported "MODE_NOT_SUPPORTED": "The object can not be written in the stream's mode.", "Choose one of the modes that the message lists.";
+    NotWritable "NOT_WRITABLE": "A stream of ChartMogul's export holds rows that the API does not take, since ChartMogul computes them or keeps them with others.", "Take the stream out of the sync; the message names what to load.";
     DeletionsIgnored "DELETIONS_IGNORED": "A stream asks for soft_delete while the deletion policy is `ignore`.", "Set `deletions` to the policy `delete`, or choose another sync mode.";
     DeleteLimit "DELETE_LIMIT": "The next deletion would pass a limit of the deletion policy.", "Check that the source really means it; then raise `max_deletes` or `max_percent`.";
     KeyRefused "KEY_REFUSED": "ChartMogul does not know the API key.", "Copy an active key from your ChartMogul profile (Settings, API keys).";

@@ -129,8 +129,8 @@ pub trait Object: Sync + fmt::Debug {
     fn requests(&self, mode: Mode) -> &'static str;
 
     /// What a set of primary key fields says about matching; `None` when it is no key of this object.
-    fn match_by(&self, _fields: &[&str]) -> Option<MatchBy> {
-        None
+    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
+        (fields == ["uuid"] && self.resource().field("uuid").is_some()).then_some(MatchBy::Uuid)
     }
 
     /// Whether the object has a key of its own in the data source, so that a source's key does not say how it is matched.

@@ -62,7 +62,7 @@ impl Object for SubscriptionEvents {
     fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
         match fields {
             ["external_id"] => Some(MatchBy::ExternalId),
-            ["id"] => Some(MatchBy::Uuid),
+            ["id" | "uuid"] => Some(MatchBy::Uuid),
             _ => None,
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::shelves::Shelved;
 use super::billing;
+use super::shelves::Shelved;
 use super::store::{Customer, State, shown};
 
 /// Everything, oldest first.
