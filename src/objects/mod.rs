@@ -3,18 +3,23 @@
 //! Owns what a record of an object means: its keys, its modes, its own rules, and the JSON of its requests. Does not own
 //! how values become their normal form ([`crate::plan`]), how requests are sent (`client`) nor when (`engine`).
 
+pub mod api_requests;
 mod billing;
 mod common;
 pub mod contacts;
+pub mod custom_attributes;
 pub mod customer_notes;
 pub mod customers;
 pub mod invoices;
 mod json;
 pub mod line_items;
+pub mod opportunities;
 pub mod plans;
 pub mod request;
 pub mod resource;
 pub mod subscription_events;
+pub mod tags;
+pub mod tasks;
 pub mod transactions;
 
 use std::fmt;
@@ -28,7 +33,21 @@ use request::{Look, Request};
 use resource::Resource;
 
 /// Every object, in the order people see them, what others refer to first. A new object is a file of its own and a line here.
-pub const OBJECTS: &[&dyn Object] = &[&customers::Customers, &contacts::Contacts, &plans::Plans, &customer_notes::CustomerNotes];
+pub const OBJECTS: &[&dyn Object] = &[
+    &customers::Customers,
+    &contacts::Contacts,
+    &custom_attributes::CustomAttributes,
+    &tags::Tags,
+    &plans::Plans,
+    &invoices::Invoices,
+    &line_items::LineItems,
+    &transactions::Transactions,
+    &subscription_events::SubscriptionEvents,
+    &customer_notes::CustomerNotes,
+    &opportunities::Opportunities,
+    &tasks::Tasks,
+    &api_requests::ApiRequests,
+];
 
 /// The object of this name.
 pub fn find(name: &str) -> Option<&'static dyn Object> {
@@ -205,6 +224,12 @@ pub trait Object: Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// Whether the existing object is what an insert leaves alone. A record about a part of something is not answered by
+    /// that being there.
+    fn is_there(&self, plan: &Plan, _existing: &Existing) -> bool {
+        plan.target != Target::Part
+    }
+
     /// Whether an object made from this plan has nothing that belongs to it yet.
     fn is_made_empty(&self, _plan: &Plan) -> bool {
         false
@@ -254,6 +279,11 @@ pub trait Object: Sync + fmt::Debug {
     /// The object whose entries a look answers.
     fn read_by(&self) -> &'static str {
         self.resource().name
+    }
+
+    /// Whether the objects can be counted, so that a share of them can be a limit of deletions.
+    fn is_counted(&self) -> bool {
+        true
     }
 
     /// Of which entries these objects are counted, and how many of them one entry is.

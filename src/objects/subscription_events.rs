@@ -170,7 +170,7 @@ impl Object for SubscriptionEvents {
     /// In the query, as recorded: some proxies drop the bodies of deletions.
     fn delete(&self, _plan: &Plan, _at: &At<'_>, existing: &Existing) -> Vec<Request> {
         let mut request = Request::new(Method::Delete, RESOURCE.path, None, RESOURCE.calls.delete).shows(Shows::Nothing);
-        request.query.push(("subscription_event[id]", existing.uuid.to_string()));
+        request.query.push(("subscription_event[id]".into(), existing.uuid.to_string()));
         vec![request]
     }
 

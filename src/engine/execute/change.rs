@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::create::{Changed, Created, Sent};
+use super::create::{Changed, Created, Sent, attributes_alone};
 use super::{Call, Step, Turn, Waits, ambiguous, read, refused, rejected, unknown_uuid};
 use crate::account::{Found, Trouble};
 use crate::client::{Reply, Trial};
@@ -10,7 +10,7 @@ use crate::errors::Code;
 use crate::objects::request::{IfMissing, Look, Request, Scope, Shows};
 use crate::objects::{self, At, Existing};
 use crate::outcome::{Fault, Outcome, Skip};
-use crate::plan::{Mode, Target, attributes_not_taken};
+use crate::plan::{Mode, Target};
 
 impl Turn<'_> {
     /// Upsert, update, and insert where the API itself refuses no duplicates. `None`: the parent is not there after all.
@@ -24,7 +24,7 @@ impl Turn<'_> {
             let again = std::mem::replace(&mut fresh, true);
             match found {
                 Found::Ambiguous(many) => return settled(Outcome::rejected(ambiguous(self.key_field(), many))),
-                Found::Present(_) if self.plan.mode == Mode::Insert && self.plan.target != Target::Part => {
+                Found::Present(existing) if self.plan.mode == Mode::Insert && self.object.is_there(self.plan, &existing) => {
                     return settled(Outcome::Skipped(Skip::Exists));
                 }
                 Found::Present(existing) => {
@@ -96,6 +96,9 @@ impl Turn<'_> {
                     self.world.account.saw(self.object, &entry, home);
                     outcome = self.see_to(&entry, at, home, Outcome::Updated).await?;
                 }
+                Sent::Done(answer) if shows == Shows::Attributes => {
+                    outcome = self.see_to(&answer, at, home, Outcome::Updated).await?;
+                }
                 Sent::Done(_) if !outcome.is_rejected() => outcome = Outcome::Updated,
                 Sent::Done(_) => {}
                 Sent::Gone => return Ok(Changed::Gone),
@@ -122,7 +125,11 @@ impl Turn<'_> {
             Reply::Done(answer) => {
                 let answer = read(&answer);
                 match shows {
-                    Shows::Attributes => self.saw_attributes(uuid, &answer),
+                    Shows::Attributes => {
+                        if let Some(map) = attributes_alone(&answer) {
+                            account.amend(uuid, |known| known.set_attributes(map));
+                        }
+                    }
                     Shows::Tags => {
                         if let Some(tags) = answer["tags"].as_array() {
                             let tags: Box<[Box<str>]> = tags.iter().filter_map(|tag| tag.as_str().map(Into::into)).collect();
@@ -149,16 +156,6 @@ impl Turn<'_> {
             Reply::Exists(refusal) | Reply::Refused(refusal) => Sent::Refused(rejected(refusal)),
             Reply::Lost(why) => Sent::Lost(why),
         })
-    }
-
-    /// Takes in all attributes of a customer, and warns of those that were sent and are not among them.
-    fn saw_attributes(&self, uuid: &str, answer: &Value) {
-        let Some(map) = answer["custom"].as_object() else { return };
-        self.world.account.amend(uuid, |known| known.set_attributes(map));
-        for attribute in attributes_not_taken(self.plan, map) {
-            let field = format!("custom.{}", attribute.key);
-            self.world.warnings.once(Code::FieldNotKept, self.object.resource().name, &field);
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::kept::differences;
 use super::{Call, OrEnd, Settled, Step, Turn, Waits, never_lost, read, refused, rejected};
@@ -81,6 +81,9 @@ impl Turn<'_> {
         let refuses = self.object.refuses_duplicates(self.plan);
         let looks = if refuses { &LOOKS[..1] } else { &LOOKS[..] };
         let method = request.method;
+        if method == Method::Delete {
+            self.take_leave().await?;
+        }
         let call = Call::from(request);
         let mut trial = Trial::default();
         let mut lost = false;
@@ -155,6 +158,10 @@ impl Turn<'_> {
         look: Option<&Look>,
         waits: &[Duration],
     ) -> Result<Option<Existing>, Trouble> {
+        // What no look can show is not waited for.
+        if look.is_none() && matches!(self.plan.target, Target::Always(_)) {
+            return Ok(None);
+        }
         for wait in waits {
             tokio::time::sleep(*wait).await;
             if let Found::Present(existing) = self.locate(at, look, true).await? {
@@ -196,7 +203,9 @@ impl Turn<'_> {
             Method::Delete => Outcome::Deleted,
             Method::Put | Method::Patch => Outcome::Updated,
         };
-        self.world.deletions.borrow_mut().created(self.object.resource().name);
+        if made == Outcome::Created {
+            self.world.deletions.borrow_mut().created(self.object.resource().name);
+        }
         let entry = self.object.answered(answer);
         if let Some(known) = self.world.account.saw(self.object, &entry, self.home(at))
             && self.object.is_made_empty(self.plan)
@@ -224,21 +233,18 @@ impl Turn<'_> {
             let code = if difference.null { Code::NullNotCleared } else { Code::FieldNotKept };
             self.world.warnings.once(code, resource.name, difference.field);
         }
-        let requests = self.object.repair(self.plan, at, entry);
-        if requests.is_empty() {
-            for attribute in resource.attributes_of(entry).map_or_else(Vec::new, |held| attributes_not_taken(self.plan, held)) {
-                self.world.warnings.once(Code::FieldNotKept, resource.name, &format!("custom.{}", attribute.key));
-            }
-            return Ok(outcome);
-        }
-        let uuid = entry[resource.id].as_str().unwrap_or_default();
-        for request in requests {
+        let mut held = resource.attributes_of(entry).or_else(|| attributes_alone(entry)).cloned();
+        let uuid = entry[resource.id].as_str().unwrap_or(at.parent());
+        for request in self.object.repair(self.plan, at, entry) {
             match self.send(request, uuid, home, &mut Trial::default()).await? {
-                Sent::Done(_) => {}
+                Sent::Done(answer) => held = attributes_alone(&answer).cloned().or(held),
                 Sent::Gone => return Ok(outcome),
                 Sent::Refused(refused) => return Ok(refused),
                 Sent::Lost(why) => return Err(never_lost(&why)),
             }
+        }
+        for attribute in held.iter().flat_map(|held| attributes_not_taken(self.plan, held)) {
+            self.world.warnings.once(Code::FieldNotKept, resource.name, &format!("custom.{}", attribute.key));
         }
         Ok(outcome)
     }
@@ -283,6 +289,11 @@ impl Turn<'_> {
             }
         }
     }
+}
+
+/// All attributes, as the attributes endpoint answers them.
+pub(super) fn attributes_alone(answer: &Value) -> Option<&Map<String, Value>> {
+    answer["custom"].as_object()
 }
 
 /// What became of one request of a change.

@@ -65,6 +65,9 @@ impl Turn<'_> {
 
     /// Takes leave to send one deletion; what there is to delete is counted before the first.
     pub(super) async fn take_leave(&self) -> Result<(), Trouble> {
+        if !self.object.is_counted() {
+            return Ok(self.world.deletions.borrow_mut().take_uncounted()?);
+        }
         let name = self.object.resource().name;
         let must_count = self.world.deletions.borrow().must_count(name);
         if let Some(enough) = must_count {

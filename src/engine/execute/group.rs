@@ -2,7 +2,7 @@
 //!
 //! Each record has its own outcome. What is refused together is tried again one by one, so that the good records stand.
 
-use super::{Settled, Step, Turn, Waits, World, arrived, execute_one, refused};
+use super::{Settled, Step, Turn, Waits, World, arrived, execute_one};
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
 use crate::objects::{Existing, How, Object};
@@ -76,37 +76,29 @@ async fn one_by_one(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Ste
     Ok(steps)
 }
 
-/// Rows that change one thing: those that differ go in one request.
+/// Rows that change one thing, in one request: the last value of each counts. A row that says what was there before has
+/// changed nothing.
 async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) -> Result<Vec<Step>, Failure> {
-    let mut steps: Vec<Option<Step>> = Vec::with_capacity(members.len());
+    let [first, others @ ..] = members else { return Ok(Vec::new()) };
+    let mut idle = Vec::with_capacity(members.len());
     for member in members {
         let turn = member.turn(world);
-        let refs = match turn.resolve(false, |_| true).await {
-            Ok(Ok(refs)) => refs,
+        match turn.resolve(false, |_| true).await {
+            Ok(Ok(refs)) => match member.object.change(member.plan, &turn.at(&refs), existing) {
+                Ok(requests) => idle.push(requests.is_empty()),
+                Err(_) => return one_by_one(world, members).await,
+            },
             _ => return one_by_one(world, members).await,
-        };
-        steps.push(match member.object.change(member.plan, &turn.at(&refs), existing) {
-            Ok(requests) if requests.is_empty() => Some(Step::Settled(Outcome::Unchanged.into())),
-            Ok(_) => None,
-            Err(faults) => Some(Step::Settled(refused(faults).into())),
-        });
+        }
     }
-    let open: Vec<usize> = (0..members.len()).filter(|at| steps[*at].is_none()).collect();
-    let fresh: Vec<Member<'_>> = open.iter().map(|at| members[*at]).collect();
-    let written = match &fresh[..] {
-        [] => Vec::new(),
-        [one] => vec![execute_one(one.turn(world)).await?],
-        [first, others @ ..] => match together(world, first, others).await? {
-            Some(Step::Settled(settled)) if !settled.outcome.is_rejected() => {
-                fresh.iter().map(|member| share(member, &settled.outcome)).collect()
-            }
-            _ => one_by_one(world, &fresh).await?,
-        },
+    let Some(Step::Settled(settled)) = together(world, first, others).await? else {
+        return one_by_one(world, members).await;
     };
-    for (at, step) in open.into_iter().zip(written) {
-        steps[at] = Some(step);
+    if settled.outcome.is_rejected() {
+        return one_by_one(world, members).await;
     }
-    Ok(steps.into_iter().flatten().collect())
+    let outcome = |idle: bool| if idle { Outcome::Unchanged } else { settled.outcome.clone() };
+    Ok(members.iter().zip(idle).map(|(member, idle)| share(member, &outcome(idle))).collect())
 }
 
 /// An object that is to be made, and parts of it.
