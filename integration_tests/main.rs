@@ -19,6 +19,7 @@ mod customers;
 mod deletions;
 mod endings;
 mod faults;
+mod invoices;
 mod limits;
 mod mapping;
 mod odd_input;
