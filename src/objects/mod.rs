@@ -30,6 +30,12 @@ pub fn find(name: &str) -> Option<&'static dyn Object> {
     OBJECTS.iter().copied().find(|object| object.resource().name == name)
 }
 
+/// The object that reads entries of this name: the one that is called so, or one that stands on entries which are no object
+/// of their own.
+pub fn reader(name: &str) -> Option<&'static dyn Object> {
+    find(name).or_else(|| OBJECTS.iter().copied().find(|object| object.read_by() == name))
+}
+
 /// The names of all objects, in the order of the registry.
 pub fn names() -> Vec<&'static str> {
     OBJECTS.iter().map(|object| object.resource().name).collect()
@@ -157,6 +163,16 @@ pub trait Object: Sync + fmt::Debug {
         None
     }
 
+    /// Where to look for those that belong to the thing of this UUID; `None` for what nothing refers to within another thing.
+    fn look_within(&self, _parent: &str) -> Option<Look> {
+        None
+    }
+
+    /// A look at the members of an existing object, where the record says something of them and entries do not show them.
+    fn look_at_members(&self, _plan: &Plan, _uuid: &str) -> Option<Look> {
+        None
+    }
+
     /// What an entry of a list, or the answer to a write, tells.
     fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
         let mut known = Known::read(self.resource(), entry)?;
@@ -218,6 +234,16 @@ pub trait Object: Sync + fmt::Debug {
     /// The object whose entries a look answers.
     fn read_by(&self) -> &'static str {
         self.resource().name
+    }
+
+    /// Whether it can be counted what there is in the data source. Where it can not, a share of it limits no deletions.
+    fn is_countable(&self) -> bool {
+        true
+    }
+
+    /// Whether a customer that does not exist may be made for the record.
+    fn makes_parents(&self) -> bool {
+        true
     }
 
     /// Of which entries these objects are counted, and how many of them one entry is.

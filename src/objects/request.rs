@@ -86,6 +86,8 @@ pub struct Request {
     pub shows: Shows,
     /// What a 404 means.
     pub missing: IfMissing,
+    /// The UUID of the thing that the object becomes part of: once that is done, its own is gone and its keys lead there.
+    pub absorbed_by: Option<Box<str>>,
 }
 
 impl Request {
@@ -100,6 +102,7 @@ impl Request {
             name,
             shows: Shows::Object,
             missing: IfMissing::Gone,
+            absorbed_by: None,
         }
     }
 
@@ -119,6 +122,12 @@ impl Request {
     pub fn at(mut self, data_source: &str, external_id: &str) -> Self {
         self.query.push(("data_source_uuid", data_source.to_owned()));
         self.query.push(("external_id", external_id.to_owned()));
+        self
+    }
+
+    /// The same, by which the object becomes part of the thing of this UUID.
+    pub fn absorbed_by(mut self, uuid: &str) -> Self {
+        self.absorbed_by = Some(uuid.into());
         self
     }
 
