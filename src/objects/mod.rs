@@ -5,12 +5,17 @@
 
 mod common;
 pub mod contacts;
+pub mod customer_merges;
 pub mod customer_notes;
 pub mod customers;
+pub mod data_sources;
 mod json;
+pub mod plan_groups;
 pub mod plans;
 pub mod request;
 pub mod resource;
+pub mod subscription_cancellations;
+pub mod subscription_connections;
 
 use std::fmt;
 use std::rc::Rc;
@@ -23,7 +28,17 @@ use request::{Look, Request};
 use resource::Resource;
 
 /// Every object, in the order people see them, what others refer to first. A new object is a file of its own and a line here.
-pub const OBJECTS: &[&dyn Object] = &[&customers::Customers, &contacts::Contacts, &plans::Plans, &customer_notes::CustomerNotes];
+pub const OBJECTS: &[&dyn Object] = &[
+    &customers::Customers,
+    &contacts::Contacts,
+    &plans::Plans,
+    &plan_groups::PlanGroups,
+    &subscription_cancellations::SubscriptionCancellations,
+    &subscription_connections::SubscriptionConnections,
+    &customer_merges::CustomerMerges,
+    &customer_notes::CustomerNotes,
+    &data_sources::DataSources,
+];
 
 /// The object of this name.
 pub fn find(name: &str) -> Option<&'static dyn Object> {

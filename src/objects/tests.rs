@@ -10,9 +10,9 @@ use crate::mapping::{Mapped, Mapper, MapperInput, UnknownFields};
 use crate::outcome::Fault;
 use crate::plan::{By, Mode, Nulls, Parents, Plan, Record};
 
-const SOURCE: &str = "ds_03cfd2c4-2c7e-11ee-ab23-cb0f008cff46";
+pub(super) const SOURCE: &str = "ds_03cfd2c4-2c7e-11ee-ab23-cb0f008cff46";
 
-fn how(mode: Mode) -> How {
+pub(super) fn how(mode: Mode) -> How {
     How {
         mode,
         match_by: None,
@@ -25,7 +25,7 @@ fn how(mode: Mode) -> How {
 }
 
 /// What a plan refers to, as if it had been found.
-fn refs(plan: &Plan) -> Vec<Resolved> {
+pub(super) fn refs(plan: &Plan) -> Vec<Resolved> {
     let found = |by: &By| match by {
         By::Uuid(uuid) => Resolved { uuid: uuid.clone(), key: Some("key-of-uuid".into()), known: None },
         By::Key(key) => Resolved { uuid: format!("uuid-of-{key}").into(), key: Some(key.clone()), known: None },
@@ -34,7 +34,7 @@ fn refs(plan: &Plan) -> Vec<Resolved> {
 }
 
 /// The texts of all requests that a plan causes, whether its object is absent or there; `None` where it can not be made.
-fn requests(object: &dyn Object, plan: &Plan, entry: Option<&Value>) -> (Option<String>, Vec<String>) {
+pub(super) fn requests(object: &dyn Object, plan: &Plan, entry: Option<&Value>) -> (Option<String>, Vec<String>) {
     let refs = refs(plan);
     let how = how(plan.mode);
     let at = At { data_source: SOURCE, refs: &refs, how: &how };
@@ -55,7 +55,7 @@ fn changed(object: &dyn Object, plan: &Plan) -> Vec<String> {
     requests(object, plan, None).1
 }
 
-fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value) -> Result<Plan, Vec<Fault>> {
+pub(super) fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value) -> Result<Plan, Vec<Fault>> {
     let mapper = Mapper::new(&MapperInput {
         resource: object.resource(),
         fields: &[],
@@ -73,7 +73,7 @@ fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value)
     object.plan(record, &how(mode))
 }
 
-fn plan(object: &'static dyn Object, row: &Value) -> Result<Plan, Vec<Fault>> {
+pub(super) fn plan(object: &'static dyn Object, row: &Value) -> Result<Plan, Vec<Fault>> {
     plan_with(object, Mode::Upsert, Nulls::Ignore, row)
 }
 
