@@ -27,6 +27,12 @@ impl Index {
         self.shelves.get(&scope).map(Vec::as_slice)
     }
 
+    /// The entry of this identity, wherever it stands.
+    pub(super) fn entry(&self, uuid: &str) -> Option<Rc<Known>> {
+        let mut shelves = self.places.get(uuid)?.iter().filter_map(|scope| self.shelves.get(scope));
+        shelves.find_map(|shelf| shelf.iter().find(|entry| entry.uuid.as_ref() == uuid)).cloned()
+    }
+
     /// Takes in all entries of a scope as they were listed. A list may lag behind our own writes: what it lacks and was
     /// known is not gone, unless the scope is that of one key, which a list that was asked for it answers truly or not at
     /// all.
@@ -164,11 +170,6 @@ impl Index {
     /// Whether this run saw another thing become part of this one.
     pub(super) fn has_absorbed(&self, uuid: &str) -> bool {
         self.absorbed.values().any(|into| into.as_ref() == uuid)
-    }
-
-    fn entry(&self, uuid: &str) -> Option<Rc<Known>> {
-        let of = |scope| self.shelf(scope)?.iter().find(|entry| entry.uuid.as_ref() == uuid).cloned();
-        self.places.get(uuid)?.iter().find_map(|scope| of(*scope))
     }
 
     pub(super) fn made_empty(&mut self, uuid: &str) {

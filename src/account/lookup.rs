@@ -146,7 +146,7 @@ impl<'c> Account<'c> {
         let entries = self.list(look).await?;
         let object = objects::reader(object.read_by()).unwrap_or(object);
         let known: Vec<Rc<Known>> = entries.iter().filter_map(|entry| self.know(object, entry)).collect();
-        if known.iter().any(|known| known.ours) && look.query.iter().any(|(name, _)| *name == "data_source_uuid") {
+        if known.iter().any(|known| known.ours) && look.query.iter().any(|(name, _)| name == "data_source_uuid") {
             self.proven.set(true);
         }
         Ok(match look.scope {
@@ -163,7 +163,13 @@ impl<'c> Account<'c> {
     pub async fn refer(&self, kin: Kin, by: &By, fresh: bool) -> Result<Found<Rc<Known>>, Trouble> {
         let Some(object) = objects::find(kin.object()) else { return Ok(Found::Absent) };
         let key = match by {
-            By::Uuid(uuid) => return self.read(object, &self.now(uuid)).await,
+            By::Uuid(uuid) => {
+                let uuid = self.now(uuid);
+                if let Some(known) = self.index.borrow().entry(&uuid).filter(|_| !fresh) {
+                    return Ok(Found::Present(known));
+                }
+                return self.read(object, &uuid).await;
+            }
             By::Key(key) => key,
         };
         let Some(look) = object.look_by_key(key, &self.data_source) else { return Ok(Found::Absent) };
@@ -342,8 +348,8 @@ impl<'c> Account<'c> {
     async fn page(&self, look: &Look, cursor: Option<String>) -> Result<Page, Trouble> {
         let mut call = Call { query: look.query.clone(), ..read_call(look.path.clone(), look.name) };
         if look.paged {
-            call.query.push(("per_page", PAGE.to_string()));
-            call.query.extend(cursor.clone().map(|cursor| ("cursor", cursor)));
+            call.query.push(("per_page".into(), PAGE.to_string()));
+            call.query.extend(cursor.clone().map(|cursor| ("cursor".into(), cursor)));
         }
         match self.client.ask(&call).await? {
             Reply::Done(answer) => {

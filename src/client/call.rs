@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::objects::request::Request;
 pub use crate::objects::request::{Method, Repeat};
+use crate::objects::request::{Query, Request};
 
 /// One request to the API. It may be sent several times before there is a [`Reply`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Call {
     /// The path below the base URL, such as `/customers`. Whatever is put into it must be percent-encoded already.
     pub path: String,
     /// The query, not yet encoded.
-    pub query: Vec<(&'static str, String)>,
+    pub query: Query,
     /// The body: JSON text.
     pub body: Option<String>,
     /// Whether a second send could do harm.

@@ -27,7 +27,8 @@ impl InProcess {
 impl Transport for InProcess {
     fn exchange<'a>(&'a self, request: &'a HttpRequest) -> BoxFuture<'a, Result<HttpResponse, TransportError>> {
         async move {
-            let query: Vec<String> = request.query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+            let query: Vec<String> =
+                request.query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
             let request = Request {
                 method: request.method.as_str().to_owned(),
                 path: format!("/v1{}", request.path),

@@ -443,7 +443,8 @@ async fn the_log_tells_of_trouble_now_and_then_and_never_quotes_anybody() {
     let api = Api::new(10, move |_, at| if at < 15 { says([500, 429, 503][at % 3], words) } else { says(422, words) });
     let client = client(&api);
     join_all((0..10).map(|_| async {
-        let call = Call { query: vec![("email", "ann@lee.example".to_owned())], body: Some(words.to_owned()), ..read("/x") };
+        let call =
+            Call { query: vec![("email".into(), "ann@lee.example".to_owned())], body: Some(words.to_owned()), ..read("/x") };
         client.ask(&call).await.unwrap();
     }))
     .await;

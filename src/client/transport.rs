@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::call::{Call, Method};
 use crate::errors::Code;
 use crate::failure::Failure;
+use crate::objects::request::Query;
 
 /// How this program introduces itself.
 pub const USER_AGENT: &str = concat!("destination-chartmogul/", env!("CARGO_PKG_VERSION"));
@@ -44,7 +45,7 @@ pub struct HttpRequest {
     /// The path below the base URL.
     pub path: String,
     /// The query, not yet encoded.
-    pub query: Vec<(&'static str, String)>,
+    pub query: Query,
     /// JSON.
     pub body: Option<Bytes>,
 }

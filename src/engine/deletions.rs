@@ -48,14 +48,10 @@ impl DeleteGuard {
 
     /// Takes leave to send one deletion.
     pub(super) fn take(&mut self, object: &'static str) -> Result<(), Failure> {
-        let Deletions::Delete { max_deletes, max_percent } = self.policy else {
-            return Err(Failure::system(Code::Internal, "A deletion was planned while deletions are ignored."));
-        };
+        let Deletions::Delete { max_deletes, max_percent } = self.policy else { return Err(ignored()) };
+        self.within(max_deletes)?;
         let entry = self.by_object.entry(object).or_default();
         let at_start = entry.at_start.unwrap_or_default();
-        if self.sent + 1 > max_deletes {
-            return Err(limit(&format!("`max_deletes` is {max_deletes} and so many were deleted")));
-        }
         if (entry.sent + 1) as f64 * 100.0 > max_percent * at_start as f64 {
             return Err(limit(&format!(
                 "`max_percent` is {max_percent}, and {} of the {at_start} {object} in the data source were deleted",
@@ -66,6 +62,25 @@ impl DeleteGuard {
         entry.sent += 1;
         Ok(())
     }
+
+    /// The same for what can not be counted, so that only `max_deletes` can be meant.
+    pub(super) fn take_uncounted(&mut self) -> Result<(), Failure> {
+        let Deletions::Delete { max_deletes, .. } = self.policy else { return Err(ignored()) };
+        self.within(max_deletes)?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    fn within(&self, max_deletes: u64) -> Result<(), Failure> {
+        if self.sent < max_deletes {
+            return Ok(());
+        }
+        Err(limit(&format!("`max_deletes` is {max_deletes} and so many were deleted")))
+    }
+}
+
+fn ignored() -> Failure {
+    Failure::system(Code::Internal, "A deletion was planned while deletions are ignored.")
 }
 
 fn limit(what: &str) -> Failure {
@@ -97,5 +112,14 @@ mod tests {
         guard.counted("contacts", 1000);
         assert_eq!(guard.take("contacts"), Ok(()));
         assert!(guard.take("contacts").unwrap_err().message.contains("`max_deletes` is 3"));
+    }
+
+    #[test]
+    fn what_can_not_be_counted_is_held_to_the_number_alone() {
+        let mut guard = DeleteGuard::new(Deletions::Delete { max_deletes: 2, max_percent: 0.0 });
+        assert_eq!(guard.take_uncounted(), Ok(()));
+        assert_eq!(guard.take_uncounted(), Ok(()));
+        assert!(guard.take_uncounted().unwrap_err().message.contains("`max_deletes` is 2"));
+        assert_eq!(DeleteGuard::new(Deletions::Ignore).take_uncounted().unwrap_err().code, Code::Internal);
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 
 use super::json::{JsonObject, add_fields, attribute_list};
 use super::request::{Method, Request};
@@ -11,7 +12,7 @@ use super::{Asked, At, Existing, How, Pick};
 use crate::errors::Code;
 use crate::mapping::Slot;
 use crate::outcome::Fault;
-use crate::plan::{Body, By, Kin, Known, MatchBy, Mode, Need, Plan, Record, Reference, Role, Target, differing};
+use crate::plan::{Attribute, Body, By, Kin, Known, MatchBy, Mode, Need, Plan, Record, Reference, Role, Target, differing};
 
 /// The record's own data source, if it names one, must be the configured one.
 pub(super) fn check_data_source(record: &mut Record, how: &How) {
@@ -105,7 +106,7 @@ pub(super) fn pick(resource: &'static Resource, plan: &Plan, target: &Target, en
     let has_key = |entry: &Known, key: &str| entry.keys.iter().any(|known| known.as_ref() == key);
     let holds = |entry: &Known, name: &str, text: &str| {
         let slot = resource.slot(name).map(|field| Slot { field, inner: None });
-        let text = serde_json::Value::from(text).to_string();
+        let text = Value::from(text).to_string();
         slot.zip(resource.field(name)).is_some_and(|(slot, field)| entry.holds(slot, field, &text) == Some(true))
     };
     let matches = match target {
@@ -150,6 +151,15 @@ pub(super) fn missing(resource: &'static Resource, body: &Body) -> Vec<Fault> {
         .filter(|(at, field)| field.required && !given(*at))
         .map(|(_, field)| Fault::field(Code::FieldMissing, field.name, format!("{} are made with it", resource.name)))
         .collect()
+}
+
+/// The same, said before anything is looked up: for records that can only make something new.
+pub(super) fn require_all(record: &mut Record, resource: &'static Resource) {
+    for field in resource.fields.iter().filter(|field| field.required) {
+        if record.given(field.name).is_none() {
+            record.require(field.name, &format!("{} are made with it", resource.name));
+        }
+    }
 }
 
 /// A create of plain fields: `head` first, then the record's fields and untyped attributes.
@@ -204,7 +214,10 @@ pub(super) fn change(resource: &'static Resource, plan: &Plan, at: &At<'_>, exis
         .attributes()
         .filter(|attribute| known.and_then(|known| known.holds_attribute(attribute)) != Some(true))
         .collect();
-    let out = changed_fields(resource, plan, at, existing, skip, !attributes.is_empty());
+    // The API drops keys that were not defined in the app, so that an entry without a key proves nothing: such an attribute
+    // goes along with another change, never alone, or every run would send it anew.
+    let reason = |attribute: &Attribute<'_>| known.and_then(|known| known.has_attribute(attribute.key)) != Some(false);
+    let out = changed_fields(resource, plan, at, existing, skip, attributes.iter().any(reason));
     let Some(mut out) = out else { return Vec::new() };
     if resource.attributes == Some(AttributeForm::Untyped)
         && let Some(list) = attribute_list(attributes.into_iter(), false)
@@ -257,6 +270,25 @@ pub(super) fn by_uuid_or(record: &mut Record, how: &How, other: Option<Target>, 
     }
 }
 
+/// What a set of key fields says about an object without a key of its own.
+pub(super) fn match_by_uuid(fields: &[&str]) -> Option<MatchBy> {
+    (fields == ["uuid"]).then_some(MatchBy::Uuid)
+}
+
+/// The same of a part of a customer that has this name: the customer and the name are its key.
+pub(super) fn match_part(fields: &[&str], name: &str) -> Option<MatchBy> {
+    match fields {
+        [customer, own] | [own, customer] if *own == name && *customer == CUSTOMER.1 => Some(MatchBy::ExternalId),
+        [customer, own] | [own, customer] if *own == name && *customer == CUSTOMER.0 => Some(MatchBy::Uuid),
+        _ => None,
+    }
+}
+
+/// Whether two records about parts of one thing ask for it in the same way. A deletion stands alone: each is counted.
+pub(super) fn alike(a: &Plan, b: &Plan) -> bool {
+    a.mode == b.mode && a.mode != Mode::Delete && a.target == b.target && a.refs == b.refs
+}
+
 /// The plan of an object without a key of its own that belongs to a customer. Named by its UUID it needs no customer.
 pub(super) fn keyless_child(mut record: Record, resource: &'static Resource, how: &How, why: &str) -> Asked<Plan> {
     let customer = refer(&record, Kin::Customer, CUSTOMER, Role::Parent, Need::Uuid);
@@ -264,7 +296,22 @@ pub(super) fn keyless_child(mut record: Record, resource: &'static Resource, how
     if !by_uuid {
         self::customer(&mut record, Need::Uuid, why);
     }
+    if how.mode == Mode::Insert {
+        require_all(&mut record, resource);
+    }
     let other = if by_uuid { None } else { by_equality(&mut record, resource, how) };
     let target = by_uuid_or(&mut record, how, other, CUSTOMER.1, why);
     finish(record, how.mode, target, customer)
+}
+
+/// What an entry says is wrong with itself. The API stores an invalid entry and answers it with a map of faults (documented;
+/// no recorded map holds any).
+pub(super) fn complaints(entry: &Value) -> Vec<Fault> {
+    let errors = entry.get("errors").and_then(Value::as_object).into_iter().flatten();
+    let words = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    };
+    errors.map(|(field, value)| Fault::field(Code::ApiRefused, field, words(value))).collect()
 }

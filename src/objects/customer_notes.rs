@@ -9,7 +9,7 @@ use super::common;
 use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
-use crate::plan::{Known, Mode, Plan, Record, Target};
+use crate::plan::{Known, MatchBy, Mode, Plan, Record, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -40,6 +40,10 @@ impl Object for CustomerNotes {
             Mode::Insert | Mode::Delete => "1 look-up per customer, then 1",
             Mode::Upsert | Mode::Update => "1 look-up per customer, then 1; 0 when nothing differs",
         }
+    }
+
+    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
+        common::match_by_uuid(fields)
     }
 
     fn is_keyless(&self) -> bool {

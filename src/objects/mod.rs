@@ -3,19 +3,29 @@
 //! Owns what a record of an object means: its keys, its modes, its own rules, and the JSON of its requests. Does not own
 //! how values become their normal form ([`crate::plan`]), how requests are sent (`client`) nor when (`engine`).
 
+pub mod api_requests;
+mod billing;
 mod common;
 pub mod contacts;
+pub mod custom_attributes;
 pub mod customer_merges;
 pub mod customer_notes;
 pub mod customers;
 pub mod data_sources;
+pub mod invoices;
 mod json;
+pub mod line_items;
+pub mod opportunities;
 pub mod plan_groups;
 pub mod plans;
 pub mod request;
 pub mod resource;
 pub mod subscription_cancellations;
 pub mod subscription_connections;
+pub mod subscription_events;
+pub mod tags;
+pub mod tasks;
+pub mod transactions;
 
 use std::fmt;
 use std::rc::Rc;
@@ -31,13 +41,22 @@ use resource::Resource;
 pub const OBJECTS: &[&dyn Object] = &[
     &customers::Customers,
     &contacts::Contacts,
+    &custom_attributes::CustomAttributes,
+    &tags::Tags,
+    &customer_merges::CustomerMerges,
     &plans::Plans,
     &plan_groups::PlanGroups,
+    &invoices::Invoices,
+    &line_items::LineItems,
+    &transactions::Transactions,
+    &subscription_events::SubscriptionEvents,
     &subscription_cancellations::SubscriptionCancellations,
     &subscription_connections::SubscriptionConnections,
-    &customer_merges::CustomerMerges,
     &customer_notes::CustomerNotes,
+    &opportunities::Opportunities,
+    &tasks::Tasks,
     &data_sources::DataSources,
+    &api_requests::ApiRequests,
 ];
 
 /// The object of this name.
@@ -145,8 +164,8 @@ pub trait Object: Sync + fmt::Debug {
     fn requests(&self, mode: Mode) -> &'static str;
 
     /// What a set of primary key fields says about matching; `None` when it is no key of this object.
-    fn match_by(&self, _fields: &[&str]) -> Option<MatchBy> {
-        None
+    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
+        (fields == ["uuid"] && self.resource().field("uuid").is_some()).then_some(MatchBy::Uuid)
     }
 
     /// Whether the object has a key of its own in the data source, so that a source's key does not say how it is matched.
@@ -231,9 +250,46 @@ pub trait Object: Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// Whether the existing object is what an insert leaves alone. A record about a part of something is not answered by
+    /// that being there.
+    fn is_there(&self, plan: &Plan, _existing: &Existing) -> bool {
+        plan.target != Target::Part
+    }
+
     /// Whether an object made from this plan has nothing that belongs to it yet.
     fn is_made_empty(&self, _plan: &Plan) -> bool {
         false
+    }
+
+    /// Whether the plan's object can not be made yet because it lacks parts that may come as records of their own.
+    fn is_incomplete(&self, _plan: &Plan) -> bool {
+        false
+    }
+
+    /// Whether a record of this object is what an incomplete parent waits for.
+    fn completes(&self) -> bool {
+        false
+    }
+
+    /// Whether an object that the record names by its UUID has to be read before it is changed.
+    fn needs_known(&self, _plan: &Plan) -> bool {
+        false
+    }
+
+    /// Whether the plan of another record that stands behind this one can be carried out with it, in one request.
+    fn joins(&self, _plan: &Plan, _object: &str, _next: &Plan) -> bool {
+        false
+    }
+
+    /// One plan that says all that this plan and the others say, the last value of each; the others are named with their
+    /// objects, and each of them joins.
+    fn join(&self, _plan: &Plan, _others: &[(&str, &Plan)]) -> Option<Plan> {
+        None
+    }
+
+    /// What the API says is wrong with an entry that it took all the same.
+    fn complains(&self, _entry: &Value) -> Vec<Fault> {
+        Vec::new()
     }
 
     /// Whether a customer may stand under several keys, so that deleting it would take more than the record's own.
@@ -251,13 +307,13 @@ pub trait Object: Sync + fmt::Debug {
         self.resource().name
     }
 
-    /// Whether it can be counted what there is in the data source. Where it can not, a share of it limits no deletions.
-    fn is_countable(&self) -> bool {
+    /// Whether a customer that does not exist may be made for the record.
+    fn makes_parents(&self) -> bool {
         true
     }
 
-    /// Whether a customer that does not exist may be made for the record.
-    fn makes_parents(&self) -> bool {
+    /// Whether the objects can be counted, so that a share of them can be a limit of deletions.
+    fn is_counted(&self) -> bool {
         true
     }
 

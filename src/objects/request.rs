@@ -3,6 +3,7 @@
 //! Owns the words that objects, account, engine and client share. Does not own how a request is sent (`client`) nor when
 //! (`engine`).
 
+use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// The HTTP methods that the API knows.
@@ -54,6 +55,10 @@ pub enum Shows {
     Attributes,
     /// `{"tags": [...]}`: all tags of the customer.
     Tags,
+    /// An entry of this object that stands within the one that was changed.
+    Part(&'static str),
+    /// Nothing of the entry, which is another one now.
+    Unseen,
     /// Nothing that is known.
     Nothing,
 }
@@ -67,6 +72,9 @@ pub enum IfMissing {
     Fine,
 }
 
+/// The pairs of a query, not yet encoded.
+pub type Query = Vec<(Cow<'static, str>, String)>;
+
 /// One write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -75,7 +83,7 @@ pub struct Request {
     /// The path below the base URL, percent-encoded where a value stands in it.
     pub path: String,
     /// The query, not yet encoded.
-    pub query: Vec<(&'static str, String)>,
+    pub query: Query,
     /// The body: JSON text.
     pub body: Option<String>,
     /// Whether a second send could do harm.
@@ -120,8 +128,8 @@ impl Request {
 
     /// The same, addressed by data source and external id.
     pub fn at(mut self, data_source: &str, external_id: &str) -> Self {
-        self.query.push(("data_source_uuid", data_source.to_owned()));
-        self.query.push(("external_id", external_id.to_owned()));
+        self.query.push(("data_source_uuid".into(), data_source.to_owned()));
+        self.query.push(("external_id".into(), external_id.to_owned()));
         self
     }
 
@@ -174,7 +182,7 @@ pub struct Look {
     /// The path below the base URL.
     pub path: String,
     /// The query, not yet encoded.
-    pub query: Vec<(&'static str, String)>,
+    pub query: Query,
     /// Under which key the answer has its entries.
     pub root: &'static str,
     /// What it is counted as, such as `look up customers`.
@@ -201,7 +209,7 @@ impl Look {
 
     /// The same, with one more filter.
     pub fn filter(mut self, name: &'static str, value: &str) -> Self {
-        self.query.push((name, value.to_owned()));
+        self.query.push((name.into(), value.to_owned()));
         self
     }
 

@@ -64,7 +64,7 @@ impl Object for SubscriptionCancellations {
     }
 
     /// Subscriptions are listed for one customer at a time (documented): nothing tells how many there are.
-    fn is_countable(&self) -> bool {
+    fn is_counted(&self) -> bool {
         false
     }
 
@@ -125,6 +125,11 @@ impl Object for SubscriptionCancellations {
             dates.iter().filter_map(normal).collect()
         });
         Some(known)
+    }
+
+    fn is_there(&self, plan: &Plan, existing: &Existing) -> bool {
+        let given = given(plan, ONE).or_else(|| given(plan, ALL)).unwrap_or_default();
+        held(existing).is_some_and(|held| given.iter().all(|date| has(held, date)))
     }
 
     fn create(&self, _plan: &Plan, _at: &At<'_>) -> Asked<Option<Request>> {

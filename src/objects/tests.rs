@@ -55,8 +55,9 @@ fn changed(object: &dyn Object, plan: &Plan) -> Vec<String> {
     requests(object, plan, None).1
 }
 
-pub(super) fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value) -> Result<Plan, Vec<Fault>> {
-    let mapper = Mapper::new(&MapperInput {
+/// A mapper that knows the object's own fields and takes the others for attributes.
+pub(super) fn mapper(object: &dyn Object) -> Mapper {
+    Mapper::new(&MapperInput {
         resource: object.resource(),
         fields: &[],
         constants: &Map::new(),
@@ -65,7 +66,11 @@ pub(super) fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, r
         columns: &[],
         types: &hashbrown::HashMap::new(),
     })
-    .unwrap();
+    .unwrap()
+}
+
+pub(super) fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value) -> Result<Plan, Vec<Fault>> {
+    let mapper = mapper(object);
     let raw = serde_json::value::to_raw_value(row).unwrap();
     let mut mapped = Mapped::default();
     mapper.apply(&raw, &mut mapped).unwrap();

@@ -99,6 +99,12 @@ impl Known {
         Some(held == attribute_fingerprint(&sent))
     }
 
+    /// Whether the entry shows an attribute of this key; `None` when it shows no attributes.
+    pub fn has_attribute(&self, key: &str) -> Option<bool> {
+        let key = hash(key);
+        self.attributes.as_ref().map(|known| known.iter().any(|(at, _)| *at == key))
+    }
+
     /// Takes in all attributes of the entry as the attributes endpoint answered them.
     pub fn set_attributes(&mut self, map: &Map<String, Value>) {
         self.attributes = Some(map.iter().map(|(key, value)| (hash(key), attribute_fingerprint(value))).collect());

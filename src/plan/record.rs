@@ -21,6 +21,9 @@ pub struct Record {
     pub faults: Vec<Fault>,
     resource: &'static Resource,
     references: Vec<(Slot, Option<Box<str>>)>,
+    nulls: Nulls,
+    /// A bit for each field of the table that came.
+    came: [u64; 4],
 }
 
 impl Record {
@@ -35,7 +38,7 @@ impl Record {
         let bytes: usize = mapped.fields.iter().map(|(_, raw)| raw.len() + 4).sum::<usize>()
             + mapped.attributes.iter().map(|attribute| attribute.key.len() + attribute.raw.len() + 4).sum::<usize>();
         let body = Body::with_capacity(bytes, mapped.fields.len(), mapped.attributes.len() + IN_A_MAP);
-        let mut record = Self { body, faults: Vec::new(), resource, references: Vec::new() };
+        let mut record = Self { body, faults: Vec::new(), resource, references: Vec::new(), nulls, came: [0; 4] };
         for slot in &mapped.twice {
             let name = record.name(*slot);
             record.faults.push(Fault::field(Code::FieldTwice, name, "two columns give this field a value"));
@@ -44,6 +47,7 @@ impl Record {
             record.faults.push(Fault::field(Code::FieldUnknown, name.as_ref(), format!("{} has no such field", resource.name)));
         }
         for (slot, raw) in &mapped.fields {
+            record.came[usize::from(slot.field) / 64] |= 1 << (slot.field % 64);
             record.field(*slot, raw, nulls, &attribute_type);
         }
         for MappedAttribute { key, raw, wanted } in &mapped.attributes {
@@ -72,6 +76,16 @@ impl Record {
     pub fn given(&self, name: &str) -> Option<Slot> {
         let slot = self.slot(name)?;
         (self.body.fields().any(|(at, value)| at.field == slot.field && value != "null")).then_some(slot)
+    }
+
+    /// Whether the record has this field at all, be it as null.
+    pub fn has(&self, name: &str) -> bool {
+        self.slot(name).is_some_and(|slot| self.came[usize::from(slot.field) / 64] >> (slot.field % 64) & 1 == 1)
+    }
+
+    /// Whether a null removes the value instead of leaving it alone.
+    pub fn clears(&self) -> bool {
+        self.nulls == Nulls::Clear
     }
 
     /// The JSON text of a field of the body; `None` when absent or null.

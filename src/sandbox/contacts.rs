@@ -11,17 +11,13 @@ use crate::objects::resource::{Field, Kind};
 use super::answers::{Outcome, Reply, coded, missing, not_found, ok, refused, refused_field};
 use super::customers;
 use super::fields::Changes;
-use super::paging::Paging;
+use super::paging::{Paging, cursor_by_creation};
 use super::routes::Context;
-use super::store::{Contact, Fields, place_of_stamp};
+use super::store::{Contact, Fields};
 
 /// Recorded: newest first, the same fields on every page. Documented: four filters; there is none on the external id.
 pub(super) fn list(context: &Context<'_>, of_customer: Option<&str>) -> Outcome {
-    let paging = Paging::read(&context.query, |text| {
-        let (created, _) = text.split_once('&')?;
-        let created: jiff::Timestamp = created.parse().ok()?;
-        i64::try_from(created.as_nanosecond()).ok().map(place_of_stamp)
-    })?;
+    let paging = Paging::by_creation(&context.query)?;
     let state = &context.state;
     let query = |name| context.query.get(name);
     let customer = match of_customer {
@@ -59,12 +55,8 @@ pub(super) fn list(context: &Context<'_>, of_customer: Option<&str>) -> Outcome 
         paging.cut(state.contacts.range(range).map(|(place, _)| *place).filter(fits))
     };
     let entries = page.places.iter().map(|place| as_json(context, &state.contacts[place])).collect();
-    // Recorded: the time of creation to the nanosecond, and the UUID.
-    let cursor = page.places.last().map(|place| {
-        let contact = &state.contacts[place];
-        format!("{}&{}", super::store::timestamp(contact.created).strftime("%Y-%m-%dT%H:%M:%S%.9fZ"), contact.uuid)
-    });
-    ok(200, Paging::plain(&page, entries, cursor))
+    let last = page.places.last().map(|place| &state.contacts[place]);
+    ok(200, Paging::plain(&page, entries, last.map(|contact| cursor_by_creation(contact.created, &contact.uuid))))
 }
 
 pub(super) fn get(context: &Context<'_>, uuid: &str) -> Outcome {
@@ -86,7 +78,7 @@ pub(super) fn create(context: &mut Context<'_>, of_customer: Option<&str>) -> Ou
         return Err(refused_field("data_source_uuid", "is not a data source of the customer"));
     }
     let changes = Changes::read(RESOURCE.fields, &context.body, context.now()).map_err(refused)?;
-    let custom = read_custom(context)?;
+    let custom = read_custom(context, &context.options.contact_attributes)?;
     let mut fields = Fields::new();
     changes.apply(&mut fields, true);
     let place = add(context, customer, &source, fields, custom);
@@ -96,7 +88,7 @@ pub(super) fn create(context: &mut Context<'_>, of_customer: Option<&str>) -> Ou
 pub(super) fn update(context: &mut Context<'_>, uuid: &str) -> Outcome {
     let place = find(context, uuid)?;
     let mut changes = Changes::read(RESOURCE.fields, &context.body, context.now()).map_err(refused)?;
-    let custom = read_custom(context)?;
+    let custom = read_custom(context, &context.options.contact_attributes)?;
     let null_clears = context.options.quirks.null_clears;
     // Documented by the official clients: null clears the external id. For all other fields it is unknown.
     let clears_key = changes.nulls.contains(&"external_id");
@@ -191,7 +183,7 @@ fn add(context: &mut Context<'_>, customer: u64, source: &str, mut fields: Field
 }
 
 /// Reads `[{key, value}]`. Recorded: keys that were not defined in the app are dropped, without an error.
-fn read_custom(context: &Context<'_>) -> Result<Map<String, Value>, Box<Reply>> {
+pub(super) fn read_custom(context: &Context<'_>, defined: &[String]) -> Result<Map<String, Value>, Box<Reply>> {
     let entries = match context.body.get("custom") {
         None | Some(Value::Null) => return Ok(Map::new()),
         Some(Value::Array(entries)) => entries,
@@ -201,7 +193,7 @@ fn read_custom(context: &Context<'_>) -> Result<Map<String, Value>, Box<Reply>> 
     for entry in entries {
         let key = entry.get("key").and_then(Value::as_str).ok_or_else(|| refused_field("custom", "key is missing"))?;
         let value = entry.get("value").ok_or_else(|| refused_field("custom", "value is missing"))?;
-        if context.options.contact_attributes.iter().any(|defined| defined == key) {
+        if defined.iter().any(|defined| defined == key) {
             custom.insert(key.to_owned(), value.clone());
         }
     }

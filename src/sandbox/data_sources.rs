@@ -45,7 +45,8 @@ pub(super) fn delete(context: &mut Context<'_>, uuid: &str) -> Outcome {
     done(204)
 }
 
-/// Recorded in 2020, absent from today's documentation: everything in the source goes, the source stays.
+/// Recorded in 2020, absent from today's documentation: everything in the source goes, the source stays. The path that ends in
+/// `dependent` is that of the official Go client; what it leaves standing is unknown, here it is the same.
 pub(super) fn empty(context: &mut Context<'_>, uuid: &str) -> Outcome {
     find(context, uuid)?;
     context.state.empty_source(uuid);

@@ -191,7 +191,10 @@ async fn over_a_socket_the_same_answers_come_and_the_own_pages_need_no_key() {
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     assert!(answer.contains("content-type: application/json"));
     assert!(raw(address, "GET /v1/nothing", "").await.starts_with("HTTP/1.1 404"));
-    assert!(raw(address, "GET /", "").await.contains("sandbox-write-key"));
+    let usage = raw(address, "GET /", "").await;
+    for part in ["sandbox-write-key", "1 customers\n", "0 contacts\n", "owner@example.com", "New Business (Discovery, "] {
+        assert!(usage.contains(part), "{part}: {usage}");
+    }
     assert!(raw(address, "GET /sandbox/state", "").await.contains("\"external_id\":\"c\""));
     assert!(raw(address, "GET /sandbox/observed", "").await.contains("\"requests\":2"), "own pages count nowhere");
     let refused = raw(address, "POST /sandbox/faults", "reset\n\nboom\n").await;

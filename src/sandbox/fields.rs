@@ -137,7 +137,7 @@ fn is_email(text: &str) -> bool {
 
 /// Reads a point in time. Recorded: `2016-01-01 12:00:00 UTC`, `2000-01-01 00:00:00 +0200`, `2019-09-03T07:22:39+06:00`,
 /// `2017-05-31T00:00:00.000Z` and `2022-02-28`. Documented without an offset, which is taken as UTC; that is unknown.
-fn instant(text: &str) -> Option<Timestamp> {
+pub(super) fn instant(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at);
@@ -156,7 +156,7 @@ fn utc(text: &str) -> Option<Timestamp> {
 }
 
 /// Recorded: UTC with milliseconds.
-fn as_shown(at: Timestamp) -> String {
+pub(super) fn as_shown(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 

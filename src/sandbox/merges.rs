@@ -8,6 +8,7 @@ use super::answers::{Outcome, Reply, missing, not_found, ok, refused_field};
 use super::attributes::join_tags;
 use super::customers;
 use super::routes::Context;
+use super::shelves::Shelved;
 use super::store::SourceKey;
 
 /// `from` goes into `into`. Recorded: `into` keeps its fields, gets the other's keys, custom attributes it lacks and the tag
@@ -24,6 +25,7 @@ pub(super) fn merge(context: &mut Context<'_>) -> Outcome {
     for contact in context.state.contacts_of(from).cloned().unwrap_or_default() {
         context.state.edit_contact(contact, |contact| contact.customer = into);
     }
+    context.state.shelves.hand_over_all(from, into);
     context.state.edit_customer(into, |customer| {
         for key in &absorbed.keys {
             // Recorded: keys of one data source stand together.
@@ -43,11 +45,13 @@ pub(super) fn merge(context: &mut Context<'_>) -> Outcome {
 }
 
 /// Takes one key out of a merged customer. What the new customer looks like is unknown; here it is what was merged away
-/// under that key, with a new UUID, or empty where the key was the survivor's own.
+/// under that key, with a new UUID, or empty where the key was the survivor's own. Documented: notes, opportunities and tasks
+/// move to it where `move_to_new_customer` names them; that all of the survivor's do, not its former ones alone, is unknown.
 pub(super) fn unmerge(context: &mut Context<'_>) -> Outcome {
     let text = |name: &str| context.body.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| missing(name));
     let place = customers::find(context, &text("customer_uuid")?)?;
     let key = SourceKey { source: text("data_source_uuid")?, external_id: text("external_id")? };
+    let moves = read_moves(context)?;
     let customer = &context.state.customers[&place];
     if customer.keys.len() < 2 || !customer.keys.contains(&key) {
         return Err(refused_field("external_id", "is not part of a merged customer"));
@@ -67,8 +71,27 @@ pub(super) fn unmerge(context: &mut Context<'_>) -> Outcome {
             customer.own = customer.keys[0].clone();
         }
     });
-    context.state.restore_customer(apart);
+    let fresh = context.state.restore_customer(apart);
+    for what in moves {
+        context.state.shelves.hand_over(what, place, fresh);
+    }
     ok(202, json!({}))
+}
+
+/// Recorded: an empty list. Its three words are documented; that another one is refused is unknown.
+fn read_moves(context: &Context<'_>) -> Result<Vec<Shelved>, Box<Reply>> {
+    let named = |word: &Value| match word.as_str() {
+        Some("notes") => Some(Shelved::Note),
+        Some("opportunities") => Some(Shelved::Opportunity),
+        Some("tasks") => Some(Shelved::Task),
+        _ => None,
+    };
+    let moves = match context.body.get("move_to_new_customer") {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(words)) => words.iter().map(named).collect(),
+        Some(_) => None,
+    };
+    moves.ok_or_else(|| refused_field("move_to_new_customer", "must be a list of tasks, opportunities and notes"))
 }
 
 /// Recorded: by UUID. Documented: by data source and external id.

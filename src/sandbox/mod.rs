@@ -4,7 +4,7 @@
 //! where a newcomer tries the connector without an account and where tests find out what really arrived. It does not own,
 //! and never reads, how the connector plans, sends or retries: it is written from ChartMogul's documentation and from
 //! recorded answers, so that it can disagree with our client. From the rest of the crate it reads only the facts of
-//! [`crate::objects`].
+//! [`crate::objects`]; for notes, opportunities and tasks it has field tables of its own.
 //!
 //! Where a fact comes from is said beside the rule:
 //! - *recorded*: seen in a recorded answer of the real API (`recorded_tests.rs` compares them);
@@ -17,8 +17,10 @@
 mod account;
 mod answers;
 mod attributes;
+mod billing;
 mod contacts;
 mod countries;
+mod crm;
 mod customers;
 mod data_sources;
 mod durations;
@@ -26,16 +28,23 @@ mod faults;
 mod fields;
 mod limits;
 mod merges;
+mod notes;
 mod observed;
+mod opportunities;
+mod page;
 mod paging;
 mod random;
 mod routes;
 mod server;
+mod shelves;
 mod snapshot;
 mod store;
+mod tasks;
 
 #[cfg(test)]
 mod api_tests;
+#[cfg(test)]
+mod crm_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
@@ -46,6 +55,7 @@ mod testing;
 pub use durations::parse_duration;
 pub use faults::{Effect, Fault, FaultError};
 pub use observed::{Logged, Observed};
+pub use opportunities::Pipeline;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -90,10 +100,14 @@ pub struct Options {
     pub api_keys: Vec<ApiKey>,
     /// Names of the data sources; the first is [`DATA_SOURCE_UUID`].
     pub data_sources: Vec<String>,
-    /// E-mail addresses of the account's users; only they can own customers.
+    /// E-mail addresses of the account's users; only they can own customers and opportunities, write notes and have tasks.
     pub users: Vec<String>,
     /// Custom keys of contacts that were defined in the app; others are dropped.
     pub contact_attributes: Vec<String>,
+    /// The same of opportunities.
+    pub opportunity_attributes: Vec<String>,
+    /// Where opportunities can stand.
+    pub pipelines: Vec<Pipeline>,
     /// Behaviour that is unknown or rare.
     pub quirks: Quirks,
 }
@@ -131,6 +145,11 @@ impl Default for Options {
             data_sources: vec!["Sandbox".into()],
             users: vec!["owner@example.com".into(), "second.owner@example.com".into()],
             contact_attributes: vec!["Toggle".into(), "role".into()],
+            opportunity_attributes: vec!["from_campaign".into(), "deal_id".into()],
+            pipelines: vec![
+                Pipeline::new("New Business", &["Discovery", "Evaluation", "Closing"]),
+                Pipeline::new("Expansion", &["Discovery", "Offer"]),
+            ],
             quirks: Quirks::default(),
         }
     }

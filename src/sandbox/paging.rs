@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::answers::{Reply, invalid};
+use super::store::{place_of_stamp, timestamp};
 
 /// Documented: the most entries of a page, and what larger values fall back to.
 const PER_PAGE: usize = 200;
@@ -66,7 +67,7 @@ enum Start {
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) places: Vec<u64>,
-    has_more: bool,
+    pub(super) has_more: bool,
 }
 
 impl Paging {
@@ -83,6 +84,15 @@ impl Paging {
             (None, None) => Start::First,
         };
         Ok(Paging { per_page: whole("per_page").map_or(PER_PAGE, |asked| asked.min(PER_PAGE)), start })
+    }
+
+    /// For lists that run from the newest entry to the oldest, with the cursors of [`cursor_by_creation`].
+    pub(super) fn by_creation(query: &Query) -> Result<Paging, Box<Reply>> {
+        Paging::read(query, |text| {
+            let (created, _) = text.split_once('&')?;
+            let created: jiff::Timestamp = created.parse().ok()?;
+            i64::try_from(created.as_nanosecond()).ok().map(place_of_stamp)
+        })
     }
 
     /// Where places of this page may begin.
@@ -140,7 +150,30 @@ impl Paging {
         Value::Object(body)
     }
 
-    /// A page of contacts. Recorded: the same fields on every page.
+    /// Adds what stands beside the entries of billing objects. Recorded: without a cursor the number of the page and of all
+    /// pages, none for an empty list; with `page` no cursor; with a cursor nothing but the next one.
+    pub(super) fn numbered(&self, page: &Page, body: &mut Map<String, Value>, total: Option<usize>, cursor: Option<String>) {
+        let number = match self.start {
+            Start::First => Some(1),
+            Start::Page(page) => Some(page),
+            Start::After(_) => None,
+        };
+        if let Some(number) = number {
+            body.insert("current_page".into(), number.into());
+            body.insert("total_pages".into(), total.map(|total| total.div_ceil(self.per_page)).into());
+        }
+        if !matches!(self.start, Start::Page(_)) {
+            body.insert("cursor".into(), encoded(cursor));
+            body.insert("has_more".into(), page.has_more.into());
+        }
+    }
+
+    /// How many entries a page has at most.
+    pub(super) fn per_page(&self) -> usize {
+        self.per_page
+    }
+
+    /// A page of contacts, notes, opportunities or tasks. Recorded: the same fields on every page.
     pub(super) fn plain(page: &Page, entries: Vec<Value>, cursor: Option<String>) -> Value {
         let mut body = Map::new();
         body.insert("entries".into(), Value::Array(entries));
@@ -148,6 +181,11 @@ impl Paging {
         body.insert("has_more".into(), page.has_more.into());
         Value::Object(body)
     }
+}
+
+/// The text inside a cursor. Recorded: the time of creation to the nanosecond, and the UUID.
+pub(super) fn cursor_by_creation(created: i64, uuid: &str) -> String {
+    format!("{}&{uuid}", timestamp(created).strftime("%Y-%m-%dT%H:%M:%S%.9fZ"))
 }
 
 /// Recorded: Base64 with padding, also on the last page; null on an empty one.

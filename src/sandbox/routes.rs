@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::answers::{Outcome, Reply, coded};
 use super::paging::Query;
 use super::store::{State, timestamp};
-use super::{ApiKey, MAX_BODY, Options, Request, account, attributes, contacts, customers, data_sources, merges};
+use super::{ApiKey, MAX_BODY, Options, Request, account, attributes, billing, contacts, customers, data_sources, merges};
+use super::{crm, notes, opportunities, tasks};
 
 /// A path of the API with what stands in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,13 @@ enum Route {
     Contacts,
     Contact(String),
     ContactMerge { into: String, from: String },
+    Notes,
+    Note(String),
+    Opportunities,
+    Opportunity(String),
+    Tasks,
+    Task(String),
+    Billing(billing::Route),
 }
 
 /// Where a request goes.
@@ -61,6 +69,7 @@ fn find(path: &str) -> Option<(Route, &'static str)> {
         ["data_sources"] => (Route::DataSources, "/v1/data_sources"),
         ["data_sources", uuid] => (Route::DataSource(own(uuid)), "/v1/data_sources/{uuid}"),
         ["data_sources", uuid, "all"] => (Route::DataSourceContents(own(uuid)), "/v1/data_sources/{uuid}/all"),
+        ["data_sources", uuid, "dependent"] => (Route::DataSourceContents(own(uuid)), "/v1/data_sources/{uuid}/dependent"),
         ["customers"] => (Route::Customers, "/v1/customers"),
         ["customers", "search"] => (Route::CustomerSearch, "/v1/customers/search"),
         ["customers", "merges"] => (Route::CustomerMerges, "/v1/customers/merges"),
@@ -77,7 +86,13 @@ fn find(path: &str) -> Option<(Route, &'static str)> {
         ["contacts", into, "merge", from] => {
             (Route::ContactMerge { into: own(into), from: own(from) }, "/v1/contacts/{uuid}/merge/{uuid}")
         }
-        _ => return None,
+        ["customer_notes"] => (Route::Notes, "/v1/customer_notes"),
+        ["customer_notes", uuid] => (Route::Note(own(uuid)), "/v1/customer_notes/{uuid}"),
+        ["opportunities"] => (Route::Opportunities, "/v1/opportunities"),
+        ["opportunities", uuid] => (Route::Opportunity(own(uuid)), "/v1/opportunities/{uuid}"),
+        ["tasks"] => (Route::Tasks, "/v1/tasks"),
+        ["tasks", uuid] => (Route::Task(own(uuid)), "/v1/tasks/{uuid}"),
+        _ => return billing::find(&segments).map(|(route, template)| (Route::Billing(route), template)),
     })
 }
 
@@ -160,6 +175,22 @@ fn try_work(state: &mut State, options: &Options, call: &Call, request: &Request
         ("PATCH", Route::Contact(uuid)) => contacts::update(context, uuid),
         ("DELETE", Route::Contact(uuid)) => contacts::delete(context, uuid),
         ("POST", Route::ContactMerge { into, from }) => contacts::merge(context, into, from),
+        ("GET", Route::Notes) => notes::list(context),
+        ("POST", Route::Notes) => crm::create(context, &notes::NOTES),
+        ("GET", Route::Note(uuid)) => crm::get(context, &notes::NOTES, uuid),
+        ("PATCH", Route::Note(uuid)) => crm::update(context, &notes::NOTES, uuid),
+        ("DELETE", Route::Note(uuid)) => crm::delete(context, &notes::NOTES, uuid),
+        ("GET", Route::Opportunities) => opportunities::list(context),
+        ("POST", Route::Opportunities) => crm::create(context, &opportunities::OPPORTUNITIES),
+        ("GET", Route::Opportunity(uuid)) => crm::get(context, &opportunities::OPPORTUNITIES, uuid),
+        ("PATCH", Route::Opportunity(uuid)) => crm::update(context, &opportunities::OPPORTUNITIES, uuid),
+        ("DELETE", Route::Opportunity(uuid)) => crm::delete(context, &opportunities::OPPORTUNITIES, uuid),
+        ("GET", Route::Tasks) => tasks::list(context),
+        ("POST", Route::Tasks) => crm::create(context, &tasks::TASKS),
+        ("GET", Route::Task(uuid)) => crm::get(context, &tasks::TASKS, uuid),
+        ("PATCH", Route::Task(uuid)) => crm::update(context, &tasks::TASKS, uuid),
+        ("DELETE", Route::Task(uuid)) => crm::delete(context, &tasks::TASKS, uuid),
+        (method, Route::Billing(route)) => billing::work(context, method, route),
         // Unknown whether this is 404 or 405.
         _ => Err(Box::new(coded(405, "Method not allowed", None))),
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::billing;
+use super::shelves::Shelved;
 use super::store::{Customer, State, shown};
 
 /// Everything, oldest first.
@@ -35,11 +37,28 @@ pub(super) fn dump(state: &State) -> Value {
             "custom": sorted(&contact.custom),
         })
     });
-    json!({
+    let shelved = |what| {
+        let entries = state.shelves.get(what).entries.values().rev().map(|entry| {
+            json!({
+                "uuid": entry.uuid,
+                "created_at": shown(entry.created),
+                "updated_at": shown(entry.updated),
+                "customer_uuid": state.customers.get(&entry.customer).map(|customer| &customer.uuid),
+                "fields": entry.fields,
+                "custom": sorted(&entry.custom),
+            })
+        });
+        entries.collect::<Vec<_>>()
+    };
+    let dump = json!({
         "data_sources": sources.collect::<Vec<_>>(),
         "customers": customers.collect::<Vec<_>>(),
         "contacts": contacts.collect::<Vec<_>>(),
-    })
+        "customer_notes": shelved(Shelved::Note),
+        "opportunities": shelved(Shelved::Opportunity),
+        "tasks": shelved(Shelved::Task),
+    });
+    joined(dump, billing::dump(state))
 }
 
 /// What the account holds, and nothing of when and under which identity it came.
@@ -64,11 +83,37 @@ pub(super) fn contents(state: &State) -> Value {
             "custom": sorted(&contact.custom),
         })
     });
-    json!({
+    let shelved = |what| {
+        in_order(state.shelves.get(what).entries.values().map(|entry| {
+            json!({
+                "customer": state.customers.get(&entry.customer).map(keys),
+                "fields": entry.fields,
+                "custom": sorted(&entry.custom),
+            })
+        }))
+    };
+    let mut contents = json!({
         "data_sources": in_order(sources),
         "customers": in_order(customers),
         "contacts": in_order(contacts),
-    })
+    });
+    // Named where there are any, so that an expectation speaks of what it is about.
+    let rarer = [
+        ("customer_notes", shelved(Shelved::Note)),
+        ("opportunities", shelved(Shelved::Opportunity)),
+        ("tasks", shelved(Shelved::Task)),
+    ];
+    for (name, entries) in rarer.into_iter().filter(|(_, entries)| !entries.is_empty()) {
+        contents[name] = entries.into();
+    }
+    joined(contents, billing::contents(state))
+}
+
+fn joined(mut all: Value, more: serde_json::Map<String, Value>) -> Value {
+    if let Value::Object(all) = &mut all {
+        all.extend(more);
+    }
+    all
 }
 
 fn sorted(custom: &serde_json::Map<String, Value>) -> BTreeMap<&String, &Value> {
@@ -76,7 +121,7 @@ fn sorted(custom: &serde_json::Map<String, Value>) -> BTreeMap<&String, &Value> 
 }
 
 /// By their own text, since nothing else about them is the same in two runs.
-fn in_order(entries: impl Iterator<Item = Value>) -> Vec<Value> {
+pub(super) fn in_order(entries: impl Iterator<Item = Value>) -> Vec<Value> {
     let mut entries: Vec<Value> = entries.collect();
     entries.sort_by_cached_key(Value::to_string);
     entries

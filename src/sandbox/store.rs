@@ -14,8 +14,10 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::Options;
+use super::billing::Billing;
 use super::fields::AttributeType;
 use super::random::{Random, mixed};
+use super::shelves::Shelves;
 
 /// Fields as the API answers them; what is not here is unset.
 pub(super) type Fields = BTreeMap<&'static str, Value>;
@@ -30,7 +32,7 @@ pub(super) struct Source {
 }
 
 /// A customer's key in one data source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct SourceKey {
     pub(super) source: String,
     pub(super) external_id: String,
@@ -71,6 +73,8 @@ pub(super) struct State {
     pub(super) sources: Vec<Source>,
     pub(super) customers: BTreeMap<u64, Customer>,
     pub(super) contacts: BTreeMap<u64, Contact>,
+    pub(super) shelves: Shelves,
+    pub(super) billing: Billing,
     /// Fixed by the first value of a key in the account, for all customers.
     pub(super) attribute_types: HashMap<String, AttributeType>,
     customer_uuids: HashMap<String, u64>,
@@ -95,6 +99,8 @@ impl State {
             sources: Vec::new(),
             customers: BTreeMap::new(),
             contacts: BTreeMap::new(),
+            shelves: Shelves::default(),
+            billing: Billing::default(),
             attribute_types: HashMap::new(),
             customer_uuids: HashMap::new(),
             customer_keys: BTreeMap::new(),
@@ -139,12 +145,18 @@ impl State {
     }
 
     /// Now, but never the same twice: the order of creation can be read from it.
-    fn stamp(&mut self) -> i64 {
+    pub(super) fn stamp(&mut self) -> i64 {
         self.last_stamp = self.now().max(self.last_stamp + 1);
         self.last_stamp
     }
 
-    fn uuid(&mut self, prefix: &str) -> String {
+    /// A number that nothing else in the account has.
+    pub(super) fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    pub(super) fn uuid(&mut self, prefix: &str) -> String {
         let (high, low) = (self.random.next(), self.random.next());
         let high = high & 0xffff_ffff_ffff_0fff | 0x4000;
         let low = low & 0x3fff_ffff_ffff_ffff | 0x8000_0000_0000_0000;
@@ -166,6 +178,7 @@ impl State {
 
     /// Removes what the source holds; merged customers lose only the key they have in it.
     pub(super) fn empty_source(&mut self, uuid: &str) {
+        self.billing.forget_source(uuid);
         for contact in self.contacts_by_source.get(uuid).cloned().unwrap_or_default() {
             self.remove_contact(contact);
         }
@@ -181,7 +194,10 @@ impl State {
                     }
                     self.put_customer(place, left);
                 }
-                None => self.forget_contacts_of(place),
+                None => {
+                    self.forget_contacts_of(place);
+                    self.shelves.forget_customer(place);
+                }
             }
         }
     }
@@ -210,8 +226,7 @@ impl State {
     }
 
     pub(super) fn add_customer(&mut self, key: SourceKey, fields: Fields) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
+        let id = self.id();
         let customer = Customer {
             id,
             uuid: self.uuid("cus_"),
@@ -229,13 +244,14 @@ impl State {
     }
 
     /// Gives a customer that was merged away its own place again, under a new UUID.
-    pub(super) fn restore_customer(&mut self, customer: Customer) {
+    pub(super) fn restore_customer(&mut self, customer: Customer) -> u64 {
         let place = self.add_customer(customer.own.clone(), Fields::new());
         self.edit_customer(place, |fresh| {
             fresh.fields = customer.fields;
             fresh.custom = customer.custom;
             fresh.tags = customer.tags;
         });
+        place
     }
 
     /// Changes a customer and keeps the indexes true.
@@ -246,13 +262,16 @@ impl State {
         }
     }
 
-    /// Removes a customer with its contacts.
+    /// Removes a customer with everything that hangs on it.
     pub(super) fn remove_customer(&mut self, place: u64) {
-        self.take_customer(place);
+        for key in self.take_customer(place).into_iter().flat_map(|customer| customer.keys) {
+            self.billing.forget_owner(&key);
+        }
         self.forget_contacts_of(place);
+        self.shelves.forget_customer(place);
     }
 
-    /// Takes a customer out of the account; its contacts stay until the caller has seen to them.
+    /// Takes a customer out of the account; what hangs on it stays until the caller has seen to it.
     pub(super) fn take_customer(&mut self, place: u64) -> Option<Customer> {
         let customer = self.customers.remove(&place)?;
         self.customer_uuids.remove(&customer.uuid);
@@ -341,7 +360,7 @@ impl State {
 }
 
 /// Takes a place out of an index, and the entry once it is empty, so that indexes do not outgrow what they point to.
-fn remove<K, Q>(index: &mut HashMap<K, BTreeSet<u64>>, key: &Q, place: u64)
+pub(super) fn remove<K, Q>(index: &mut HashMap<K, BTreeSet<u64>>, key: &Q, place: u64)
 where
     K: Borrow<Q> + Hash + Eq,
     Q: Hash + Eq + ?Sized,
@@ -361,7 +380,7 @@ pub(super) fn place_of_id(id: u64) -> u64 {
     mixed(id)
 }
 
-/// A contact's place in lists. Recorded: newest first.
+/// The place in lists of contacts, notes, opportunities and tasks. Recorded: newest first.
 pub(super) fn place_of_stamp(created: i64) -> u64 {
     u64::MAX - created.unsigned_abs()
 }

@@ -74,7 +74,7 @@ fn transport(url: &str, timeout: u64, answer_limit: usize) -> HttpTransport {
 }
 
 fn post(path: &str) -> HttpRequest {
-    let query = vec![("email", "ann+x@lee.example".to_owned())];
+    let query = vec![("email".into(), "ann+x@lee.example".to_owned())];
     HttpRequest { method: Method::Post, path: path.to_owned(), query, body: Some(Bytes::from_static(b"{\"a\":1}")) }
 }
 

@@ -2,15 +2,15 @@
 
 use serde_json::Value;
 
-use super::create::{Changed, Created, Sent};
-use super::{Call, Step, Turn, ambiguous, read, refused, rejected, unknown_uuid};
+use super::create::{Changed, Created, Sent, attributes_alone};
+use super::{Call, Step, Turn, Waits, ambiguous, read, refused, rejected, unknown_uuid};
 use crate::account::{Found, Trouble};
 use crate::client::{Reply, Trial};
 use crate::errors::Code;
 use crate::objects::request::{IfMissing, Look, Request, Scope, Shows};
-use crate::objects::{At, Existing};
+use crate::objects::{self, At, Existing};
 use crate::outcome::{Fault, Outcome, Skip};
-use crate::plan::{Mode, Target, attributes_not_taken};
+use crate::plan::{Mode, Target};
 
 impl Turn<'_> {
     /// Upsert, update, and insert where the API itself refuses no duplicates. `None`: the parent is not there after all.
@@ -24,7 +24,7 @@ impl Turn<'_> {
             let again = std::mem::replace(&mut fresh, true);
             match found {
                 Found::Ambiguous(many) => return settled(Outcome::rejected(ambiguous(self.key_field(), many))),
-                Found::Present(_) if self.plan.mode == Mode::Insert && self.plan.target != Target::Part => {
+                Found::Present(existing) if self.plan.mode == Mode::Insert && self.object.is_there(self.plan, &existing) => {
                     return settled(Outcome::Skipped(Skip::Exists));
                 }
                 Found::Present(existing) => {
@@ -59,6 +59,7 @@ impl Turn<'_> {
                     // At the end of the input an absence that was seen earlier is looked at once more.
                     Created::CanNot if self.last_chance && !again => found = self.locate(at, look, true).await?,
                     Created::CanNot => return Ok(Some(self.absent())),
+                    Created::Incomplete(lane) => return Ok(Some(Step::Park(lane, Waits::ForParts))),
                     Created::Exists(refusal) if again => return settled(rejected(refusal)),
                     Created::Exists(refusal) => match self.look_for_existing(at, look).await? {
                         Some(existing) => found = Found::Present(existing),
@@ -87,7 +88,7 @@ impl Turn<'_> {
         for request in requests {
             let shows = request.shows;
             let absorbed_by = request.absorbed_by.clone();
-            let sent = self.send(request, &existing.uuid, trial).await?;
+            let sent = self.send(request, &existing.uuid, home, trial).await?;
             let sent = match (sent, &absorbed_by) {
                 // Gone at a second attempt: the first one did it and its answer was lost.
                 (Sent::Gone, Some(_)) if trial.attempts() > 1 => Sent::Done(Value::Null),
@@ -105,7 +106,10 @@ impl Turn<'_> {
                 Sent::Done(answer) if shows == Shows::Object => {
                     let entry = self.object.answered(answer);
                     self.world.account.saw(self.object, &entry, home);
-                    outcome = self.see_to(&entry, at, Outcome::Updated).await?;
+                    outcome = self.see_to(&entry, at, home, Outcome::Updated).await?;
+                }
+                Sent::Done(answer) if shows == Shows::Attributes => {
+                    outcome = self.see_to(&answer, at, home, Outcome::Updated).await?;
                 }
                 Sent::Done(_) if !outcome.is_rejected() => outcome = Outcome::Updated,
                 Sent::Done(_) => {}
@@ -118,7 +122,13 @@ impl Turn<'_> {
     }
 
     /// Sends one request that changes or removes something, and takes in what its answer shows.
-    pub(super) async fn send(&self, request: Request, uuid: &str, trial: &mut Trial) -> Result<Sent, Trouble> {
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        uuid: &str,
+        home: Option<Scope>,
+        trial: &mut Trial,
+    ) -> Result<Sent, Trouble> {
         let (shows, missing) = (request.shows, request.missing);
         let removed: Option<Vec<String>> = removed_keys(&request);
         let call = Call::from(request);
@@ -127,7 +137,11 @@ impl Turn<'_> {
             Reply::Done(answer) => {
                 let answer = read(&answer);
                 match shows {
-                    Shows::Attributes => self.saw_attributes(uuid, &answer),
+                    Shows::Attributes => {
+                        if let Some(map) = attributes_alone(&answer) {
+                            account.amend(uuid, |known| known.set_attributes(map));
+                        }
+                    }
                     Shows::Tags => {
                         if let Some(tags) = answer["tags"].as_array() {
                             let tags: Box<[Box<str>]> = tags.iter().filter_map(|tag| tag.as_str().map(Into::into)).collect();
@@ -139,6 +153,12 @@ impl Turn<'_> {
                             account.amend(uuid, |known| known.drop_attributes(keys.iter().map(String::as_str)));
                         }
                     }
+                    Shows::Part(name) => {
+                        if let (Some(part), Some(home)) = (objects::find(name), home) {
+                            account.saw(part, &part.answered(answer.clone()), Some(home));
+                        }
+                    }
+                    Shows::Unseen => home.into_iter().for_each(|home| account.forget(home)),
                     Shows::Object => {}
                 }
                 Sent::Done(answer)
@@ -148,16 +168,6 @@ impl Turn<'_> {
             Reply::Exists(refusal) | Reply::Refused(refusal) => Sent::Refused(rejected(refusal)),
             Reply::Lost(why) => Sent::Lost(why),
         })
-    }
-
-    /// Takes in all attributes of a customer, and warns of those that were sent and are not among them.
-    fn saw_attributes(&self, uuid: &str, answer: &Value) {
-        let Some(map) = answer["custom"].as_object() else { return };
-        self.world.account.amend(uuid, |known| known.set_attributes(map));
-        for attribute in attributes_not_taken(self.plan, map) {
-            let field = format!("custom.{}", attribute.key);
-            self.world.warnings.once(Code::FieldNotKept, self.object.resource().name, &field);
-        }
     }
 }
 

@@ -52,7 +52,7 @@ impl Turn<'_> {
         let mut outcome = Outcome::Deleted;
         for request in requests {
             let mut trial = Trial::default();
-            match self.send(request, &existing.uuid, &mut trial).await? {
+            match self.send(request, &existing.uuid, look.and_then(|look| look.scope), &mut trial).await? {
                 Sent::Done(answer) if remains => {
                     account.saw(self.object, &self.object.answered(answer), look.and_then(|look| look.scope));
                 }
@@ -74,13 +74,13 @@ impl Turn<'_> {
 
     /// Takes leave to send one deletion; what there is to delete is counted before the first.
     pub(super) async fn take_leave(&self) -> Result<(), Trouble> {
+        if !self.object.is_counted() {
+            return Ok(self.world.deletions.borrow_mut().take_uncounted()?);
+        }
         let name = self.object.resource().name;
         let must_count = self.world.deletions.borrow().must_count(name);
         if let Some(enough) = must_count {
-            let entries = match self.object.is_countable() {
-                true => self.world.account.count(self.object, enough).await?,
-                false => usize::MAX,
-            };
+            let entries = self.world.account.count(self.object, enough).await?;
             // Another deletion may have counted meanwhile: the first count stands.
             let mut guard = self.world.deletions.borrow_mut();
             if guard.must_count(name).is_some() {

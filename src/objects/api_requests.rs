@@ -1,0 +1,379 @@
+//! Any endpoint of the API, one request a record. Vendor pages: those of whatever is asked for.
+//!
+//! Quirks. Nothing is known of what a request does: it is sent once, in the order of its path, and what it changed may be
+//! known otherwise to other streams of the same sync. A write whose answer was lost is not sent again. A DELETE needs the
+//! deletion policy, counts against its guard, and never reaches a data source, whatever its path is spelled like.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use super::request::{Look, Method, Query, Request, Shows};
+use super::resource::{Calls, Field, Kind, Resource, Statuses, field};
+use super::{Asked, At, Existing, How, Object};
+use crate::errors::Code;
+use crate::mapping::Slot;
+use crate::outcome::Fault;
+use crate::plan::{Known, MatchBy, Mode, Plan, Record, Target};
+
+/// The object.
+#[derive(Debug)]
+pub struct ApiRequests;
+
+impl Object for ApiRequests {
+    fn resource(&self) -> &'static Resource {
+        &RESOURCE
+    }
+
+    fn modes(&self) -> &'static [Mode] {
+        &[Mode::Upsert, Mode::Insert]
+    }
+
+    fn matching_keys(&self) -> &'static [&'static [&'static str]] {
+        &[&["method", "path"]]
+    }
+
+    fn required(&self, _mode: Mode) -> &'static [&'static [&'static str]] {
+        &[&["method"], &["path"]]
+    }
+
+    fn requests(&self, _mode: Mode) -> &'static str {
+        "1"
+    }
+
+    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
+        // Nothing is looked for; the platform asks for a key where it offers an upsert.
+        (fields.contains(&"path") && fields.iter().all(|name| matches!(*name, "method" | "path"))).then_some(MatchBy::ExternalId)
+    }
+
+    fn plan(&self, mut record: Record, how: &How) -> Asked<Plan> {
+        let path = record.text("path").unwrap_or_default();
+        // A row that is marked as deleted asks for nothing: what was sent can not be taken back.
+        if how.mode != Mode::Delete {
+            check(&mut record, &path, how);
+        }
+        super::common::finish(record, how.mode, Some(Target::Always(path)), None)
+    }
+
+    fn refuses_duplicates(&self, _plan: &Plan) -> bool {
+        false
+    }
+
+    fn look(&self, _plan: &Plan, _target: &Target, _at: &At<'_>) -> Option<Look> {
+        None
+    }
+
+    /// An answer may be of any object: it teaches nothing of this one.
+    fn know(&self, _entry: &Value, _data_source: &str) -> Option<Known> {
+        None
+    }
+
+    fn answered(&self, _answer: Value) -> Value {
+        Value::Null
+    }
+
+    fn create(&self, plan: &Plan, _at: &At<'_>) -> Asked<Option<Request>> {
+        let text = |name: &str| given(plan, name).and_then(|text| serde_json::from_str::<String>(text).ok());
+        let method = text("method").and_then(|word| Method::ALL.into_iter().find(|method| method.as_str() == word));
+        let (Some(method), Some(path)) = (method, text("path")) else {
+            return Err(vec![Fault::record(Code::FieldMissing, "an API request has a method and a path")]);
+        };
+        let query = given(plan, "query").and_then(|text| serde_json::from_str(text).ok()).and_then(|value| pairs(&value));
+        let request = Request {
+            query: query.unwrap_or_default(),
+            ..Request::new(method, path, given(plan, "body").map(str::to_owned), name(method)).shows(Shows::Nothing)
+        };
+        Ok(Some(if method == Method::Get { request } else { request.once() }))
+    }
+
+    fn change(&self, _plan: &Plan, _at: &At<'_>, _existing: &Existing) -> Asked<Vec<Request>> {
+        Ok(Vec::new())
+    }
+
+    fn delete(&self, _plan: &Plan, _at: &At<'_>, _existing: &Existing) -> Vec<Request> {
+        Vec::new()
+    }
+
+    fn is_counted(&self) -> bool {
+        false
+    }
+
+    fn apart(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            r#"{"method":"PATCH","path":"/invoices","query":{"data_source_uuid":"ds_03cfd2c4-2c7e-11ee-ab23-cb0f008cff46","external_id":"inv-1"},"body":{"currency":"EUR"}}"#,
+            r#"{"method":"GET","path":"/ping"}"#,
+        ]
+    }
+}
+
+/// What the requests of a method are counted as.
+fn name(method: Method) -> &'static str {
+    match method {
+        Method::Get => "API request GET",
+        Method::Post => "API request POST",
+        Method::Patch => "API request PATCH",
+        Method::Put => "API request PUT",
+        Method::Delete => "API request DELETE",
+    }
+}
+
+/// The JSON text of a field of the plan; `None` when absent or null.
+fn given<'p>(plan: &'p Plan, name: &str) -> Option<&'p str> {
+    plan.body.get(Slot { field: RESOURCE.slot(name)?, inner: None }).filter(|text| *text != "null")
+}
+
+/// The rules of a request.
+fn check(record: &mut Record, path: &str, how: &How) {
+    let method = record.value("method").map(|word| word.trim_matches('"').to_owned());
+    if method.is_none() {
+        record.require("method", "an API request has a method");
+    }
+    if path.is_empty() {
+        record.require("path", "an API request has a path");
+    } else if let Err(rule) = check_path(path) {
+        record.refuse("path", rule);
+    }
+    let json = |record: &Record, name: &str| record.value(name).and_then(|text| serde_json::from_str::<Value>(text).ok());
+    if json(record, "query").is_some_and(|query| pairs(&query).is_none()) {
+        record.refuse("query", "must be an object of texts, numbers and Booleans");
+    }
+    match json(record, "body") {
+        Some(_) if method.as_deref() == Some("GET") => record.refuse("body", "a GET has no body"),
+        Some(Value::Object(_) | Value::Array(_)) | None => {}
+        Some(_) => record.refuse("body", "must be an object or a list"),
+    }
+    if method.as_deref() == Some("DELETE") {
+        if names_data_source(path) {
+            let text = "a DELETE below `data_sources` is never sent";
+            record.faults.push(Fault::field(Code::ApiDeleteRefused, "path", text));
+        }
+        if !how.deletes {
+            record.faults.push(Fault::field(
+                Code::ApiDeleteRefused,
+                "method",
+                "a DELETE is not sent while deletions are ignored",
+            ));
+        }
+    }
+}
+
+/// Whether a path leads below the base URL and nowhere else, however a server in between may read it.
+fn check_path(path: &str) -> Result<(), &'static str> {
+    if !path.starts_with('/') {
+        return Err("must start with a slash: it is relative to `base_url` and has no scheme and no host");
+    }
+    if path.contains(['?', '#']) {
+        return Err("must have no query and no fragment; use `query`");
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&b);
+    let escapes = path.split('%').skip(1).all(|rest| rest.len() > 1 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit()));
+    if !path.bytes().all(plain) || !escapes {
+        return Err("must be percent-encoded where a character is not plain");
+    }
+    let read = decoded(path);
+    if read.contains("//") {
+        return Err("must have no empty part (`//`)");
+    }
+    if read.split(['/', '\\']).any(|part| matches!(part, "." | "..")) {
+        return Err("must have no `.` or `..` as a part, encoded or not: it may not leave `base_url`");
+    }
+    // A slash within a part would move the parts behind it for whoever decodes it.
+    if read.matches('/').count() != path.matches('/').count() || read.contains('\\') || read.contains(char::is_control) {
+        return Err("must have no encoded slash, backslash or control character");
+    }
+    Ok(())
+}
+
+/// A path as it is read at last, whoever decodes it how often.
+fn decoded(path: &str) -> String {
+    let mut text = path.to_owned();
+    loop {
+        let next = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        if next == text {
+            return text;
+        }
+        text = next;
+    }
+}
+
+/// Whether a part of the path is `data_sources`: what stands below can be a data source, its data, or a part of it.
+fn names_data_source(path: &str) -> bool {
+    decoded(path).split(['/', '\\', ';']).any(|part| part.trim().eq_ignore_ascii_case("data_sources"))
+}
+
+/// A query as pairs, nulls left out; `None` when it is no object of scalars.
+fn pairs(query: &Value) -> Option<Query> {
+    let mut pairs = Query::new();
+    for (name, value) in query.as_object()? {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text.clone(),
+            Value::Bool(_) | Value::Number(_) => value.to_string(),
+            Value::Array(_) | Value::Object(_) => return None,
+        };
+        pairs.push((Cow::Owned(name.clone()), text));
+    }
+    Some(pairs)
+}
+
+/// Longer paths are refused by whatever stands in between. What ChartMogul itself takes is unknown.
+const LONGEST_PATH: usize = 2000;
+
+const FIELDS: &[Field] = &[
+    field("method", Kind::OneOf(&["GET", "POST", "PUT", "PATCH", "DELETE"]), "The HTTP method.", "\"PATCH\"").required(),
+    field("path", Kind::Short(LONGEST_PATH), "The path below the base URL, such as `/invoices`.", "\"/invoices\"").required(),
+    field("query", Kind::Json, "The query: an object of texts, numbers and Booleans.", "{\"external_id\":\"inv-1\"}"),
+    field("body", Kind::Json, "The body: an object or a list, as the endpoint takes it.", "{\"currency\":\"EUR\"}"),
+];
+
+/// The facts.
+pub static RESOURCE: Resource = Resource {
+    name: "api_requests",
+    summary: "Any endpoint of the API: one request a record, under the same limits.",
+    path: "/",
+    id: "uuid",
+    uuid_prefix: "",
+    list_root: "",
+    filters: &[],
+    calls: Calls { create: "API request POST", read: "", look_up: "", update: "", delete: "" },
+    statuses: Statuses { created: 201, updated: 200, deleted: 204 },
+    references: &[],
+    fields: FIELDS,
+    attributes: None,
+    pages: &["Introduction"],
+};
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::objects::request::Repeat;
+    use crate::objects::tests::{how, plan_with, refs};
+    use crate::plan::Nulls;
+
+    fn faults(row: &Value) -> Vec<(String, Code)> {
+        let faults = plan_with(&ApiRequests, Mode::Upsert, Nulls::Ignore, row).err().unwrap_or_default();
+        faults.into_iter().map(|fault| (fault.field.unwrap(), fault.code)).collect()
+    }
+
+    fn request(row: &Value) -> Request {
+        let plan = plan_with(&ApiRequests, Mode::Insert, Nulls::Ignore, row).unwrap();
+        let (refs, how) = (refs(&plan), how(plan.mode));
+        ApiRequests.create(&plan, &At { data_source: "", refs: &refs, how: &how }).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_record_is_one_request_and_only_a_get_may_be_sent_twice() {
+        let made =
+            request(&json!({"method": "patch", "path": "/plans/pl%5F1", "query": {"a b": "x&y", "n": 1, "t": true, "z": null},
+            "body": {"name": "Gold"}}));
+        assert_eq!(
+            (made.method, made.path.as_str(), made.body.as_deref()),
+            (Method::Patch, "/plans/pl%5F1", Some(r#"{"name":"Gold"}"#))
+        );
+        let query: Vec<(&str, &str)> = made.query.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
+        assert_eq!(query, [("a b", "x&y"), ("n", "1"), ("t", "true")]);
+        for method in Method::ALL {
+            let repeat = request(&json!({"method": method.as_str(), "path": "/plans"})).repeat;
+            assert_eq!(repeat == Repeat::Harmless, method == Method::Get, "{method:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_stays_below_the_base_url_however_it_is_read() {
+        let refused = |path: &str| faults(&json!({"method": "GET", "path": path}));
+        for path in [
+            "plans",
+            "https://evil.example/x",
+            "//evil.example",
+            "/a//b",
+            "/..",
+            "/a/../b",
+            "/a/./b",
+            "/%2e%2E/x",
+            "/.%2e/x",
+            "/%252e%252e/x",
+            "/a%2f..%2fb",
+            "/a%2fb",
+            "/a\\b",
+            "/a%5Cb",
+            "/a?b=1",
+            "/a#b",
+            "/a b",
+            "/ä",
+            "/a%0a",
+            "/a%zz",
+            "/a%2",
+            "/a\n",
+        ] {
+            assert_eq!(refused(path), [("path".to_owned(), Code::FieldValue)], "{path}");
+        }
+        assert_eq!(refused(&format!("/{}", "a".repeat(2000))), [("path".to_owned(), Code::FieldTooLong)]);
+        for path in ["/", "/ping", "/customers/cus_1/attributes/tags", "/a%20b", "/a..b/...", "/a@b:c", "/100%25"] {
+            assert_eq!(refused(path), [], "{path}");
+        }
+    }
+
+    #[test]
+    fn the_rules_of_a_request_are_told_all_at_once() {
+        let field = |name: &str, code| (name.to_owned(), code);
+        assert_eq!(
+            faults(&json!({"query": ["a"], "body": "words"})),
+            [
+                field("method", Code::FieldMissing),
+                field("path", Code::FieldMissing),
+                field("query", Code::FieldValue),
+                field("body", Code::FieldValue)
+            ]
+        );
+        assert_eq!(faults(&json!({"method": "GET", "path": "/a", "body": {}})), [field("body", Code::FieldValue)]);
+        assert_eq!(faults(&json!({"method": "GET", "path": "/a", "query": {"a": [1]}})), [field("query", Code::FieldValue)]);
+        assert_eq!(faults(&json!({"method": "TRACE", "path": "/a"})), [field("method", Code::FieldValue)]);
+    }
+
+    #[test]
+    fn a_delete_needs_the_policy_and_never_reaches_a_data_source() {
+        let row = json!({"method": "DELETE", "path": "/plans/pl_1"});
+        assert_eq!(faults(&row), []);
+        for path in [
+            "/data_sources/ds_1",
+            "/data_sources",
+            "/Data_Sources/ds_1",
+            "/data%5Fsources/ds_1",
+            "/%2564ata_sources/ds_1",
+            "/data_sources;a=b/ds_1",
+            "/data_sources/ds_1/dependent",
+            "/import/data_sources/ds_1",
+        ] {
+            let faults = faults(&json!({"method": "DELETE", "path": path}));
+            assert_eq!(faults, [("path".to_owned(), Code::ApiDeleteRefused)], "{path}");
+        }
+        assert_eq!(faults(&json!({"method": "GET", "path": "/data_sources"})), []);
+        let record = |method: &str| {
+            let mapped = format!(r#"{{"method":"{method}","path":"/plans/pl_1"}}"#);
+            let raw = serde_json::value::RawValue::from_string(mapped).unwrap();
+            let none = |_: &str| None;
+            let mapper = crate::objects::tests::mapper(&ApiRequests);
+            let mut mapped = crate::mapping::Mapped::default();
+            mapper.apply(&raw, &mut mapped).unwrap();
+            let record = Record::read(&RESOURCE, &mapped, Nulls::Ignore, none);
+            ApiRequests.plan(record, &How { deletes: false, ..how(Mode::Upsert) })
+        };
+        let faults = record("DELETE").unwrap_err();
+        assert_eq!((faults[0].field.as_deref(), faults[0].code), (Some("method"), Code::ApiDeleteRefused));
+        assert!(record("POST").is_ok());
+    }
+
+    #[test]
+    fn a_row_that_is_marked_as_deleted_asks_for_nothing() {
+        let plan = plan_with(&ApiRequests, Mode::Delete, Nulls::Ignore, &json!({"path": "/plans"})).unwrap();
+        assert_eq!(plan.mode, Mode::Delete);
+        assert_eq!(ApiRequests.know(&json!({"uuid": "cus_1"}), ""), None);
+    }
+}
