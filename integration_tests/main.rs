@@ -23,6 +23,7 @@ mod invoices;
 mod limits;
 mod mapping;
 mod odd_input;
+mod requests;
 mod restart;
 mod scenarios;
 mod states;
