@@ -15,7 +15,7 @@ const PURE: &[&str] = &[
     "mapping/",
     "plan/",
     "objects/",
-    "binding.rs",
+    "binding/",
     "engine/ledger.rs",
     "engine/lanes.rs",
     "engine/parking.rs",

@@ -29,8 +29,12 @@ pub enum Skip {
     Exists,
     /// Update or delete, and there is nothing to update or delete.
     NoMatch,
-    /// A record marked as deleted while deletions are ignored.
+    /// A record marked as deleted while deletions are ignored, or a row that ChartMogul's own export marks so.
     DeletionIgnored,
+    /// A row of ChartMogul's export that is of another data source than the configured one.
+    OtherDataSource,
+    /// A tag that ChartMogul sets by itself.
+    AutomaticTag,
 }
 
 impl Skip {
@@ -40,6 +44,8 @@ impl Skip {
             Self::Exists => "exists",
             Self::NoMatch => "no_match",
             Self::DeletionIgnored => "deletion_ignored",
+            Self::OtherDataSource => "other_data_source",
+            Self::AutomaticTag => "automatic_tag",
         }
     }
 }

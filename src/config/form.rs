@@ -159,6 +159,8 @@ mod tests {
             "/streams/items/object",
             "/streams/items/mode",
             "/streams/items/match",
+            "/streams/items/parents",
+            "/streams/items/preset",
         ];
         let mut seen = 0;
         walk(schema(), "", &mut |path, owner| {
@@ -182,7 +184,7 @@ mod tests {
             orders.dedup();
             assert_eq!(orders.len(), given, "{path}: orders");
         });
-        assert_eq!(seen, 10 + 9 + 3 + 4);
+        assert_eq!(seen, 10 + 13 + 3 + 4);
     }
 
     #[test]

@@ -16,4 +16,4 @@ mod problem;
 pub use form::schema as connection_schema;
 pub use schema::{DefaultMode, Deletions};
 pub use settings::{KEY_VARIABLE, Limits, Settings};
-pub use streams::{ObjectChoice, StreamSettings};
+pub use streams::{Match, ObjectChoice, StreamSettings};

@@ -13,10 +13,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::mapping::UnknownFields;
+use crate::mapping::{Preset, UnknownFields};
 use crate::objects::OBJECTS;
 use crate::objects::resource::AttributeType;
-use crate::plan::{MatchBy, Nulls};
+use crate::plan::{Nulls, Parents};
 
 /// The word for "the stream's own name says".
 pub(super) const AUTO: &str = "auto";
@@ -154,6 +154,24 @@ pub(super) struct TypedStream {
     )]
     pub(super) mode: Option<DefaultMode>,
 
+    #[serde(default)]
+    #[schemars(
+        title = "Parents",
+        description = "What to do with a record whose customer is not in ChartMogul yet: wait until it comes, or create it. With the preset segment_identify it is created, else waited for, when absent.",
+        with = "Parents",
+        extend("examples" = ["create"])
+    )]
+    pub(super) parents: Option<Parents>,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Preset",
+        description = "What kind of rows these are, where their columns are known: rows of Segment's group or identify calls, or a dataset of ChartMogul's own export. The other settings of this entry go before it.",
+        with = "Preset",
+        extend("examples" = ["chartmogul_export"])
+    )]
+    pub(super) preset: Option<Preset>,
+
     // A map of serde_json keeps the order in which the user wrote the fields.
     #[serde(default)]
     #[schemars(
@@ -188,14 +206,31 @@ pub(super) struct TypedStream {
     )]
     pub(super) types: BTreeMap<String, AttributeType>,
 
+    #[serde(default)]
+    #[schemars(
+        title = "Values",
+        description = "Source field to a table of its values: given value to the value that is taken for it. Values that the table does not hold stay as they are.",
+        extend("examples" = [{"COUNTRY_ID": {"1": "US"}}])
+    )]
+    pub(super) values: BTreeMap<String, Map<String, Value>>,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Only if empty",
+        description = "ChartMogul fields that are never overwritten: they are written only while they are empty there.",
+        extend("examples" = [["owner"]])
+    )]
+    pub(super) only_if_empty: Vec<String>,
+
+    // One text and no list beside it: the form knows no choice of types. A list in a file is joined before it is checked.
     #[serde(default, rename = "match")]
     #[schemars(
         title = "Match",
-        description = "The field by which a record finds what is already in ChartMogul. The object's usual key when absent.",
-        with = "MatchBy",
-        extend("examples" = ["email"])
+        description = "The field by which a record finds what is already in ChartMogul: external_id, uuid or email; for objects without a key of their own, field names with commas between them. The object's usual key when absent.",
+        with = "String",
+        extend("examples" = ["email", "created_at, text"])
     )]
-    pub(super) match_by: Option<MatchBy>,
+    pub(super) match_by: Option<String>,
 }
 
 #[derive(Serialize, Deserialize, JsonSchema)]

@@ -164,13 +164,15 @@ fn validator(schema: &Value) -> Result<Validator, Failure> {
     })
 }
 
-/// Takes out what a form leaves in: nulls mean absence everywhere but among constants, and so does an empty address.
+/// Takes out what a form leaves in: nulls mean absence everywhere but among constants and tables of values, and so does an
+/// empty address. A list of fields to match by becomes the one text that the schema knows.
 fn tidy(root: &mut Map<String, Value>) {
     fn prune(value: &mut Value) {
         match value {
             Value::Object(members) => {
                 members.retain(|_, value| !value.is_null());
-                members.iter_mut().filter(|(key, _)| *key != "constants").for_each(|(_, value)| prune(value));
+                let meant = |key: &str| matches!(key, "constants" | "values");
+                members.iter_mut().filter(|(key, _)| !meant(key)).for_each(|(_, value)| prune(value));
             }
             Value::Array(items) => items.iter_mut().for_each(prune),
             number => form::whole_numbers(number),
@@ -178,6 +180,13 @@ fn tidy(root: &mut Map<String, Value>) {
     }
     root.retain(|key, value| !value.is_null() && (key != "base_url" || value != ""));
     root.values_mut().for_each(prune);
+    for entry in root.get_mut("streams").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(fields) = entry.get_mut("match")
+            && let Some(names) = fields.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>())
+        {
+            *fields = names.join(", ").into();
+        }
+    }
 }
 
 /// The file's key, else the environment's, without the white space that copying leaves around it.
@@ -267,10 +276,13 @@ mod tests {
     use secrecy::ExposeSecret;
     use serde_json::json;
 
+    use super::super::streams::Match;
     use super::*;
     use crate::failure::FailureType;
+    use crate::mapping::Preset;
     use crate::objects::resource::AttributeType;
     use crate::plan::MatchBy;
+    use crate::plan::Parents;
 
     const KEY: &str = "0123456789abcdef0123456789abcdef";
     const SOURCE: &str = "ds_fef05d54-47b4-431b-aed2-eb6b9e545430";
@@ -331,7 +343,8 @@ mod tests {
                 "stream": "accounts", "namespace": "shop", "object": "customers", "mode": "insert", "match": "email",
                 "fields": {"z": "name", "account_id": "external_id", "address.land\\.iso": "country"},
                 "constants": {"country": "US", "custom.seats": 3, "city": null}, "exclude": ["internal_*", "tmp?"],
-                "types": {"seats": "Integer", "big": "Decimal"}
+                "types": {"seats": "Integer", "big": "Decimal"}, "parents": "create", "preset": "segment_group",
+                "values": {"a\\.b.c": {"1": "US", "0": null}}, "only_if_empty": ["owner"]
             }, {"stream": "accounts", "object": "auto"}]
         })));
         assert_eq!(settings.object, ObjectChoice::Named("contacts"));
@@ -339,7 +352,13 @@ mod tests {
         assert_eq!(settings.limits.give_up_after, Duration::from_secs(30));
         let entry = settings.stream(Some("shop"), "accounts").unwrap();
         assert_eq!((entry.object, entry.mode), (Some(ObjectChoice::Named("customers")), Some(DefaultMode::Insert)));
-        assert_eq!(entry.match_by, Some(MatchBy::Email));
+        assert_eq!(entry.match_by, Some(Match::By(MatchBy::Email)));
+        assert_eq!(
+            (entry.parents, entry.preset, &entry.only_if_empty[..]),
+            (Some(Parents::Create), Some(Preset::SegmentGroup), &["owner".to_owned()][..])
+        );
+        let (path, table) = &entry.values[0];
+        assert_eq!((path.join("|").as_str(), table["1"].as_ref(), table["0"].as_ref()), ("a.b|c", "\"US\"", "null"));
         let fields: Vec<String> = entry.fields.iter().map(|(from, to)| format!("{}={}", from.join("|"), to.join("|"))).collect();
         assert_eq!(fields, ["z=name", "account_id=external_id", "address|land.iso=country"], "in the order given");
         assert_eq!(Value::from(entry.constants.clone()), json!({"country": "US", "custom.seats": 3, "city": null}));
@@ -349,7 +368,35 @@ mod tests {
         );
         assert_eq!(entry.types["seats"], AttributeType::Integer);
         let plain = settings.stream(None, "accounts").unwrap();
-        assert_eq!((plain.object, plain.mode, plain.match_by), (Some(ObjectChoice::Auto), None, None));
+        assert_eq!((plain.object, plain.mode, &plain.match_by), (Some(ObjectChoice::Auto), None, &None));
+        assert_eq!((plain.parents, plain.preset, plain.values.len(), plain.only_if_empty.len()), (None, None, 0, 0));
+    }
+
+    #[test]
+    fn what_to_match_by_is_a_word_or_fields_as_a_list_or_with_commas() {
+        let read = |given: Value| load(&with(json!({"streams": [{"stream": "a", "match": given}]}))).streams[0].match_by.clone();
+        let fields = |names: &[&str]| Some(Match::Fields(names.iter().map(|name| (*name).to_owned()).collect()));
+        assert_eq!(read(json!("uuid")), Some(Match::By(MatchBy::Uuid)));
+        assert_eq!(read(json!(["external_id"])), Some(Match::By(MatchBy::ExternalId)));
+        for two in [json!(["created_at", "text"]), json!("created_at,text"), json!(" created_at , text ")] {
+            assert_eq!(read(two), fields(&["created_at", "text"]));
+        }
+        assert_eq!(read(json!("text")), fields(&["text"]));
+        for none in [json!(""), json!(null), json!([])] {
+            assert_eq!(read(none), None);
+        }
+        for bad in [json!("a,,b"), json!(["a", ""]), json!([1]), json!({})] {
+            assert!(refused(&with(json!({"streams": [{"stream": "a", "match": bad}]}))).contains("streams[0].match: "), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_an_entry_or_a_preset_that_needs_it_makes_parents() {
+        let parents = |entry: Value| load(&with(json!({"streams": [entry]}))).streams[0].parents();
+        assert_eq!(parents(json!({"stream": "a"})), Parents::Wait);
+        assert_eq!(parents(json!({"stream": "a", "preset": "chartmogul_export"})), Parents::Wait);
+        assert_eq!(parents(json!({"stream": "a", "preset": "segment_identify"})), Parents::Create);
+        assert_eq!(parents(json!({"stream": "a", "preset": "segment_identify", "parents": "wait"})), Parents::Wait);
     }
 
     #[test]
@@ -405,7 +452,7 @@ mod tests {
             "api_key": KEY, "data_source_uuid": KEY, "object": "customer", "mode": "replace", "nulls": 5,
             "unknown_fields": ["x"], "base_url": "api.chartmogul.com",
             "deletions": {"policy": "mirror"}, "limits": {"requests_per_second": 0, "connections": 2.5, "burst": 3},
-            "streams": [{"stream": "", "fields": {"a": 1}, "types": {"seats": "Number"}, "match": "name"}, {"objekt": "customers"}, 7]
+            "streams": [{"stream": "", "fields": {"a": 1}, "types": {"seats": "Number"}, "match": 5, "preset": "stripe"}, {"objekt": "customers"}, 7]
         }));
         insta::assert_snapshot!(message);
     }
@@ -430,7 +477,7 @@ mod tests {
         let message = refused(&with(json!({
             "base_url": format!("http://user:{KEY}@gateway.example/v1?key={KEY}"),
             "streams": [
-                {"stream": "a", "exclude": ["ok*", "br[oken"], "fields": {"a..b": "name", "c": ""}},
+                {"stream": "a", "exclude": ["ok*", "br[oken"], "fields": {"a..b": "name", "c": ""}, "values": {".x": {"1": 2}}},
                 {"stream": "b", "namespace": "n"}, {"stream": "b"}, {"stream": "a", "namespace": ""}, {"stream": "b", "namespace": "n"}
             ]
         })));

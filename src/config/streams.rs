@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use super::problem::{Problem, joined};
 use super::schema::{AUTO, DefaultMode, TypedStream};
-use crate::mapping::Rename;
+use crate::mapping::{Preset, Rename, Values};
 use crate::objects;
 use crate::objects::resource::AttributeType;
-use crate::plan::MatchBy;
+use crate::plan::{MatchBy, Parents};
 
 /// What a stream becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,36 @@ impl ObjectChoice {
             return Some(Self::Auto);
         }
         objects::find(word).map(|object| Self::Named(object.resource().name))
+    }
+}
+
+/// By what a record finds what is already there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// A key.
+    By(MatchBy),
+    /// Fields that have to be equal, for objects without a key of their own. Names are not checked against the object here.
+    Fields(Vec<String>),
+}
+
+impl Match {
+    /// The choice by its words; `None` when there is a comma with nothing beside it.
+    fn read(words: &str) -> Option<Self> {
+        let names: Vec<String> = words.split(',').map(|name| name.trim().to_owned()).collect();
+        match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["external_id"] => Some(Self::By(MatchBy::ExternalId)),
+            ["uuid"] => Some(Self::By(MatchBy::Uuid)),
+            ["email"] => Some(Self::By(MatchBy::Email)),
+            _ => names.iter().all(|name| !name.is_empty()).then_some(Self::Fields(names)),
+        }
+    }
+
+    /// The key, where it is one.
+    pub const fn by(&self) -> Option<MatchBy> {
+        match self {
+            Self::By(key) => Some(*key),
+            Self::Fields(_) => None,
+        }
     }
 }
 
@@ -53,8 +83,16 @@ pub struct StreamSettings {
     pub exclude: GlobSet,
     /// Types of custom attributes by key.
     pub types: BTreeMap<String, AttributeType>,
-    /// The key to match by; `None` where the entry does not say.
-    pub match_by: Option<MatchBy>,
+    /// What to match by; `None` where the entry does not say.
+    pub match_by: Option<Match>,
+    /// What to do with records whose customer is not there yet; `None` where the entry does not say, see [`Self::parents`].
+    pub parents: Option<Parents>,
+    /// What kind of rows these are, where that is known.
+    pub preset: Option<Preset>,
+    /// Source path to a table of values.
+    pub values: Vec<Values>,
+    /// ChartMogul fields that are never overwritten. Names are not checked against the object here.
+    pub only_if_empty: Vec<String>,
 }
 
 impl StreamSettings {
@@ -66,12 +104,29 @@ impl StreamSettings {
             // The schema has seen to it that targets are texts.
             match (dotted(source), dotted(target.as_str().unwrap_or_default())) {
                 (Some(source), Some(target)) => fields.push((source, target)),
-                _ => problems.push(Problem::new(
-                    format!("{fields_path}[{source:?}]"),
-                    "has an empty name in a path. Write dots only between names, and \\. for a dot that is part of one.",
-                )),
+                _ => problems.push(Problem::new(format!("{fields_path}[{source:?}]"), EMPTY_NAME)),
             }
         }
+        let values_path = joined(path, "values");
+        let mut values = Vec::with_capacity(typed.values.len());
+        for (source, table) in &typed.values {
+            match dotted(source) {
+                Some(source) => {
+                    let table = table.iter().map(|(given, taken)| (given.as_str().into(), taken.to_string().into()));
+                    values.push((source, table.collect()));
+                }
+                None => problems.push(Problem::new(format!("{values_path}[{source:?}]"), EMPTY_NAME)),
+            }
+        }
+        // A form may leave an empty text behind.
+        let match_by = typed.match_by.as_deref().filter(|words| !words.trim().is_empty()).and_then(|words| {
+            let read = Match::read(words);
+            if read.is_none() {
+                let text = "has an empty name. Write external_id, uuid or email, or field names with commas between them.";
+                problems.push(Problem::new(joined(path, "match"), text));
+            }
+            read
+        });
         let mut exclude = GlobSetBuilder::new();
         for (index, pattern) in typed.exclude.iter().enumerate() {
             match Glob::new(pattern) {
@@ -98,10 +153,22 @@ impl StreamSettings {
             constants: typed.constants,
             exclude,
             types: typed.types,
-            match_by: typed.match_by,
+            match_by,
+            parents: typed.parents,
+            preset: typed.preset,
+            values,
+            only_if_empty: typed.only_if_empty,
         }
     }
+
+    /// What to do with records whose customer is not there yet: what the entry says, else what its preset needs.
+    pub fn parents(&self) -> Parents {
+        let made = self.preset.is_some_and(Preset::makes_parents);
+        self.parents.unwrap_or(if made { Parents::Create } else { Parents::Wait })
+    }
 }
+
+const EMPTY_NAME: &str = "has an empty name in a path. Write dots only between names, and \\. for a dot that is part of one.";
 
 /// Takes a dotted path apart. `\.` is a dot and `\\` a backslash within a name; any other backslash stands for itself, since
 /// names with backslashes exist. `None` when a name is empty.

@@ -12,13 +12,14 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
+use smallvec::SmallVec;
 
 use super::deletions::DeleteGuard;
-use super::execute::{Settled, Step, World, execute};
+use super::execute::{Member, Settled, Step, Waits, World, execute};
 use super::intake::{Intake, Item, PlannedRecord};
 use super::lanes::{JobId, Lanes};
 use super::ledger::{Ledger, Ready, Scope, Ticket};
-use super::parking::Parking;
+use super::parking::{Parking, Part};
 use super::report::{Of, Report, Warnings};
 use crate::account::Account;
 use crate::binding::Bindings;
@@ -26,6 +27,7 @@ use crate::client::Client;
 use crate::config::Deletions;
 use crate::errors::Code;
 use crate::failure::Failure;
+use crate::objects::OBJECTS;
 use crate::outcome::{Outcome, Skip};
 use crate::plan::{LaneKey, Plan, Reference};
 use crate::protocol::{Emitter, Outbound, StateKind, StateMessage, StreamStatus};
@@ -36,6 +38,8 @@ const MAX_JOBS: usize = 4096;
 const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 /// Plans under way at once: more than there are connections, since those that wait before a repetition hold none.
 const MAX_RUNNING: usize = 256;
+/// Records that go in one request, at most; how many the API takes is unknown.
+const MOST_JOINED: usize = 100;
 /// Bytes of plans that wait for their parents, at most.
 const MAX_PARKED_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of STATEs that wait, at most.
@@ -81,7 +85,20 @@ struct Job {
     last_chance: bool,
 }
 
-type Running<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (JobId, Job, Result<Step, Failure>)> + 'w>>>;
+impl Job {
+    fn member<'j>(&'j self, bindings: &'j Bindings) -> Member<'j> {
+        let binding = bindings.at(self.stream);
+        Member { object: binding.object, how: binding.how(), plan: &self.plan, last_chance: self.last_chance }
+    }
+
+    fn bytes(&self) -> usize {
+        self.plan.bytes() + size_of::<Self>()
+    }
+}
+
+/// Records under way together, mostly one.
+type Jobs = SmallVec<[Job; 1]>;
+type Running<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (JobId, Jobs, Result<Vec<Step>, Failure>)> + 'w>>>;
 
 impl Engine<'_> {
     /// Runs a sync to its end.
@@ -154,22 +171,22 @@ impl Sync<'_> {
         let mut running: Running<'_> = FuturesUnordered::new();
         let mut stop = pin!(stop);
         loop {
-            while self.halted.is_none()
-                && running.len() < MAX_RUNNING
-                && let Some((id, job)) = self.lanes.start()
-            {
-                running.push(Box::pin(async move {
-                    let binding = bindings.at(job.stream);
-                    let step = execute(world, binding.object, binding.how(), &job.plan, job.last_chance).await;
-                    (id, job, step)
-                }));
-            }
-            // What is there already is taken without waiting: the common case when requests are fast or few.
+            // What is there already is taken before anything is started: records that stand together can go together.
             if self.may_read()
                 && let Some(item) = intake.ready()
             {
                 self.take(world, item)?;
                 continue;
+            }
+            while self.halted.is_none()
+                && running.len() < MAX_RUNNING
+                && let Some((id, jobs)) = self.start(bindings)
+            {
+                running.push(Box::pin(async move {
+                    let members: Vec<Member<'_>> = jobs.iter().map(|job| job.member(bindings)).collect();
+                    let steps = execute(world, &members).await;
+                    (id, jobs, steps)
+                }));
             }
             if running.is_empty() {
                 if let Some(failure) = self.halted.take() {
@@ -185,10 +202,10 @@ impl Sync<'_> {
             let reading = self.may_read();
             tokio::select! {
                 biased;
-                Some((id, job, step)) = running.next(), if !running.is_empty() => match step {
+                Some((id, jobs, steps)) = running.next(), if !running.is_empty() => match steps {
                     // The others under way are within the limit: they are finished, nothing new is started.
                     Err(failure) if failure.code == Code::DeleteLimit => self.halted = self.halted.take().or(Some(failure)),
-                    step => self.ended(world, id, job, step?)?,
+                    steps => self.ended(world, id, jobs, steps?)?,
                 },
                 () = &mut stop => return self.drain(world, running).await,
                 item = intake.next(), if reading => match item {
@@ -269,36 +286,55 @@ impl Sync<'_> {
         self.lanes.push(lanes, job);
     }
 
-    /// A plan's turn ended.
-    fn ended(&mut self, world: &World<'_>, id: JobId, job: Job, step: Step) -> Result<(), Failure> {
-        self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
+    /// The next record that may start, with those right behind it that can go with it.
+    fn start(&mut self, bindings: &Bindings) -> Option<(JobId, Jobs)> {
+        let (id, first) = self.lanes.start()?;
+        let object = bindings.at(first.stream).object;
+        let joins = |next: &Job| object.joins(&first.plan, bindings.at(next.stream).object.resource().name, &next.plan);
+        let others = self.lanes.absorb(id, MOST_JOINED - 1, joins);
+        Some((id, std::iter::once(first).chain(others).collect()))
+    }
+
+    /// The turn of some plans ended.
+    fn ended(&mut self, world: &World<'_>, id: JobId, jobs: Jobs, steps: Vec<Step>) -> Result<(), Failure> {
         if self.engine.emitter.is_closed() {
             // Told by whoever tries to write next.
             self.engine.emitter.emit(&Outbound::Log { level: crate::protocol::Level::Info, message: "ended".to_owned() })?;
         }
-        let step = self.in_order(&job, step);
-        match step {
-            Step::Park(parent) => {
-                let bytes = job.plan.bytes() + size_of::<Job>();
-                self.engine.report.borrow_mut().parked += 1;
-                self.parking.park(parent, job, bytes).map_err(|full| {
-                    Failure::system(
-                        Code::ParkingFull,
-                        format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy()),
-                    )
-                })?;
-            }
-            Step::Settled(Settled { outcome, arrived }) => {
-                if !outcome.is_rejected() {
-                    for parent in &arrived {
-                        self.arrived(world, parent);
+        for (job, step) in jobs.into_iter().zip(steps) {
+            self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
+            match self.in_order(&job, step) {
+                Step::Park(lane, waits) => self.park(world, lane, waits, job)?,
+                Step::Settled(Settled { outcome, arrived }) => {
+                    for lane in &arrived {
+                        self.arrived(world, lane);
                     }
+                    let Job { ticket, stream, line, plan, .. } = job;
+                    self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
                 }
-                let Job { ticket, stream, line, plan, .. } = job;
-                self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
             }
         }
         self.lanes.done(id);
+        Ok(())
+    }
+
+    fn park(&mut self, world: &World<'_>, lane: LaneKey, waits: Waits, job: Job) -> Result<(), Failure> {
+        let part = match waits {
+            Waits::ForParts => Part::Incomplete,
+            Waits::ForIt if self.engine.bindings.at(job.stream).object.completes() => Part::Completing,
+            Waits::ForIt => Part::Other,
+        };
+        let bytes = job.bytes();
+        self.engine.report.borrow_mut().parked += 1;
+        let can_go = self.parking.park(lane, part, job, bytes).map_err(|full| {
+            Failure::system(
+                Code::ParkingFull,
+                format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy()),
+            )
+        })?;
+        if can_go {
+            self.arrived(world, &lane);
+        }
         Ok(())
     }
 
@@ -307,7 +343,7 @@ impl Sync<'_> {
         match &step {
             Step::Settled(settled) if settled.outcome == Outcome::Skipped(Skip::NoMatch) && !job.last_chance => {
                 let waited_for = job.plan.parents().map(Reference::lane).find(|lane| self.parking.waits_for(lane));
-                waited_for.map_or(step, Step::Park)
+                waited_for.map_or(step, |lane| Step::Park(lane, Waits::ForIt))
             }
             _ => step,
         }
@@ -315,7 +351,7 @@ impl Sync<'_> {
 
     /// Children that waited for this parent go next, before what has not started.
     fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) {
-        let jobs = self.parking.arrived(parent, |job| job.plan.bytes() + size_of::<Job>());
+        let jobs = self.parking.arrived(parent, Job::bytes);
         let object = |job: &Job| self.engine.bindings.at(job.stream).object;
         let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(object(&job), &job.plan), job)).collect();
         self.queued_bytes += jobs.iter().map(|(_, job)| job.plan.bytes()).sum::<usize>();
@@ -362,7 +398,14 @@ impl Sync<'_> {
         if self.parking.is_empty() {
             return Ok(true);
         }
-        for mut job in self.parking.all() {
+        // What others refer to comes first, as in the registry; what is alike, in the order it came.
+        let mut jobs = self.parking.all();
+        let rank = |job: &Job| {
+            let name = self.engine.bindings.at(job.stream).object.resource().name;
+            OBJECTS.iter().position(|object| object.resource().name == name)
+        };
+        jobs.sort_by_key(|job| (rank(job), job.line));
+        for mut job in jobs {
             job.last_chance = true;
             self.queue(world, job);
         }
@@ -375,7 +418,7 @@ impl Sync<'_> {
         let mut grace = pin!(tokio::time::sleep(GRACE));
         while !running.is_empty() {
             match select(running.next(), &mut grace).await {
-                Either::Left((Some((id, job, step)), _)) => self.ended(world, id, job, step?)?,
+                Either::Left((Some((id, jobs, steps)), _)) => self.ended(world, id, jobs, steps?)?,
                 Either::Left((None, _)) | Either::Right(_) => break,
             }
         }

@@ -22,7 +22,7 @@ pub(super) fn differences(object: &dyn Object, plan: &Plan, entry: &Value) -> Ve
     let mut found = Vec::new();
     for (slot, sent) in plan.body.fields() {
         let Some(field) = resource.all_fields().nth(usize::from(slot.field)) else { continue };
-        if slot.inner.is_some() || matches!(field.kind, Kind::Tags | Kind::List(_) | Kind::Json | Kind::Scalar) {
+        if slot.inner.is_some() || field.apart || matches!(field.kind, Kind::Tags | Kind::List(_) | Kind::Json | Kind::Scalar) {
             continue;
         }
         let (Some(answered), Ok(sent)) = (entry.get(field.name), serde_json::from_str::<Value>(sent)) else { continue };

@@ -118,6 +118,48 @@ impl<J> Lanes<J> {
         None
     }
 
+    /// Takes jobs that stand right behind a started one in all the queues that they share with it, and before everybody else
+    /// in their other queues, which the started job then holds for them. Front ones first; none is overtaken.
+    pub fn absorb(&mut self, leader: JobId, most: usize, wanted: impl Fn(&J) -> bool) -> Vec<J> {
+        let mut taken = Vec::new();
+        let mut at = 0;
+        while taken.len() < most {
+            let Some(key) = self.jobs.get(&leader).and_then(|job| job.keys.get(at)).copied() else { break };
+            let next = self.queues.get(&key).and_then(|queue| queue.others.front()).copied();
+            match next.filter(|next| self.is_next_to(leader, *next, &wanted)) {
+                Some(next) => taken.extend(self.take_over(leader, next)),
+                None => at += 1,
+            }
+        }
+        taken
+    }
+
+    fn is_next_to(&self, leader: JobId, next: JobId, wanted: &impl Fn(&J) -> bool) -> bool {
+        let Some(job) = self.jobs.get(&next) else { return false };
+        job.work.as_ref().is_some_and(wanted)
+            && job.keys.iter().all(|key| {
+                self.queues
+                    .get(key)
+                    .is_some_and(|queue| queue.head == next || (queue.head == leader && queue.others.front() == Some(&next)))
+            })
+    }
+
+    fn take_over(&mut self, leader: JobId, next: JobId) -> Option<J> {
+        let job = self.jobs.remove(&next)?;
+        for key in job.keys {
+            let Some(queue) = self.queues.get_mut(&key) else { continue };
+            if queue.head == next {
+                queue.head = leader;
+                if let Some(leader) = self.jobs.get_mut(&leader) {
+                    leader.keys.push(key);
+                }
+            } else {
+                queue.others.pop_front();
+            }
+        }
+        job.work
+    }
+
     /// Ends a started job: those behind it move up.
     pub fn done(&mut self, id: JobId) {
         let Some(job) = self.jobs.remove(&id) else { return };
@@ -199,6 +241,45 @@ mod tests {
             lanes.done(id);
         }
         assert_eq!(order, ["first", "second", "later"]);
+    }
+
+    #[test]
+    fn a_started_job_takes_over_what_stands_right_behind_it_and_no_other() {
+        let mut lanes = Lanes::default();
+        lanes.push(smallvec![key(1), key(9)], "leader");
+        lanes.push(smallvec![key(1), key(2)], "next");
+        lanes.push(smallvec![key(1)], "third");
+        lanes.push(smallvec![key(2)], "behind next");
+        lanes.push(smallvec![key(1)], "stop");
+        lanes.push(smallvec![key(1)], "after the stop");
+        lanes.push(smallvec![key(9)], "of the leader's other lane");
+        let (leader, _) = lanes.start().unwrap();
+        assert_eq!(
+            lanes.absorb(leader, 9, |work| !matches!(*work, "stop" | "behind next")),
+            ["next", "third", "of the leader's other lane"]
+        );
+        assert!(lanes.start().is_none(), "the leader holds their lanes");
+        lanes.done(leader);
+        let mut order = Vec::new();
+        while let Some((id, work)) = lanes.start() {
+            order.push(work);
+            lanes.done(id);
+        }
+        order.sort_unstable();
+        assert_eq!(order, ["after the stop", "behind next", "stop"]);
+        assert!(lanes.is_empty() && lanes.queues.is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_another_is_not_taken_over() {
+        let mut lanes = Lanes::default();
+        lanes.push(smallvec![key(2)], "other");
+        lanes.push(smallvec![key(1)], "leader");
+        lanes.push(smallvec![key(1), key(2)], "next");
+        let (_, other) = lanes.start().unwrap();
+        let (leader, _) = lanes.start().unwrap();
+        assert_eq!(other, "other");
+        assert!(lanes.absorb(leader, 9, |_| true).is_empty());
     }
 
     proptest! {

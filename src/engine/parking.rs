@@ -1,4 +1,4 @@
-//! Children whose parent has not come yet. Pure.
+//! Records that wait for what they need: children for their parent, and what is incomplete for its parts. Pure.
 //!
 //! A parked job holds no lane and no connection; its STATE waits. It has its next try when the parent arrives or the input
 //! ends. Held in memory up to a bound: what would pass it ends the sync rather than lose or wrongly reject a record.
@@ -7,10 +7,21 @@ use std::collections::HashMap;
 
 use crate::plan::LaneKey;
 
+/// What a parked job is to the thing of its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The thing itself, which can not be made before a completing part is there.
+    Incomplete,
+    /// A part that completes it.
+    Completing,
+    /// Something else that waits for it.
+    Other,
+}
+
 /// See the module's header.
 #[derive(Debug)]
 pub struct Parking<J> {
-    waiting: HashMap<LaneKey, Vec<J>>,
+    waiting: HashMap<LaneKey, Vec<(Part, J)>>,
     jobs: usize,
     bytes: usize,
     limit: usize,
@@ -29,40 +40,42 @@ impl<J> Parking<J> {
         Self { waiting: HashMap::new(), jobs: 0, bytes: 0, limit }
     }
 
-    /// Puts a job aside until its parent arrives.
+    /// Puts a job aside until the thing of the lane arrives. Answers whether all is there to make it now.
     ///
     /// # Errors
     /// When there is no room.
-    pub fn park(&mut self, parent: LaneKey, job: J, bytes: usize) -> Result<(), Full> {
+    pub fn park(&mut self, lane: LaneKey, part: Part, job: J, bytes: usize) -> Result<bool, Full> {
         if self.bytes + bytes > self.limit {
             return Err(Full { jobs: self.jobs });
         }
         self.bytes += bytes;
         self.jobs += 1;
-        self.waiting.entry(parent).or_default().push(job);
-        Ok(())
+        let waiting = self.waiting.entry(lane).or_default();
+        waiting.push((part, job));
+        let has = |wanted| waiting.iter().any(|(part, _)| *part == wanted);
+        Ok(part != Part::Other && has(Part::Incomplete) && has(Part::Completing))
     }
 
-    /// Whether a job waits for this parent.
-    pub fn waits_for(&self, parent: &LaneKey) -> bool {
-        self.waiting.contains_key(parent)
+    /// Whether a job waits on this lane.
+    pub fn waits_for(&self, lane: &LaneKey) -> bool {
+        self.waiting.contains_key(lane)
     }
 
-    /// The jobs that wait for this parent, in the order they came.
-    pub fn arrived(&mut self, parent: &LaneKey, bytes: impl Fn(&J) -> usize) -> Vec<J> {
-        let jobs = self.waiting.remove(parent).unwrap_or_default();
+    /// The jobs that wait on this lane: the thing itself first, then the others in the order they came.
+    pub fn arrived(&mut self, lane: &LaneKey, bytes: impl Fn(&J) -> usize) -> Vec<J> {
+        let mut jobs = self.waiting.remove(lane).unwrap_or_default();
+        jobs.sort_by_key(|(part, _)| *part != Part::Incomplete);
+        let jobs: Vec<J> = jobs.into_iter().map(|(_, job)| job).collect();
         self.jobs -= jobs.len();
         self.bytes -= jobs.iter().map(bytes).sum::<usize>();
         jobs
     }
 
-    /// All jobs, those of one parent together and in their order.
+    /// All jobs, in no order that means anything.
     pub fn all(&mut self) -> Vec<J> {
         self.jobs = 0;
         self.bytes = 0;
-        let mut parents: Vec<_> = self.waiting.drain().collect();
-        parents.sort_by_key(|(parent, _)| *parent);
-        parents.into_iter().flat_map(|(_, jobs)| jobs).collect()
+        self.waiting.drain().flat_map(|(_, jobs)| jobs).map(|(_, job)| job).collect()
     }
 
     /// How many jobs wait.
@@ -84,12 +97,25 @@ mod tests {
     fn children_come_back_in_order_when_their_parent_arrives_and_the_bound_holds() {
         let mut parking = Parking::new(10);
         let parent = LaneKey::key("customers", "p");
-        assert_eq!(parking.park(parent, "a", 4), Ok(()));
-        assert_eq!(parking.park(parent, "b", 4), Ok(()));
-        assert_eq!(parking.park(LaneKey::key("customers", "q"), "c", 4), Err(Full { jobs: 2 }));
+        assert_eq!(parking.park(parent, Part::Other, "a", 4), Ok(false));
+        assert_eq!(parking.park(parent, Part::Other, "b", 4), Ok(false));
+        assert_eq!(parking.park(LaneKey::key("customers", "q"), Part::Other, "c", 4), Err(Full { jobs: 2 }));
         assert_eq!(parking.arrived(&parent, |_| 4), ["a", "b"]);
         assert!(parking.is_empty() && parking.arrived(&parent, |_| 4).is_empty());
-        assert_eq!(parking.park(parent, "d", 10), Ok(()));
+        assert_eq!(parking.park(parent, Part::Other, "d", 10), Ok(false));
         assert_eq!(parking.all(), ["d"]);
+    }
+
+    #[test]
+    fn a_thing_can_be_made_once_it_and_a_completing_part_are_there() {
+        let mut parking = Parking::new(100);
+        let lane = LaneKey::key("invoices", "i");
+        assert_eq!(parking.park(lane, Part::Other, "payment", 1), Ok(false));
+        assert_eq!(parking.park(lane, Part::Completing, "item", 1), Ok(false));
+        assert_eq!(parking.park(lane, Part::Incomplete, "invoice", 1), Ok(true));
+        assert_eq!(parking.arrived(&lane, |_| 1), ["invoice", "payment", "item"]);
+        assert_eq!(parking.park(lane, Part::Incomplete, "invoice", 1), Ok(false));
+        assert_eq!(parking.park(lane, Part::Other, "payment", 1), Ok(false));
+        assert_eq!(parking.park(lane, Part::Completing, "item", 1), Ok(true));
     }
 }

@@ -45,7 +45,8 @@ codes! {
     AttributeType "ATTRIBUTE_TYPE": "A value can not become the type of its custom attribute without loss.", "Correct the value, or set another type under `types`.";
     KeyMissing "KEY_MISSING": "The record lacks the key by which it is matched.", "Map the key column with `fields`, or choose another key with `match`.";
     OtherDataSource "OTHER_DATA_SOURCE": "The record names another data source than the configured one.", "Write it with a connection of its own, or leave `data_source_uuid` out with `exclude`.";
-    ParentNotFound "PARENT_NOT_FOUND": "The customer that the record belongs to does not exist and did not arrive in this sync.", "Sync the customers as well, or correct the reference.";
+    FieldFixed "FIELD_FIXED": "The record asks for a change that ChartMogul's API can not make.", "Leave the field out with `exclude`, or make the change in ChartMogul by hand.";
+    ParentNotFound "PARENT_NOT_FOUND": "What the record refers to (a customer, a plan, an invoice, a subscription) does not exist and did not arrive in this sync.", "Sync it as well, or correct the reference; a missing customer is made with `parents: create`.";
     AmbiguousMatch "AMBIGUOUS_MATCH": "Several objects in the account match the record's key.", "Merge the duplicates in ChartMogul, or match by `uuid` or `external_id`.";
     ApiRefused "API_REFUSED": "ChartMogul refused the record.", "The message is ChartMogul's own; correct the field it names.";
     RecordBreaksServer "RECORD_BREAKS_SERVER": "ChartMogul answers this record with a server error every time, while other records pass.", "Look for unusual values in the record; report it to ChartMogul's support with the time of the sync.";
@@ -63,6 +64,7 @@ codes! {
     MatchingKey "MATCHING_KEY": "The matching key chosen for a stream is none that its object offers.", "Choose one of the listed keys.";
     FieldUnmapped "FIELD_UNMAPPED": "A field that the operation requires is not among the mapped fields.", "Map a source column to it.";
     ModeNotSupported "MODE_NOT_SUPPORTED": "The object can not be written in the stream's mode.", "Choose one of the modes that the message lists.";
+    NotWritable "NOT_WRITABLE": "A stream of ChartMogul's export holds rows that the API does not take, since ChartMogul computes them or keeps them with others.", "Take the stream out of the sync; the message names what to load.";
     DeletionsIgnored "DELETIONS_IGNORED": "A stream asks for soft_delete while the deletion policy is `ignore`.", "Set `deletions` to the policy `delete`, or choose another sync mode.";
     DeleteLimit "DELETE_LIMIT": "The next deletion would pass a limit of the deletion policy.", "Check that the source really means it; then raise `max_deletes` or `max_percent`.";
     KeyRefused "KEY_REFUSED": "ChartMogul does not know the API key.", "Copy an active key from your ChartMogul profile (Settings, API keys).";

@@ -1,7 +1,7 @@
 //! Columns to fields.
 //!
 //! A [`Mapper`] is compiled once per stream. Applying it to a record walks the row once and borrows: values stay slices of
-//! the input line until an object asks for them.
+//! the input line until an object asks for them. Only presets and tables of the user's make values of their own.
 
 use std::borrow::Cow;
 
@@ -11,13 +11,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::values;
-use crate::objects::resource::{AttributeType, Kind, Resource};
+use super::names::fold;
+use super::presets::End;
+use super::target::{Found, Table, Target};
+use super::{steps, values};
+use crate::errors::Code;
+use crate::objects::resource::AttributeType;
+use crate::outcome::{Fault, Skip};
 
 /// Airbyte's own columns: never data.
 const OWN_PREFIXES: [&str; 2] = ["_airbyte_", "_ab_"];
-/// The column in which CDC sources mark a deleted row.
-const DELETED_AT: &str = "_ab_cdc_deleted_at";
 
 /// What to do with fields that the object does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -38,25 +41,32 @@ pub type Rename = (Vec<String>, Vec<String>);
 /// A place in the far object: a field of its resource, or a field nested in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot {
-    /// Index among [`Resource::all_fields`].
+    /// Index among [`Resource::all_fields`](crate::objects::resource::Resource::all_fields).
     pub field: u8,
-    /// Index among the fields of a [`Kind::Object`].
+    /// Index among the fields of a [`Kind::Object`](crate::objects::resource::Kind::Object).
     pub inner: Option<u8>,
 }
 
-/// One row under ChartMogul's names. Values are raw JSON text, borrowed from the input line. Used again for the next row.
+/// One row under ChartMogul's names. Values are raw JSON text, borrowed from the input line wherever they are taken as they
+/// came. Used again for the next row.
 #[derive(Debug, Default)]
 pub struct Mapped<'a> {
     /// Standard fields; a slot stands at most once.
-    pub fields: Vec<(Slot, &'a str)>,
+    pub fields: Vec<(Slot, Cow<'a, str>)>,
     /// What becomes a custom attribute; a key stands at most once.
     pub attributes: Vec<MappedAttribute<'a>>,
     /// Columns that are no field, under `unknown_fields: reject`.
     pub unknown: Vec<Cow<'a, str>>,
     /// Slots to which two columns gave a value.
     pub twice: Vec<Slot>,
+    /// What a preset or a table could not read.
+    pub faults: Vec<Fault>,
+    /// Why the row is left out, where a preset says so.
+    pub skip: Option<Skip>,
     /// Whether the row is marked as deleted in the source.
     pub deleted: bool,
+    /// Slots that a preset filled, and by which rank.
+    pub(super) ranks: Vec<(Slot, u8)>,
     recent: Recent<'a>,
 }
 
@@ -65,8 +75,8 @@ pub struct Mapped<'a> {
 pub struct MappedAttribute<'a> {
     /// The attribute's key.
     pub key: Cow<'a, str>,
-    /// The value as it came.
-    pub raw: &'a str,
+    /// The value as it came, or as a table of the user's says.
+    pub raw: Cow<'a, str>,
     /// The type that settings or the stream's schema give it.
     pub wanted: Option<AttributeType>,
 }
@@ -115,113 +125,36 @@ impl Mapped<'_> {
         self.attributes.clear();
         self.unknown.clear();
         self.twice.clear();
+        self.faults.clear();
+        self.ranks.clear();
+        self.skip = None;
         self.deleted = false;
-    }
-}
-
-/// What a column is.
-#[derive(Debug, Clone)]
-enum Target {
-    Field(Slot),
-    Attribute(Box<str>, Option<AttributeType>),
-    Unknown(Box<str>),
-    Nothing,
-    DeletedAt,
-    /// Parts of a nested value are mapped; the column as a whole is what the first says.
-    Parts(Box<Target>, Box<HashMap<Box<str>, Target>>),
-}
-
-impl Target {
-    fn set_types(&mut self, types: &HashMap<Box<str>, AttributeType>) {
-        match self {
-            Self::Attribute(key, wanted) => *wanted = types.get(key.as_ref()).copied(),
-            Self::Parts(own, inner) => {
-                own.set_types(types);
-                inner.values_mut().for_each(|target| target.set_types(types));
-            }
-            Self::Field(_) | Self::Unknown(_) | Self::Nothing | Self::DeletedAt => {}
-        }
     }
 }
 
 /// How a stream's columns become fields. Immutable, shared by all threads.
 #[derive(Debug)]
 pub struct Mapper {
-    columns: HashMap<Box<str>, Target>,
-    constants: Vec<(Target, Box<str>)>,
-    exclude: GlobSet,
-    unknown: UnknownFields,
-    types: HashMap<Box<str>, AttributeType>,
+    /// Columns by the names that came.
+    pub(super) columns: HashMap<Box<str>, Target>,
+    pub(super) constants: Vec<(Target, Box<str>)>,
+    pub(super) exclude: GlobSet,
+    pub(super) unknown: UnknownFields,
+    pub(super) types: HashMap<Box<str>, AttributeType>,
+    pub(super) preset: Option<CompiledPreset>,
+    pub(super) warnings: Vec<String>,
 }
 
-/// What a mapper is compiled from.
+/// A preset, compiled for the stream's object.
 #[derive(Debug)]
-pub struct MapperInput<'s> {
-    /// The far object.
-    pub resource: &'static Resource,
-    /// Renames: source path to target path.
-    pub fields: &'s [Rename],
-    /// Values for fields that a record lacks.
-    pub constants: &'s serde_json::Map<String, serde_json::Value>,
-    /// Columns to leave out.
-    pub exclude: &'s GlobSet,
-    /// What columns become that are no field.
-    pub unknown: UnknownFields,
-    /// Top-level columns that the stream's JSON schema names.
-    pub columns: &'s [&'s str],
-    /// Types of custom attributes, by their keys.
-    pub types: &'s HashMap<Box<str>, AttributeType>,
+pub(super) struct CompiledPreset {
+    pub(super) table: Table,
+    pub(super) ends: Vec<End<Slot>>,
+    /// The configured data source.
+    pub(super) data_source: Box<str>,
 }
 
 impl Mapper {
-    /// Compiles the mapping of one stream.
-    ///
-    /// # Errors
-    /// One sentence for each target path that the object does not have.
-    pub fn new(input: &MapperInput<'_>) -> Result<Self, Vec<String>> {
-        let mut problems = Vec::new();
-        let mut mapper = Self {
-            columns: HashMap::new(),
-            constants: Vec::new(),
-            exclude: input.exclude.clone(),
-            types: input.types.clone(),
-            unknown: if input.resource.attributes.is_none() && input.unknown == UnknownFields::CustomAttributes {
-                UnknownFields::Ignore
-            } else {
-                input.unknown
-            },
-        };
-        for (index, field) in input.resource.all_fields().enumerate() {
-            mapper.columns.insert(field.name.into(), Target::Field(Slot { field: index as u8, inner: None }));
-        }
-        mapper.columns.insert(DELETED_AT.into(), Target::DeletedAt);
-        for column in input.columns {
-            if !mapper.columns.contains_key(*column) {
-                let target = mapper.of_unmapped(column);
-                mapper.columns.insert((*column).into(), target);
-            }
-        }
-        for name in input.exclude_standard(&mapper) {
-            mapper.columns.insert(name, Target::Nothing);
-        }
-        for (source, target) in input.fields {
-            match resolve(input.resource, target) {
-                Ok(target) => mapper.insert(source, target),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        for (name, value) in input.constants {
-            let path: Vec<String> = name.split('.').map(str::to_owned).collect();
-            match resolve(input.resource, &path) {
-                Ok(target) => mapper.constants.push((target, value.to_string().into())),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        let targets = mapper.columns.values_mut().chain(mapper.constants.iter_mut().map(|(target, _)| target));
-        targets.for_each(|target| target.set_types(&mapper.types));
-        if problems.is_empty() { Ok(mapper) } else { Err(problems) }
-    }
-
     /// Reads one row into `mapped`, in the place of what stood there.
     ///
     /// # Errors
@@ -239,37 +172,45 @@ impl Mapper {
         mapped.recent.start(self);
         for (quoted, value) in values::members(text) {
             if let Some(target) = mapped.recent.find(quoted) {
-                put(target, value, mapped);
+                self.put(quoted, target, Cow::Borrowed(value), mapped);
                 continue;
             }
             let name = values::as_text(quoted).ok_or("an object with a column name that is no text")?;
-            match self.columns.get(name.as_ref()) {
-                Some(target) => {
+            match (self.columns.get(name.as_ref()), &self.preset) {
+                (Some(target), _) => {
                     mapped.recent.learn(quoted, target);
-                    put(target, value, mapped);
+                    self.put(quoted, target, Cow::Borrowed(value), mapped);
                 }
-                None if self.leaves_out(&name) => {}
-                None => match self.unknown {
+                (None, Some(preset)) => self.put_by_table(&preset.table, &name, Cow::Borrowed(value), mapped),
+                (None, None) if self.leaves_out(&name) => {}
+                (None, None) => match self.unknown {
                     UnknownFields::CustomAttributes => {
                         let wanted = self.attribute_type(&name);
-                        put_attribute(MappedAttribute { key: name, raw: value, wanted }, mapped);
+                        put_attribute(MappedAttribute { key: name, raw: Cow::Borrowed(value), wanted }, mapped);
                     }
                     UnknownFields::Ignore => {}
                     UnknownFields::Reject => mapped.unknown.push(name),
                 },
             }
         }
+        if let Some(preset) = &self.preset {
+            preset.ends.iter().for_each(|end| steps::finish(end, mapped));
+        }
         for (target, value) in &self.constants {
             match target {
                 Target::Field(slot) => match mapped.fields.iter_mut().find(|(at, _)| at == slot) {
-                    Some((_, present)) if *present == "null" => *present = value,
+                    Some((_, present)) if *present == "null" => *present = Cow::Borrowed(value),
                     Some(_) => {}
-                    None => mapped.fields.push((*slot, value)),
+                    None => mapped.fields.push((*slot, Cow::Borrowed(value))),
                 },
                 Target::Attribute(key, wanted) => match mapped.attributes.iter_mut().find(|at| at.key == key.as_ref()) {
-                    Some(present) if present.raw == "null" => present.raw = value,
+                    Some(present) if present.raw == "null" => present.raw = Cow::Borrowed(value),
                     Some(_) => {}
-                    None => mapped.attributes.push(MappedAttribute { key: Cow::Borrowed(key), raw: value, wanted: *wanted }),
+                    None => mapped.attributes.push(MappedAttribute {
+                        key: Cow::Borrowed(key),
+                        raw: Cow::Borrowed(value),
+                        wanted: *wanted,
+                    }),
                 },
                 _ => {}
             }
@@ -280,14 +221,13 @@ impl Mapper {
     /// The fields (by index) that some column of the stream or a constant can fill, given the columns it has.
     pub fn fillable(&self, columns: &[&str]) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut add = |target: &Target| collect_fields(target, &mut out);
         for column in columns {
             if let Some(target) = self.columns.get(*column) {
-                add(target);
+                target.collect_fields(&mut out);
             }
         }
         for (target, _) in &self.constants {
-            add(target);
+            target.collect_fields(&mut out);
         }
         out
     }
@@ -297,130 +237,115 @@ impl Mapper {
         self.types.get(key).copied()
     }
 
-    fn leaves_out(&self, column: &str) -> bool {
+    /// The field that a column gives, where it gives one.
+    pub fn field_of(&self, column: &str) -> Option<Slot> {
+        let target = match (self.columns.get(column), &self.preset) {
+            (Some(target), _) => target,
+            (None, Some(preset)) => match preset.table.find(&fold(column)) {
+                Found::Target(target) => target,
+                Found::Rest(..) => return None,
+            },
+            (None, None) => return None,
+        };
+        target.slot()
+    }
+
+    /// What of the stream's columns is left out though a person may expect it, in words for the log.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    pub(super) fn leaves_out(&self, column: &str) -> bool {
         OWN_PREFIXES.iter().any(|prefix| column.starts_with(prefix)) || self.exclude.is_match(column)
     }
 
-    fn of_unmapped(&self, column: &str) -> Target {
-        match self.unknown {
-            _ if self.leaves_out(column) => Target::Nothing,
-            UnknownFields::CustomAttributes => Target::Attribute(column.into(), None),
-            UnknownFields::Ignore => Target::Nothing,
-            UnknownFields::Reject => Target::Unknown(column.into()),
-        }
-    }
-
-    fn insert(&mut self, source: &[String], target: Target) {
-        let whole_column = source.first().map_or(Target::Nothing, |column| self.of_unmapped(column));
-        insert_path(&mut self.columns, source, target, whole_column);
-    }
-}
-
-impl MapperInput<'_> {
-    /// Standard fields that a glob leaves out.
-    fn exclude_standard(&self, mapper: &Mapper) -> Vec<Box<str>> {
-        mapper
-            .columns
-            .keys()
-            .filter(|name| name.as_ref() != DELETED_AT && self.exclude.is_match(name.as_ref()))
-            .cloned()
-            .collect()
-    }
-}
-
-fn insert_path(columns: &mut HashMap<Box<str>, Target>, source: &[String], target: Target, whole: Target) {
-    let Some((first, rest)) = source.split_first() else { return };
-    if rest.is_empty() {
-        match columns.get_mut(first.as_str()) {
-            Some(Target::Parts(own, _)) => **own = target,
-            _ => {
-                columns.insert(first.as_str().into(), target);
+    /// Takes in a column's value as what the column is. The name, quoted or not, is for faults.
+    pub(super) fn put<'a>(&'a self, name: &str, target: &'a Target, value: Cow<'a, str>, mapped: &mut Mapped<'a>) {
+        match target {
+            Target::Field(slot) => put_field(*slot, value, mapped),
+            Target::Attribute(key, wanted) => {
+                put_attribute(MappedAttribute { key: Cow::Borrowed(key), raw: value, wanted: *wanted }, mapped);
             }
+            Target::Unknown(name) => mapped.unknown.push(Cow::Borrowed(name)),
+            Target::Nothing => {}
+            // CDC sources write a time here; databases that hold no nulls write what stands for none.
+            Target::DeletedAt => {
+                mapped.deleted = !matches!(value.as_ref(), "null" | "false" | "0") && !values::is_blank_text(&value);
+            }
+            Target::Parts(own, inner) => {
+                self.put(name, own, value.clone(), mapped);
+                for_members(&value, |member, value| {
+                    if let Some(target) = inner.get(member) {
+                        self.put(member, target, value, mapped);
+                    }
+                });
+            }
+            Target::Translated(translated) => match (translated.find(&value), translated.strict) {
+                (Some(told), _) => self.put(name, &translated.to, Cow::Borrowed(told), mapped),
+                (None, Some(_)) if steps::is_nothing(&value) => {}
+                (None, Some(field)) => {
+                    let words = format!("column {} holds a value that `values` does not translate", steps::unquoted(name));
+                    mapped.faults.push(Fault::field(Code::FieldValue, field, words));
+                }
+                (None, None) => self.put(name, &translated.to, value, mapped),
+            },
+            Target::Step(step) => self.step(name, step, value, mapped),
         }
-        return;
     }
-    // A column whose parts are mapped is taken apart: what is left of it is no attribute, since it is nested.
-    let slot = columns.entry(first.as_str().into()).or_insert_with(|| match whole {
-        Target::Attribute(..) | Target::Unknown(_) => Target::Nothing,
-        other => other,
-    });
-    if !matches!(slot, Target::Parts(..)) {
-        let own = match std::mem::replace(slot, Target::Nothing) {
-            Target::Attribute(..) | Target::Unknown(_) => Target::Nothing,
-            other => other,
-        };
-        *slot = Target::Parts(Box::new(own), Box::default());
-    }
-    if let Target::Parts(_, inner) = slot {
-        insert_path(inner, rest, target, Target::Nothing);
-    }
-}
 
-fn collect_fields(target: &Target, out: &mut Vec<u8>) {
-    match target {
-        Target::Field(slot) => out.push(slot.field),
-        Target::Parts(own, inner) => {
-            collect_fields(own, out);
-            inner.values().for_each(|target| collect_fields(target, out));
+    /// Takes in a column by a preset's table.
+    pub(super) fn put_by_table<'a>(&'a self, table: &'a Table, name: &str, value: Cow<'a, str>, mapped: &mut Mapped<'a>) {
+        let folded = fold(name);
+        let spoken_for = table.claims(&folded);
+        if !spoken_for && (self.leaves_out(name) || self.leaves_out(&folded)) {
+            return;
         }
-        _ => {}
-    }
-}
-
-/// What a target path names.
-fn resolve(resource: &Resource, path: &[String]) -> Result<Target, String> {
-    let shown = path.join(".");
-    let (first, rest) = path.split_first().ok_or_else(|| "an empty field name".to_owned())?;
-    let found = resource.all_fields().enumerate().find(|(_, field)| field.name == first);
-    match (found, rest) {
-        (Some((index, _)), []) => Ok(Target::Field(Slot { field: index as u8, inner: None })),
-        (Some((index, field)), [inner]) => match field.kind {
-            Kind::Object(fields) => fields
-                .iter()
-                .position(|field| field.name == inner)
-                .map(|at| Target::Field(Slot { field: index as u8, inner: Some(at as u8) }))
-                .ok_or_else(|| {
-                    let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-                    format!("`{shown}`: `{first}` has no field `{inner}`; it has {}", names.join(", "))
-                }),
-            Kind::Attributes => Ok(Target::Attribute(inner.as_str().into(), None)),
-            _ => Err(format!("`{shown}`: `{first}` is not nested")),
-        },
-        (None, []) if resource.attributes.is_some() => Ok(Target::Attribute(first.as_str().into(), None)),
-        (None, []) => Err(format!("`{shown}` is no field of {} and the object has no custom attributes", resource.name)),
-        _ => Err(format!("`{shown}` is no field of {}", resource.name)),
-    }
-}
-
-/// Takes in a column's value as what the column is.
-fn put<'a>(target: &'a Target, value: &'a str, mapped: &mut Mapped<'a>) {
-    match target {
-        Target::Field(slot) => put_field(*slot, value, mapped),
-        Target::Attribute(key, wanted) => {
-            put_attribute(MappedAttribute { key: Cow::Borrowed(key), raw: value, wanted: *wanted }, mapped);
-        }
-        Target::Unknown(name) => mapped.unknown.push(Cow::Borrowed(name)),
-        Target::Nothing => {}
-        // CDC sources write a time here; databases that hold no nulls write what stands for none.
-        Target::DeletedAt => mapped.deleted = !matches!(value, "null" | "false" | "0") && !values::is_blank_text(value),
-        Target::Parts(own, inner) => {
-            put(own, value, mapped);
-            for (name, value) in values::members(value) {
-                let Some(name) = values::as_text(name) else { continue };
-                if let Some(target) = inner.get(name.as_ref()) {
-                    put(target, value, mapped);
+        match table.find(&folded) {
+            Found::Target(target) => self.put(name, target, value, mapped),
+            Found::Rest(rest, member) => {
+                let Some(key) = rest.key(name, member) else { return };
+                match self.unknown {
+                    _ if self.exclude.is_match(key.as_ref()) => {}
+                    UnknownFields::CustomAttributes => {
+                        let wanted = self.attribute_type(&key);
+                        let attribute = MappedAttribute { key: Cow::Owned(key.into_owned()), raw: value, wanted };
+                        steps::put_first(attribute, mapped);
+                    }
+                    UnknownFields::Ignore => {}
+                    UnknownFields::Reject => mapped.unknown.push(Cow::Owned(name.to_owned())),
                 }
             }
         }
     }
 }
 
-fn put_field<'a>(slot: Slot, value: &'a str, mapped: &mut Mapped<'a>) {
+/// Calls back with each member of an object: its name, and its value, borrowed as long as the object is.
+#[expect(clippy::ptr_arg, reason = "what the object is borrowed from is what its members can be borrowed from")]
+pub(super) fn for_members<'a>(object: &Cow<'a, str>, mut each: impl FnMut(&str, Cow<'a, str>)) {
+    let mut visit = |name: &str, value: Cow<'a, str>| {
+        if let Some(name) = values::as_text(name) {
+            each(&name, value);
+        }
+    };
+    match object {
+        Cow::Borrowed(text) => values::members(text).for_each(|(name, value)| visit(name, Cow::Borrowed(value))),
+        Cow::Owned(text) => values::members(text).for_each(|(name, value)| visit(name, Cow::Owned(value.to_owned()))),
+    }
+}
+
+fn put_field<'a>(slot: Slot, value: Cow<'a, str>, mapped: &mut Mapped<'a>) {
     match mapped.fields.iter_mut().find(|(at, _)| *at == slot) {
         None => mapped.fields.push((slot, value)),
-        Some((_, present)) if *present == "null" => *present = value,
-        Some(_) if value == "null" => {}
-        Some(_) => mapped.twice.push(slot),
+        Some((_, present)) => match mapped.ranks.iter().position(|(at, _)| *at == slot) {
+            // What the user maps goes before what a preset maps.
+            Some(rank) if *present == "null" || value != "null" => {
+                mapped.ranks.swap_remove(rank);
+                *present = value;
+            }
+            None if *present == "null" => *present = value,
+            None if value != "null" => mapped.twice.push(slot),
+            _ => {}
+        },
     }
 }
 
@@ -438,7 +363,9 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
+    use crate::mapping::{Extras, MapperInput, Values};
     use crate::objects::customers::RESOURCE;
+    use crate::objects::resource::Kind;
 
     fn mapper(
         fields: &[(&str, &str)],
@@ -540,6 +467,50 @@ mod tests {
         let mapper = mapper(&[("mail", "email")], &json!({}), &[], UnknownFields::Ignore, &[]).unwrap();
         assert_eq!(show(&mapper, &json!({"mail": "a@b", "email": null})), ["email=\"a@b\""]);
         assert_eq!(show(&mapper, &json!({"mail": "a@b", "email": "c@d"})), ["email=\"a@b\"", "twice email"]);
+    }
+
+    #[test]
+    fn values_of_a_column_are_translated_by_a_table_and_others_stay() {
+        let table = |pairs: &[(&str, &str)]| pairs.iter().map(|(given, taken)| ((*given).into(), (*taken).into())).collect();
+        let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let values: Vec<Values> = vec![
+            (path("land"), table(&[("Germany", "\"DE\""), ("", "null")])),
+            (path("level"), table(&[("1", "\"gold\""), ("true", "2")])),
+            (path("home.town"), table(&[("B", "\"Berlin\"")])),
+            (path("name"), table(&[("x", "\"y\"")])),
+        ];
+        let fields: Vec<Rename> = vec![(path("land"), path("country")), (path("home.town"), path("city"))];
+        let input = MapperInput {
+            resource: &RESOURCE,
+            fields: &fields,
+            constants: &Map::new(),
+            exclude: &GlobSet::empty(),
+            unknown: UnknownFields::CustomAttributes,
+            columns: &["name"],
+            types: &HashMap::new(),
+        };
+        let mapper = Mapper::with(&input, &Extras { values: &values, ..Extras::default() }).unwrap();
+        let row =
+            |land: Value, level: Value| show(&mapper, &json!({"land": land, "level": level, "name": "x", "home": {"town": "B"}}));
+        assert_eq!(row(json!("Germany"), json!(1)), ["@level=\"gold\"", "city=\"Berlin\"", "country=\"DE\"", "name=\"y\""]);
+        assert_eq!(row(json!("US"), json!("1.0"))[..1], ["@level=\"gold\""]);
+        assert_eq!(row(json!("US"), json!(true)), ["@level=2", "city=\"Berlin\"", "country=\"US\"", "name=\"y\""]);
+        assert_eq!(row(json!(""), json!({"a": 1}))[0..3], ["@level={\"a\":1}", "city=\"Berlin\"", "country=null"]);
+        // A table for something that is mapped nowhere would be a table for nothing.
+        let lost: Vec<Values> = vec![(path("a.b"), table(&[])), (path("home.street"), table(&[]))];
+        let problems = Mapper::with(&input, &Extras { values: &lost, ..Extras::default() }).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+    }
+
+    #[test]
+    fn what_is_taken_as_it_came_is_borrowed() {
+        let mapper = mapper(&[("a", "name")], &json!({"city": "x"}), &[], UnknownFields::CustomAttributes, &["a", "b"]).unwrap();
+        let raw = RawValue::from_string(r#"{"a":"n","b":1,"c":2}"#.to_owned()).unwrap();
+        let mut mapped = Mapped::default();
+        mapper.apply(&raw, &mut mapped).unwrap();
+        assert_eq!((mapped.fields.len(), mapped.attributes.len()), (2, 2));
+        assert!(mapped.fields.iter().all(|(_, value)| matches!(value, Cow::Borrowed(_))));
+        assert!(mapped.attributes.iter().all(|at| matches!((&at.key, &at.raw), (Cow::Borrowed(_), Cow::Borrowed(_)))));
     }
 
     #[test]

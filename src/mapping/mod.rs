@@ -1,10 +1,17 @@
-//! From a source's row to ChartMogul's names: renames, constants, exclusions, attribute types. Pure.
+//! From a source's row to ChartMogul's names: renames, constants, exclusions, attribute types, presets. Pure.
 //!
 //! Owns which column becomes which field and what a custom attribute's type is. Does not own what a field's value may be
 //! (that is [`crate::plan`]) nor what an object does with its fields (that is [`crate::objects`]).
 
 pub mod attributes;
+mod compile;
 pub mod fields;
+pub mod names;
+pub mod presets;
+mod steps;
+mod target;
 pub mod values;
 
-pub use fields::{Mapped, MappedAttribute, Mapper, MapperInput, Rename, Slot, UnknownFields};
+pub use compile::{Extras, MapperInput, Values};
+pub use fields::{Mapped, MappedAttribute, Mapper, Rename, Slot, UnknownFields};
+pub use presets::Preset;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 
 use super::json::{JsonObject, add_fields, attribute_list};
 use super::request::{Method, Request};
@@ -105,7 +106,7 @@ pub(super) fn pick(resource: &'static Resource, plan: &Plan, target: &Target, en
     let has_key = |entry: &Known, key: &str| entry.keys.iter().any(|known| known.as_ref() == key);
     let holds = |entry: &Known, name: &str, text: &str| {
         let slot = resource.slot(name).map(|field| Slot { field, inner: None });
-        let text = serde_json::Value::from(text).to_string();
+        let text = Value::from(text).to_string();
         slot.zip(resource.field(name)).is_some_and(|(slot, field)| entry.holds(slot, field, &text) == Some(true))
     };
     let matches = match target {
@@ -301,4 +302,16 @@ pub(super) fn keyless_child(mut record: Record, resource: &'static Resource, how
     let other = if by_uuid { None } else { by_equality(&mut record, resource, how) };
     let target = by_uuid_or(&mut record, how, other, CUSTOMER.1, why);
     finish(record, how.mode, target, customer)
+}
+
+/// What an entry says is wrong with itself. The API stores an invalid entry and answers it with a map of faults (documented;
+/// no recorded map holds any).
+pub(super) fn complaints(entry: &Value) -> Vec<Fault> {
+    let errors = entry.get("errors").and_then(Value::as_object).into_iter().flatten();
+    let words = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    };
+    errors.map(|(field, value)| Fault::field(Code::ApiRefused, field, words(value))).collect()
 }

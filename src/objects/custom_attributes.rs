@@ -119,18 +119,21 @@ impl Object for CustomAttributes {
         attribute_map(left).map(|map| set_attributes(Method::Put, at.parent(), &map)).into_iter().collect()
     }
 
-    fn joins(&self, a: &Plan, b: &Plan) -> bool {
-        common::alike(a, b)
+    fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
+        object == RESOURCE.name && common::alike(plan, next)
     }
 
-    fn join(&self, plans: &[&Plan]) -> Option<Plan> {
-        let first = *plans.first()?;
-        let mut body = Body::default();
-        for attribute in plans.iter().flat_map(|plan| plan.body.attributes()) {
+    fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
+        let mut body = plan.body.clone();
+        for attribute in others.iter().flat_map(|(_, other)| other.body.attributes()) {
+            // What an earlier row inserted is there for a later one.
+            if plan.mode == Mode::Insert && body.attributes().any(|known| known.key == attribute.key && known.kind.is_some()) {
+                continue;
+            }
             let set = attribute.kind.map_or(Set::Nothing, |kind| Set::Value(kind, attribute.value.to_owned()));
             push(&mut body, attribute.key, &set);
         }
-        Some(Plan { body, mode: first.mode, target: first.target.clone(), refs: first.refs.clone() })
+        Some(Plan { body, ..plan.clone() })
     }
 
     fn counted_in(&self) -> (&'static Resource, fn(&Value) -> usize) {
@@ -353,8 +356,13 @@ mod tests {
             .iter()
             .map(|(key, value)| plan(Mode::Upsert, &row(key, value)))
             .collect();
-        assert!(plans.iter().all(|plan| CustomAttributes.joins(&plans[0], plan)));
-        let joined = CustomAttributes.join(&plans.iter().collect::<Vec<_>>()).unwrap();
+        let joins = |plan: &Plan, next: &Plan| CustomAttributes.joins(plan, "custom_attributes", next);
+        let join = |plans: &[Plan]| {
+            let others: Vec<(&str, &Plan)> = plans[1..].iter().map(|plan| ("custom_attributes", plan)).collect();
+            CustomAttributes.join(&plans[0], &others).unwrap()
+        };
+        assert!(plans.iter().all(|plan| joins(&plans[0], plan)) && !CustomAttributes.joins(&plans[0], "tags", &plans[1]));
+        let joined = join(&plans);
         assert_eq!(
             sent(&joined, Some(&json!({"c": 1}))),
             [
@@ -365,7 +373,8 @@ mod tests {
         assert_eq!(joined.refs, plans[0].refs);
         let other = plan(Mode::Upsert, &json!({"customer_external_id": "z", "key": "a", "value": 1}));
         let delete = plan(Mode::Delete, &row("a", &json!(1)));
-        assert!(!CustomAttributes.joins(&plans[0], &other) && !CustomAttributes.joins(&delete, &delete));
-        assert_eq!(CustomAttributes.join(&[]), None);
+        assert!(!joins(&plans[0], &other) && !joins(&delete, &delete));
+        let inserts = [plan(Mode::Insert, &row("a", &json!(1))), plan(Mode::Insert, &row("a", &json!(2)))];
+        assert!(sent(&join(&inserts), None)[0].contains("\"value\":1"));
     }
 }

@@ -4,18 +4,23 @@
 //! how values become their normal form ([`crate::plan`]), how requests are sent (`client`) nor when (`engine`).
 
 pub mod api_requests;
+mod billing;
 mod common;
 pub mod contacts;
 pub mod custom_attributes;
 pub mod customer_notes;
 pub mod customers;
+pub mod invoices;
 mod json;
+pub mod line_items;
 pub mod opportunities;
 pub mod plans;
 pub mod request;
 pub mod resource;
+pub mod subscription_events;
 pub mod tags;
 pub mod tasks;
+pub mod transactions;
 
 use std::fmt;
 use std::rc::Rc;
@@ -139,8 +144,8 @@ pub trait Object: Sync + fmt::Debug {
     fn requests(&self, mode: Mode) -> &'static str;
 
     /// What a set of primary key fields says about matching; `None` when it is no key of this object.
-    fn match_by(&self, _fields: &[&str]) -> Option<MatchBy> {
-        None
+    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
+        (fields == ["uuid"] && self.resource().field("uuid").is_some()).then_some(MatchBy::Uuid)
     }
 
     /// Whether the object has a key of its own in the data source, so that a source's key does not say how it is matched.
@@ -221,20 +226,40 @@ pub trait Object: Sync + fmt::Debug {
         plan.target != Target::Part
     }
 
-    /// Whether two records can go in one request: records of one stream that stand together and refer to the same things.
-    fn joins(&self, _a: &Plan, _b: &Plan) -> bool {
-        false
-    }
-
-    /// One plan that says all that these say, each of which joins the first; of several values for one thing the last
-    /// counts. `None` when they can not be joined.
-    fn join(&self, _plans: &[&Plan]) -> Option<Plan> {
-        None
-    }
-
     /// Whether an object made from this plan has nothing that belongs to it yet.
     fn is_made_empty(&self, _plan: &Plan) -> bool {
         false
+    }
+
+    /// Whether the plan's object can not be made yet because it lacks parts that may come as records of their own.
+    fn is_incomplete(&self, _plan: &Plan) -> bool {
+        false
+    }
+
+    /// Whether a record of this object is what an incomplete parent waits for.
+    fn completes(&self) -> bool {
+        false
+    }
+
+    /// Whether an object that the record names by its UUID has to be read before it is changed.
+    fn needs_known(&self, _plan: &Plan) -> bool {
+        false
+    }
+
+    /// Whether the plan of another record that stands behind this one can be carried out with it, in one request.
+    fn joins(&self, _plan: &Plan, _object: &str, _next: &Plan) -> bool {
+        false
+    }
+
+    /// One plan that says all that this plan and the others say, the last value of each; the others are named with their
+    /// objects, and each of them joins.
+    fn join(&self, _plan: &Plan, _others: &[(&str, &Plan)]) -> Option<Plan> {
+        None
+    }
+
+    /// What the API says is wrong with an entry that it took all the same.
+    fn complains(&self, _entry: &Value) -> Vec<Fault> {
+        Vec::new()
     }
 
     /// Whether a customer may stand under several keys, so that deleting it would take more than the record's own.

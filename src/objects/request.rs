@@ -55,6 +55,10 @@ pub enum Shows {
     Attributes,
     /// `{"tags": [...]}`: all tags of the customer.
     Tags,
+    /// An entry of this object that stands within the one that was changed.
+    Part(&'static str),
+    /// Nothing of the entry, which is another one now.
+    Unseen,
     /// Nothing that is known.
     Nothing,
 }

@@ -101,6 +101,8 @@ pub struct Field {
     /// Whether the API answers it as it was sent. `false`: it is not answered, or may be dropped without an error, so
     /// that its absence from an answer proves nothing.
     pub kept: bool,
+    /// Whether it is set by a request of its own, so that the answers to others say nothing of what was sent.
+    pub apart: bool,
     /// One sentence for people.
     pub about: &'static str,
     /// An example as JSON text.
@@ -189,13 +191,19 @@ impl Resource {
 
 /// Shorthand for tables of fields: kept, not required.
 pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Field {
-    Field { name, kind, required: false, kept: true, about, example }
+    Field { name, kind, required: false, kept: true, apart: false, about, example }
 }
 
 impl Field {
     /// The same field, needed by a create.
     pub(super) const fn required(mut self) -> Self {
         self.required = true;
+        self
+    }
+
+    /// The same field, set by a request of its own.
+    pub(super) const fn apart(mut self) -> Self {
+        self.apart = true;
         self
     }
 

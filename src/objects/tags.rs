@@ -91,20 +91,18 @@ impl Object for Tags {
         if tags.is_empty() { Vec::new() } else { vec![tags_request(Method::Delete, &existing.uuid, &tags)] }
     }
 
-    fn joins(&self, a: &Plan, b: &Plan) -> bool {
-        common::alike(a, b) && removes(a) == removes(b)
+    fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
+        object == RESOURCE.name && common::alike(plan, next) && removes(plan) == removes(next)
     }
 
-    fn join(&self, plans: &[&Plan]) -> Option<Plan> {
-        let first = *plans.first()?;
-        let mut tags: Vec<String> = Vec::new();
-        for tag in plans.iter().flat_map(|plan| tags_of(plan)) {
+    fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
+        let mut tags = tags_of(plan);
+        for tag in others.iter().flat_map(|(_, other)| tags_of(other)) {
             if !tags.contains(&tag) {
                 tags.push(tag);
             }
         }
-        let body = body(tags.iter().map(String::as_str), removes(first));
-        Some(Plan { body, mode: first.mode, target: first.target.clone(), refs: first.refs.clone() })
+        Some(Plan { body: body(tags.iter().map(String::as_str), removes(plan)), ..plan.clone() })
     }
 
     fn counted_in(&self) -> (&'static Resource, fn(&Value) -> usize) {
@@ -257,20 +255,20 @@ mod tests {
     #[test]
     fn records_of_one_customer_go_together_unless_one_adds_and_another_removes() {
         let add = |tag: &str| plan(Mode::Upsert, &row(tag, false));
+        let joins = |plan: &Plan, next: &Plan| Tags.joins(plan, "tags", next);
         let (a, b, again) = (add("a"), add("b"), add("a"));
-        assert!(Tags.joins(&a, &b) && Tags.joins(&a, &again));
-        let joined = Tags.join(&[&a, &b, &again]).unwrap();
+        assert!(joins(&a, &b) && joins(&a, &again) && !Tags.joins(&a, "contacts", &b));
+        let joined = Tags.join(&a, &[("tags", &b), ("tags", &again)]).unwrap();
         assert_eq!(sent(&joined, &customer(Some(&json!(["x"])))), [r#"POST {"tags":["a","b"]}"#]);
         assert_eq!(sent(&joined, &customer(Some(&json!(["a"])))), [r#"POST {"tags":["b"]}"#]);
         assert_eq!((&joined.refs, &joined.target, joined.mode), (&a.refs, &a.target, a.mode));
         let removes = [plan(Mode::Upsert, &row("a", true)), plan(Mode::Upsert, &row("b", true))];
-        assert!(!Tags.joins(&a, &removes[0]) && Tags.joins(&removes[0], &removes[1]));
-        let joined = Tags.join(&[&removes[0], &removes[1]]).unwrap();
+        assert!(!joins(&a, &removes[0]) && joins(&removes[0], &removes[1]));
+        let joined = Tags.join(&removes[0], &[("tags", &removes[1])]).unwrap();
         assert_eq!(sent(&joined, &customer(None)), [r#"DELETE {"tags":["a","b"]}"#]);
         let other = plan(Mode::Upsert, &json!({"customer_external_id": "z", "tag": "a"}));
         let deletes = [plan(Mode::Delete, &row("a", false)), plan(Mode::Delete, &row("b", false))];
-        assert!(!Tags.joins(&a, &other) && !Tags.joins(&deletes[0], &deletes[1]));
-        assert_eq!(Tags.join(&[]), None);
+        assert!(!joins(&a, &other) && !joins(&deletes[0], &deletes[1]));
     }
 
     #[test]

@@ -86,6 +86,18 @@ impl Body {
         }
     }
 
+    /// Puts a field's JSON text in the place of what the record gave for it.
+    pub fn replace(&mut self, slot: Slot, text: &str) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        let span = self.since(start);
+        match self.fields.iter_mut().find(|(at, _)| *at == slot) {
+            Some((_, old)) => *old = span,
+            None => self.fields.push((slot, span)),
+        }
+        self.finish();
+    }
+
     /// The JSON text of a field; `None` when the record did not give it, `null` when it is to be cleared.
     pub fn get(&self, slot: Slot) -> Option<&str> {
         self.fields.iter().find(|(at, _)| *at == slot).map(|(_, span)| self.slice(*span))

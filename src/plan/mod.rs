@@ -289,6 +289,10 @@ impl Plan {
         let mut lanes = LaneKeys::new();
         self.target.lanes(object, &mut lanes);
         lanes.extend(self.parents().map(Reference::lane));
+        if lanes.is_empty() {
+            // Without a key of its own and of a parent, it may be any of them.
+            lanes.push(LaneKey::hash(object, ""));
+        }
         lanes
     }
 

@@ -192,7 +192,7 @@ async fn over_a_socket_the_same_answers_come_and_the_own_pages_need_no_key() {
     assert!(answer.contains("content-type: application/json"));
     assert!(raw(address, "GET /v1/nothing", "").await.starts_with("HTTP/1.1 404"));
     let usage = raw(address, "GET /", "").await;
-    for part in ["sandbox-write-key", "customers: 1, ", "customer notes: 0", "owner@example.com", "New Business (Discovery, "] {
+    for part in ["sandbox-write-key", "1 customers\n", "0 contacts\n", "owner@example.com", "New Business (Discovery, "] {
         assert!(usage.contains(part), "{part}: {usage}");
     }
     assert!(raw(address, "GET /sandbox/state", "").await.contains("\"external_id\":\"c\""));

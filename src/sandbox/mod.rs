@@ -17,6 +17,7 @@
 mod account;
 mod answers;
 mod attributes;
+mod billing;
 mod contacts;
 mod countries;
 mod crm;
@@ -30,6 +31,7 @@ mod merges;
 mod notes;
 mod observed;
 mod opportunities;
+mod page;
 mod paging;
 mod random;
 mod routes;

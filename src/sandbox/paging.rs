@@ -67,7 +67,7 @@ enum Start {
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) places: Vec<u64>,
-    has_more: bool,
+    pub(super) has_more: bool,
 }
 
 impl Paging {
@@ -148,6 +148,29 @@ impl Paging {
         }
         body.entry("has_more").or_insert(page.has_more.into());
         Value::Object(body)
+    }
+
+    /// Adds what stands beside the entries of billing objects. Recorded: without a cursor the number of the page and of all
+    /// pages, none for an empty list; with `page` no cursor; with a cursor nothing but the next one.
+    pub(super) fn numbered(&self, page: &Page, body: &mut Map<String, Value>, total: Option<usize>, cursor: Option<String>) {
+        let number = match self.start {
+            Start::First => Some(1),
+            Start::Page(page) => Some(page),
+            Start::After(_) => None,
+        };
+        if let Some(number) = number {
+            body.insert("current_page".into(), number.into());
+            body.insert("total_pages".into(), total.map(|total| total.div_ceil(self.per_page)).into());
+        }
+        if !matches!(self.start, Start::Page(_)) {
+            body.insert("cursor".into(), encoded(cursor));
+            body.insert("has_more".into(), page.has_more.into());
+        }
+    }
+
+    /// How many entries a page has at most.
+    pub(super) fn per_page(&self) -> usize {
+        self.per_page
     }
 
     /// A page of contacts, notes, opportunities or tasks. Recorded: the same fields on every page.

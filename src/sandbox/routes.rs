@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::answers::{Outcome, Reply, coded};
 use super::paging::Query;
 use super::store::{State, timestamp};
-use super::{ApiKey, MAX_BODY, Options, Request, account, attributes, contacts, customers, data_sources, merges};
+use super::{ApiKey, MAX_BODY, Options, Request, account, attributes, billing, contacts, customers, data_sources, merges};
 use super::{crm, notes, opportunities, tasks};
 
 /// A path of the API with what stands in it.
@@ -41,6 +41,7 @@ enum Route {
     Opportunity(String),
     Tasks,
     Task(String),
+    Billing(billing::Route),
 }
 
 /// Where a request goes.
@@ -91,7 +92,7 @@ fn find(path: &str) -> Option<(Route, &'static str)> {
         ["opportunities", uuid] => (Route::Opportunity(own(uuid)), "/v1/opportunities/{uuid}"),
         ["tasks"] => (Route::Tasks, "/v1/tasks"),
         ["tasks", uuid] => (Route::Task(own(uuid)), "/v1/tasks/{uuid}"),
-        _ => return None,
+        _ => return billing::find(&segments).map(|(route, template)| (Route::Billing(route), template)),
     })
 }
 
@@ -189,6 +190,7 @@ fn try_work(state: &mut State, options: &Options, call: &Call, request: &Request
         ("GET", Route::Task(uuid)) => crm::get(context, &tasks::TASKS, uuid),
         ("PATCH", Route::Task(uuid)) => crm::update(context, &tasks::TASKS, uuid),
         ("DELETE", Route::Task(uuid)) => crm::delete(context, &tasks::TASKS, uuid),
+        (method, Route::Billing(route)) => billing::work(context, method, route),
         // Unknown whether this is 404 or 405.
         _ => Err(Box::new(coded(405, "Method not allowed", None))),
     }

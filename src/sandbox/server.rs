@@ -18,6 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::page::page;
 use super::{Answer, Fault, MAX_BODY, Request, Sandbox, WRITE_KEY};
 
 /// How long open requests may take to end once the sandbox is told to.
@@ -122,25 +123,7 @@ fn cut_off(mut response: Response<Body>, sent: Bytes) -> Response<Body> {
 
 async fn usage(State(sandbox): State<Sandbox>) -> String {
     let key = sandbox.shared.options.api_keys.first().map_or(WRITE_KEY, |key| key.key.as_str());
-    let account = sandbox.dump();
-    let counts = account.as_object().into_iter().flatten().filter_map(|(what, entries)| {
-        let what = what.replace('_', " ");
-        entries.as_array().map(|entries| format!("{what}: {}", entries.len()))
-    });
-    let counts = counts.collect::<Vec<_>>().join(", ");
-    let users = sandbox.shared.options.users.join(", ");
-    let pipelines = sandbox.shared.options.pipelines.iter().map(|one| format!("{} ({})", one.name, one.stages.join(", ")));
-    let pipelines = pipelines.collect::<Vec<_>>().join(", ");
-    format!(
-        "A local ChartMogul look-alike. The API is below /v1, with the key {key} as the user name:\n\n\
-         \x20   curl -u {key}: http://ADDRESS/v1/customers\n\n\
-         In the account now: {counts}.\n\
-         Its users: {users}. Its pipelines: {pipelines}.\n\n\
-         GET  /sandbox/state     everything in the account\n\
-         GET  /sandbox/observed  requests, peaks and the last requests\n\
-         POST /sandbox/faults    faults to come, one a line, such as: POST /customers after-work reset x2\n\
-         POST /sandbox/reset     back to the beginning\n"
-    )
+    page(key, &sandbox.shared.options, &sandbox.contents())
 }
 
 async fn state(State(sandbox): State<Sandbox>) -> Response<Body> {

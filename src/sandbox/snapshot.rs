@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::billing;
 use super::shelves::Shelved;
 use super::store::{Customer, State, shown};
 
@@ -49,14 +50,15 @@ pub(super) fn dump(state: &State) -> Value {
         });
         entries.collect::<Vec<_>>()
     };
-    json!({
+    let dump = json!({
         "data_sources": sources.collect::<Vec<_>>(),
         "customers": customers.collect::<Vec<_>>(),
         "contacts": contacts.collect::<Vec<_>>(),
         "customer_notes": shelved(Shelved::Note),
         "opportunities": shelved(Shelved::Opportunity),
         "tasks": shelved(Shelved::Task),
-    })
+    });
+    joined(dump, billing::dump(state))
 }
 
 /// What the account holds, and nothing of when and under which identity it came.
@@ -104,7 +106,14 @@ pub(super) fn contents(state: &State) -> Value {
     for (name, entries) in rarer.into_iter().filter(|(_, entries)| !entries.is_empty()) {
         contents[name] = entries.into();
     }
-    contents
+    joined(contents, billing::contents(state))
+}
+
+fn joined(mut all: Value, more: serde_json::Map<String, Value>) -> Value {
+    if let Value::Object(all) = &mut all {
+        all.extend(more);
+    }
+    all
 }
 
 fn sorted(custom: &serde_json::Map<String, Value>) -> BTreeMap<&String, &Value> {
@@ -112,7 +121,7 @@ fn sorted(custom: &serde_json::Map<String, Value>) -> BTreeMap<&String, &Value> 
 }
 
 /// By their own text, since nothing else about them is the same in two runs.
-fn in_order(entries: impl Iterator<Item = Value>) -> Vec<Value> {
+pub(super) fn in_order(entries: impl Iterator<Item = Value>) -> Vec<Value> {
     let mut entries: Vec<Value> = entries.collect();
     entries.sort_by_cached_key(Value::to_string);
     entries

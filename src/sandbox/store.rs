@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::Options;
+use super::billing::Billing;
 use super::fields::AttributeType;
 use super::random::{Random, mixed};
 use super::shelves::Shelves;
@@ -31,7 +32,7 @@ pub(super) struct Source {
 }
 
 /// A customer's key in one data source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct SourceKey {
     pub(super) source: String,
     pub(super) external_id: String,
@@ -73,6 +74,7 @@ pub(super) struct State {
     pub(super) customers: BTreeMap<u64, Customer>,
     pub(super) contacts: BTreeMap<u64, Contact>,
     pub(super) shelves: Shelves,
+    pub(super) billing: Billing,
     /// Fixed by the first value of a key in the account, for all customers.
     pub(super) attribute_types: HashMap<String, AttributeType>,
     customer_uuids: HashMap<String, u64>,
@@ -98,6 +100,7 @@ impl State {
             customers: BTreeMap::new(),
             contacts: BTreeMap::new(),
             shelves: Shelves::default(),
+            billing: Billing::default(),
             attribute_types: HashMap::new(),
             customer_uuids: HashMap::new(),
             customer_keys: BTreeMap::new(),
@@ -147,6 +150,12 @@ impl State {
         self.last_stamp
     }
 
+    /// A number that nothing else in the account has.
+    pub(super) fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
     pub(super) fn uuid(&mut self, prefix: &str) -> String {
         let (high, low) = (self.random.next(), self.random.next());
         let high = high & 0xffff_ffff_ffff_0fff | 0x4000;
@@ -169,6 +178,7 @@ impl State {
 
     /// Removes what the source holds; merged customers lose only the key they have in it.
     pub(super) fn empty_source(&mut self, uuid: &str) {
+        self.billing.forget_source(uuid);
         for contact in self.contacts_by_source.get(uuid).cloned().unwrap_or_default() {
             self.remove_contact(contact);
         }
@@ -216,8 +226,7 @@ impl State {
     }
 
     pub(super) fn add_customer(&mut self, key: SourceKey, fields: Fields) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
+        let id = self.id();
         let customer = Customer {
             id,
             uuid: self.uuid("cus_"),
@@ -255,7 +264,9 @@ impl State {
 
     /// Removes a customer with everything that hangs on it.
     pub(super) fn remove_customer(&mut self, place: u64) {
-        self.take_customer(place);
+        for key in self.take_customer(place).into_iter().flat_map(|customer| customer.keys) {
+            self.billing.forget_owner(&key);
+        }
         self.forget_contacts_of(place);
         self.shelves.forget_customer(place);
     }

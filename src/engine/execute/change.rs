@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::create::{Changed, Created, Sent, attributes_alone};
-use super::{Call, Step, Turn, ambiguous, read, refused, rejected, unknown_uuid};
+use super::{Call, Step, Turn, Waits, ambiguous, read, refused, rejected, unknown_uuid};
 use crate::account::{Found, Trouble};
 use crate::client::{Reply, Trial};
 use crate::errors::Code;
 use crate::objects::request::{IfMissing, Look, Request, Scope, Shows};
-use crate::objects::{At, Existing};
+use crate::objects::{self, At, Existing};
 use crate::outcome::{Fault, Outcome, Skip};
 use crate::plan::{Mode, Target};
 
@@ -59,6 +59,7 @@ impl Turn<'_> {
                     // At the end of the input an absence that was seen earlier is looked at once more.
                     Created::CanNot if self.last_chance && !again => found = self.locate(at, look, true).await?,
                     Created::CanNot => return Ok(Some(self.absent())),
+                    Created::Incomplete(lane) => return Ok(Some(Step::Park(lane, Waits::ForParts))),
                     Created::Exists(refusal) if again => return settled(rejected(refusal)),
                     Created::Exists(refusal) => match self.look_for_existing(at, look).await? {
                         Some(existing) => found = Found::Present(existing),
@@ -85,7 +86,7 @@ impl Turn<'_> {
         let mut outcome = Outcome::Unchanged;
         for request in requests {
             let shows = request.shows;
-            let sent = self.send(request, &existing.uuid, trial).await?;
+            let sent = self.send(request, &existing.uuid, home, trial).await?;
             if !matches!(sent, Sent::Lost(_)) {
                 *trial = Trial::default();
             }
@@ -93,10 +94,10 @@ impl Turn<'_> {
                 Sent::Done(answer) if shows == Shows::Object => {
                     let entry = self.object.answered(answer);
                     self.world.account.saw(self.object, &entry, home);
-                    outcome = self.see_to(&entry, at, Outcome::Updated).await?;
+                    outcome = self.see_to(&entry, at, home, Outcome::Updated).await?;
                 }
                 Sent::Done(answer) if shows == Shows::Attributes => {
-                    outcome = self.see_to(&answer, at, Outcome::Updated).await?;
+                    outcome = self.see_to(&answer, at, home, Outcome::Updated).await?;
                 }
                 Sent::Done(_) if !outcome.is_rejected() => outcome = Outcome::Updated,
                 Sent::Done(_) => {}
@@ -109,7 +110,13 @@ impl Turn<'_> {
     }
 
     /// Sends one request that changes or removes something, and takes in what its answer shows.
-    pub(super) async fn send(&self, request: Request, uuid: &str, trial: &mut Trial) -> Result<Sent, Trouble> {
+    pub(super) async fn send(
+        &self,
+        request: Request,
+        uuid: &str,
+        home: Option<Scope>,
+        trial: &mut Trial,
+    ) -> Result<Sent, Trouble> {
         let (shows, missing) = (request.shows, request.missing);
         let removed: Option<Vec<String>> = removed_keys(&request);
         let call = Call::from(request);
@@ -134,6 +141,12 @@ impl Turn<'_> {
                             account.amend(uuid, |known| known.drop_attributes(keys.iter().map(String::as_str)));
                         }
                     }
+                    Shows::Part(name) => {
+                        if let (Some(part), Some(home)) = (objects::find(name), home) {
+                            account.saw(part, &part.answered(answer.clone()), Some(home));
+                        }
+                    }
+                    Shows::Unseen => home.into_iter().for_each(|home| account.forget(home)),
                     Shows::Object => {}
                 }
                 Sent::Done(answer)

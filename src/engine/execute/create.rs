@@ -6,17 +6,20 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::super::kept::differences;
-use super::{Call, OrEnd, Settled, Step, Turn, never_lost, read, refused, rejected};
+use super::{Call, OrEnd, Settled, Step, Turn, Waits, never_lost, read, refused, rejected};
 use crate::account::{Found, Trouble};
 use crate::client::{Refusal, Reply, Trial};
 use crate::errors::Code;
-use crate::objects::request::{Look, Method, Repeat, Request};
-use crate::objects::{self, At, Existing};
-use crate::outcome::{Fault, Outcome, Skip};
+use crate::objects::request::{Look, Method, Repeat, Request, Scope};
+use crate::objects::{self, At, Existing, Pick};
+use crate::outcome::{Fault, Outcome, Rejection, Skip};
 use crate::plan::{By, Known, LaneKey, Mode, Reference, Target, attributes_not_taken};
 
 /// Waits between the looks for a create whose answer was lost and that the API would make a second time: a list may lag.
 const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
+
+/// The status of a create that was taken.
+const CREATED: u16 = 201;
 
 /// How a create ended.
 pub(super) enum Created {
@@ -26,19 +29,24 @@ pub(super) enum Created {
     NoParent,
     /// It can not be made: what is to be changed comes otherwise.
     CanNot,
+    /// It can not be made yet: parts of it are waited for on this lane.
+    Incomplete(LaneKey),
 }
 
 impl Turn<'_> {
     /// Insert without a look: the API refuses what exists. `None`: the parent is not there after all.
     pub(super) async fn insert(&self, at: &At<'_>, look: Option<&Look>) -> Result<Option<Step>, Trouble> {
+        let target = self.other_target();
         let known = look.and_then(|look| look.scope).and_then(|scope| self.world.account.known(scope));
-        if known.is_some_and(|shelf| !self.object.found(self.other_target(), &shelf).is_empty()) {
+        let picked = known.map(|shelf| self.object.pick(self.plan, target, &self.object.found(target, &shelf)));
+        if picked.is_some_and(|pick| pick != Pick::Nothing) {
             return Ok(Some(Step::Settled(Outcome::Skipped(Skip::Exists).into())));
         }
         Ok(match self.create(at, look).await? {
             Created::Settled(settled) => Some(Step::Settled(settled)),
             Created::Exists(_) => Some(Step::Settled(Outcome::Skipped(Skip::Exists).into())),
             Created::CanNot => Some(self.absent()),
+            Created::Incomplete(lane) => Some(Step::Park(lane, Waits::ForParts)),
             Created::NoParent => None,
         })
     }
@@ -47,7 +55,7 @@ impl Turn<'_> {
     pub(super) fn absent(&self) -> Step {
         let field = self.key_field();
         match &self.plan.target {
-            Target::Key(key) if !self.last_chance => Step::Park(LaneKey::key(self.object.resource().name, key)),
+            Target::Key(key) if !self.last_chance => Step::Park(LaneKey::key(self.object.resource().name, key), Waits::ForIt),
             _ => Step::Settled(
                 Outcome::rejected(Fault::field(
                     Code::ParentNotFound,
@@ -61,6 +69,9 @@ impl Turn<'_> {
 
     /// Makes the object. When the answer is lost the object is looked for before the request is sent again.
     pub(super) async fn create(&self, at: &At<'_>, look: Option<&Look>) -> Result<Created, Trouble> {
+        if let Some(key) = self.plan.target.key().filter(|_| !self.last_chance && self.object.is_incomplete(self.plan)) {
+            return Ok(Created::Incomplete(LaneKey::key(self.object.resource().name, key)));
+        }
         let request = match self.object.create(self.plan, at) {
             Ok(Some(request)) => request,
             Ok(None) => return Ok(Created::CanNot),
@@ -201,11 +212,22 @@ impl Turn<'_> {
         {
             self.world.account.made_empty(&known.uuid);
         }
-        Ok(self.see_to(&entry, at, made).await?.into())
+        let complaints = self.object.complains(&entry);
+        if !complaints.is_empty() {
+            // It stands in the account, and the API says itself that it counts for nothing.
+            return Ok(Outcome::Rejected(Rejection { faults: complaints, http_status: Some(CREATED) }).into());
+        }
+        Ok(self.see_to(&entry, at, self.home(at), made).await?.into())
     }
 
     /// Sends what sets the things that an answer shows were not taken, and warns of what was not kept.
-    pub(super) async fn see_to(&self, entry: &Value, at: &At<'_>, outcome: Outcome) -> Result<Outcome, Trouble> {
+    pub(super) async fn see_to(
+        &self,
+        entry: &Value,
+        at: &At<'_>,
+        home: Option<Scope>,
+        outcome: Outcome,
+    ) -> Result<Outcome, Trouble> {
         let resource = self.object.resource();
         for difference in differences(self.object, self.plan, entry) {
             let code = if difference.null { Code::NullNotCleared } else { Code::FieldNotKept };
@@ -214,7 +236,7 @@ impl Turn<'_> {
         let mut held = resource.attributes_of(entry).or_else(|| attributes_alone(entry)).cloned();
         let uuid = entry[resource.id].as_str().unwrap_or(at.parent());
         for request in self.object.repair(self.plan, at, entry) {
-            match self.send(request, uuid, &mut Trial::default()).await? {
+            match self.send(request, uuid, home, &mut Trial::default()).await? {
                 Sent::Done(answer) => held = attributes_alone(&answer).cloned().or(held),
                 Sent::Gone => return Ok(outcome),
                 Sent::Refused(refused) => return Ok(refused),
@@ -259,7 +281,7 @@ impl Turn<'_> {
             }
             match account.refer(reference.kin, &reference.by, true).await? {
                 Found::Present(known) => return Ok(Ok(known)),
-                Found::Absent if !self.last_chance => return Ok(Err(Step::Park(lane))),
+                Found::Absent if !self.last_chance => return Ok(Err(Step::Park(lane, Waits::ForIt))),
                 Found::Absent => return Ok(Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into()))),
                 Found::Ambiguous(many) => {
                     return Ok(Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())));

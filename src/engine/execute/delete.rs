@@ -46,7 +46,7 @@ impl Turn<'_> {
         let mut outcome = Outcome::Deleted;
         for request in requests {
             let mut trial = Trial::default();
-            match self.send(request, &existing.uuid, &mut trial).await? {
+            match self.send(request, &existing.uuid, look.and_then(|look| look.scope), &mut trial).await? {
                 Sent::Done(_) => {}
                 // Gone at a second attempt: the first one did it and its answer was lost.
                 Sent::Gone if trial.attempts() > 1 => {}

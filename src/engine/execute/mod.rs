@@ -6,6 +6,9 @@
 mod change;
 mod create;
 mod delete;
+mod group;
+
+pub(super) use group::{Member, execute};
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -60,7 +63,16 @@ pub(super) enum Step {
     /// The record has its outcome.
     Settled(Settled),
     /// Something that it needs is not there yet.
-    Park(LaneKey),
+    Park(LaneKey, Waits),
+}
+
+/// What a parked record waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// That the thing of its lane exists.
+    ForIt,
+    /// That parts come for the thing of its lane, which is its own.
+    ForParts,
 }
 
 /// A record's outcome, and what the engine has to know beside it.
@@ -81,14 +93,8 @@ impl From<Outcome> for Settled {
 ///
 /// # Errors
 /// What ends the sync.
-pub(super) async fn execute(
-    world: &World<'_>,
-    object: &'static dyn Object,
-    how: &How,
-    plan: &Plan,
-    last_chance: bool,
-) -> Result<Step, Failure> {
-    let turn = Turn { world, object, how, plan, last_chance };
+async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
+    let Turn { world, object, plan, .. } = turn;
     let ended = match turn.run().await {
         Ok(Step::Settled(settled)) if nothing_there(&settled.outcome) => {
             world.account.assure_data_source().await.map(|()| Step::Settled(settled))
@@ -97,15 +103,19 @@ pub(super) async fn execute(
     };
     match ended {
         Ok(Step::Settled(mut settled)) => {
-            if !settled.outcome.is_rejected() && plan.mode != Mode::Delete && settled.outcome != Outcome::Skipped(Skip::NoMatch) {
-                settled.arrived = object.brings(plan);
-            }
+            settled.arrived = arrived(object, plan, &settled.outcome);
             Ok(Step::Settled(settled))
         }
         Ok(step) => Ok(step),
         Err(Trouble::Stop(failure)) => Err(failure),
         Err(Trouble::Refused(refusal)) => Ok(Step::Settled(rejected(refusal).into())),
     }
+}
+
+/// The lanes of what exists now that a plan has its outcome.
+fn arrived(object: &dyn Object, plan: &Plan, outcome: &Outcome) -> LaneKeys {
+    let nothing = outcome.is_rejected() || plan.mode == Mode::Delete || *outcome == Outcome::Skipped(Skip::NoMatch);
+    if nothing { LaneKeys::new() } else { object.brings(plan) }
 }
 
 /// Whether an outcome rests on the absence of something.
@@ -138,13 +148,19 @@ impl Turn<'_> {
                 Ok(refs) => refs,
                 Err(step) => return Ok(step),
             };
-            let existing = Existing { uuid: uuid.clone(), known: None };
+            let mut existing = Existing { uuid: uuid.clone(), known: None };
             let mut trial = Trial::default();
             loop {
+                if self.object.needs_known(self.plan) {
+                    match self.world.account.read(self.object, uuid).await? {
+                        Found::Present(known) => existing.known = Some(known),
+                        _ => break,
+                    }
+                }
                 match self.change(&self.at(&refs), &existing, None, &mut trial).await? {
                     Changed::Settled(outcome) => return Ok(Step::Settled(outcome.into())),
                     Changed::Gone => break,
-                    // Nothing of an object named by its UUID alone was made twice by this: its changes say what is to be.
+                    // What was made already is seen when it is read again; where it is not read, nothing is made by a change.
                     Changed::Lost => {}
                 }
             }
@@ -253,7 +269,7 @@ impl Turn<'_> {
                 (_, By::Key(key)) if reference.kin == Kin::Customer && self.how.parents == Parents::Create => {
                     return self.make_customer(reference, key).await;
                 }
-                (_, By::Key(_)) if !self.last_chance => Err(Step::Park(reference.lane())),
+                (_, By::Key(_)) if !self.last_chance => Err(Step::Park(reference.lane(), Waits::ForIt)),
                 _ => Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into())),
             },
         })

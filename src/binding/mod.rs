@@ -5,19 +5,24 @@
 //! the stream's first record only: the platform rewrites the modes of streams that it clears.
 //! Stands above `objects`: it is the only room that joins settings with the registry.
 
+mod matching;
+
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
 use serde_json::value::RawValue;
 
+use matching::Matching;
+
 use crate::config::{DefaultMode, Deletions, ObjectChoice, Settings, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::mapping::{Mapped, Mapper, MapperInput, Slot, attributes};
+use crate::mapping::presets::{Becomes, NotWritable};
+use crate::mapping::{Extras, Mapped, Mapper, MapperInput, Preset, Slot, attributes};
 use crate::objects::resource::AttributeType;
 use crate::objects::{self, How, Object};
 use crate::outcome::{Fault, Rejection, Skip};
-use crate::plan::{MatchBy, Mode, Nulls, Parents, Plan, Record};
+use crate::plan::{MatchBy, Mode, Nulls, Plan, Record};
 use crate::protocol::{ConfiguredCatalog, ConfiguredStream, DestinationSyncMode, StreamId, StreamRef};
 
 /// One stream, bound. Immutable; shared by all threads.
@@ -134,20 +139,40 @@ type Problems = Vec<(Code, String)>;
 impl Binding {
     fn new(stream: &ConfiguredStream, settings: &Settings) -> Result<Self, Problems> {
         let entry = settings.stream(stream.id.namespace.as_deref(), &stream.id.name);
-        let object = resolve_object(stream, entry, settings)?;
-        let resource = object.resource();
-        let mut problems = Problems::new();
-        let activation = stream.destination_object_name.is_some();
-        let mode = resolve_mode(stream, entry, settings, object);
         let empty = StreamSettings::default();
         let given = entry.unwrap_or(&empty);
-
         let columns: Vec<&str> = match stream.json_schema.get("properties").and_then(serde_json::Value::as_object) {
             Some(properties) => properties.keys().map(String::as_str).collect(),
             None => Vec::new(),
         };
+        let (object, computed) = match resolve_object(stream, entry, settings)? {
+            Resolved::Object(object) => {
+                let refused = given.preset.and_then(|preset| preset.refuses(object.resource().name, &columns));
+                (object, refused)
+            }
+            // No row of it will be written; some object has to stand for it, and nothing is done with that.
+            Resolved::Nothing(why) => (objects::OBJECTS[0], Some(why)),
+        };
+        let resource = object.resource();
+        let mut problems = Problems::new();
+        let activation = stream.destination_object_name.is_some();
+        let mode = match computed {
+            None => resolve_mode(stream, entry, settings, object),
+            Some(why) => Err(not_writable(stream, why)),
+        };
+        let sheet = match (given.preset, &computed) {
+            (Some(preset), None) => {
+                let sheet = preset.sheet(resource.name);
+                if sheet.is_none() {
+                    problems.push((Code::ConfigInvalid, no_such_rows(preset, resource.name)));
+                }
+                sheet
+            }
+            _ => None,
+        };
+
         let types = attribute_types(stream, given);
-        let mapper = Mapper::new(&MapperInput {
+        let input = MapperInput {
             resource,
             fields: &given.fields,
             constants: &given.constants,
@@ -155,9 +180,22 @@ impl Binding {
             unknown: settings.unknown_fields,
             columns: &columns,
             types: &types,
-        });
+        };
+        let extras = Extras { values: &given.values, sheet, data_source: &settings.data_source };
+        let mapper = match Mapper::with(&input, &extras) {
+            // A stream that is refused anyway is not judged by its fields as well.
+            Err(_) if computed.is_some() => {
+                Mapper::new(&MapperInput { fields: &[], constants: &serde_json::Map::new(), ..input })
+            }
+            tried => tried,
+        };
         let mapper = match mapper {
-            Ok(mapper) => Some(mapper),
+            Ok(mapper) => {
+                for warning in mapper.warnings() {
+                    tracing::warn!("stream `{}`: {warning}", stream.id);
+                }
+                Some(mapper)
+            }
             Err(found) => {
                 problems.extend(found.into_iter().map(|text| (Code::ConfigInvalid, text)));
                 None
@@ -171,13 +209,25 @@ impl Binding {
                 tracing::warn!("stream `{}`: its primary key `{name}` is no column of its schema", stream.id);
             }
         }
-        let match_by = match key_of_catalog(stream, given, object, activation) {
-            Ok(found) => given.match_by.filter(|_| !activation).or(found),
+        let matching = match Matching::of(stream, given, object, mapper.as_ref()) {
+            // A stream of which no row will be written is not judged by its key as well.
+            _ if computed.is_some() => Matching::default(),
+            Ok(found) => found,
             Err(problem) => {
                 problems.push(problem);
-                None
+                Matching::default()
             }
         };
+        let mut only_if_empty = Vec::new();
+        for name in &given.only_if_empty {
+            match resource.slot(name).filter(|_| resource.fields.iter().any(|field| field.name == name)) {
+                Some(slot) => only_if_empty.push(slot),
+                None if computed.is_some() => {}
+                None => {
+                    problems.push((Code::ConfigInvalid, format!("`only_if_empty`: {} has no field `{name}`", resource.name)));
+                }
+            }
+        }
         if let (Some(mapper), Ok(mode), true, false) = (&mapper, &mode, activation, columns.is_empty()) {
             let filled = mapper.fillable(&columns);
             for names in object.required(*mode) {
@@ -195,11 +245,11 @@ impl Binding {
         let Some(mapper) = mapper.filter(|_| problems.is_empty()) else { return Err(problems) };
         let how = How {
             mode: *mode.as_ref().unwrap_or(&Mode::Upsert),
-            match_by,
-            match_fields: Box::default(),
+            match_by: matching.by,
+            match_fields: matching.fields,
             data_source: settings.data_source.as_str().into(),
-            parents: Parents::default(),
-            only_if_empty: Box::default(),
+            parents: given.parents(),
+            only_if_empty: only_if_empty.into(),
             deletes: settings.deletions != Deletions::Ignore,
         };
         Ok(Self {
@@ -229,6 +279,9 @@ impl Binding {
             let fault = Fault::record(Code::FieldType, format!("the record's data is {what}, not an object"));
             return Planned::Reject(Rejection::local(vec![fault]), String::new());
         }
+        if let Some(skip) = mapped.skip {
+            return Planned::Skip(skip);
+        }
         let deletes = mapped.deleted || mode == Mode::Delete;
         if deletes && self.deletions == Deletions::Ignore {
             return Planned::Skip(Skip::DeletionIgnored);
@@ -239,11 +292,13 @@ impl Binding {
             mapped.attributes.clear();
             mapped.unknown.clear();
             mapped.twice.clear();
+            mapped.faults.clear();
             Cow::Owned(How { mode: Mode::Delete, ..self.how.clone() })
         } else {
             Cow::Borrowed(&self.how)
         };
-        let record = Record::read(self.object.resource(), mapped, self.nulls, |key| self.mapper.attribute_type(key));
+        let mut record = Record::read(self.object.resource(), mapped, self.nulls, |key| self.mapper.attribute_type(key));
+        record.faults.append(&mut mapped.faults);
         // Taken before the record is used up, and only where it is likely to be needed.
         let key = if record.faults.is_empty() { None } else { self.key_of(&record) };
         match self.object.plan(record, &how) {
@@ -276,28 +331,51 @@ impl Binding {
     }
 }
 
-/// The catalog's own object name speaks first, then the stream's settings, then the setting for all, then the stream's name.
-fn resolve_object(
-    stream: &ConfiguredStream,
-    entry: Option<&StreamSettings>,
-    settings: &Settings,
-) -> Result<&'static dyn Object, Problems> {
+/// What a stream becomes.
+enum Resolved {
+    Object(&'static dyn Object),
+    /// Nothing that can be written: refused at its first record.
+    Nothing(NotWritable),
+}
+
+/// The catalog's own object name speaks first, then the stream's settings, then its preset, then the setting for all, then
+/// the stream's name.
+fn resolve_object(stream: &ConfiguredStream, entry: Option<&StreamSettings>, settings: &Settings) -> Result<Resolved, Problems> {
     let chosen = |choice: ObjectChoice| match choice {
         ObjectChoice::Auto => stream.id.name.as_ref(),
         ObjectChoice::Named(name) => name,
     };
-    let (name, place) = match (&stream.destination_object_name, entry.and_then(|entry| entry.object)) {
-        (Some(name), _) => (name.as_str(), "the catalog's destination_object_name"),
-        (None, Some(choice)) => (chosen(choice), "its `streams` entry"),
-        (None, None) => (chosen(settings.object), "its own name"),
+    // `auto` in an entry with a preset is what its preset says: that is how such a stream's own name is read.
+    let named = entry
+        .and_then(|entry| entry.object)
+        .filter(|choice| *choice != ObjectChoice::Auto || entry.is_none_or(|entry| entry.preset.is_none()));
+    let preset = entry.and_then(|entry| entry.preset).map(|preset| preset.becomes(&stream.id.name));
+    let (name, place) = match (&stream.destination_object_name, named, preset) {
+        (Some(name), ..) => (name.as_str(), "the catalog's destination_object_name"),
+        (None, Some(choice), _) => (chosen(choice), "its `streams` entry"),
+        (None, None, Some(Becomes::Always(name) | Becomes::Named(name))) => (name, "its preset"),
+        (None, None, Some(Becomes::Nothing(why))) => return Ok(Resolved::Nothing(why)),
+        (None, None, Some(Becomes::Open) | None) => (chosen(settings.object), "its own name"),
     };
-    objects::find(name).ok_or_else(|| {
+    objects::find(name).map(Resolved::Object).ok_or_else(|| {
         let text = format!(
             "{place} (`{name}`) is no ChartMogul object that can be written; those are {}. Set `object` in its `streams` entry",
             objects::names().join(", ")
         );
         vec![(Code::StreamUnresolved, text)]
     })
+}
+
+fn not_writable(stream: &ConfiguredStream, why: NotWritable) -> Failure {
+    Failure::config(Code::NotWritable, format!("Stream `{}` can not be written. {}. {}.", stream.id, why.what, why.instead))
+}
+
+fn no_such_rows(preset: Preset, object: &str) -> String {
+    format!(
+        "rows of the preset `{}` become {}, not {object}. Correct `object` or `preset` in its `streams` entry",
+        preset.as_str(),
+        preset.objects().join(", ")
+    )
 }
 
 /// In data activation the sync mode is the operation. In the classic world `append`, `append_dedup` and `overwrite` say how
@@ -356,66 +434,36 @@ fn resolve_mode(
     Ok(mode)
 }
 
-/// What the catalog's primary key says about matching.
-fn key_of_catalog(
-    stream: &ConfiguredStream,
-    given: &StreamSettings,
-    object: &'static dyn Object,
-    activation: bool,
-) -> Result<Option<MatchBy>, (Code, String)> {
-    // A path of several parts is a nested column, renamed by `fields` like any other.
-    let renamed: Vec<String> = stream
-        .primary_key
-        .iter()
-        .map(|path| match given.fields.iter().find(|(source, _)| source == path) {
-            Some((_, target)) => target.join("."),
-            None => path.join("."),
-        })
-        .collect();
-    let key: Vec<&str> = renamed.iter().map(String::as_str).collect();
-    if !activation {
-        // A warehouse's key is often a column of its own that is no field here; it is not used then. An object with a key of
-        // its own is matched by that, whatever the source's key is.
-        return Ok(if object.has_own_key() { None } else { object.match_by(&key) });
-    }
-    let needs_key = matches!(
-        stream.destination_sync_mode,
-        DestinationSyncMode::AppendDedup | DestinationSyncMode::Update | DestinationSyncMode::SoftDelete
-    );
-    let alternatives: Vec<String> = object.matching_keys().iter().map(|fields| fields.join(" + ")).collect();
-    let name = object.resource().name;
-    match (key.is_empty(), object.match_by(&key)) {
-        // The platform asks for no key with soft_delete.
-        (true, _) if !needs_key || stream.destination_sync_mode == DestinationSyncMode::SoftDelete => Ok(None),
-        (true, _) => {
-            Err((Code::MatchingKey, format!("no matching key was chosen; {name} can be matched by {}", alternatives.join(", "))))
-        }
-        (false, None) if needs_key => Err((
-            Code::MatchingKey,
-            format!("`{}` is no matching key of {name}; it can be matched by {}", key.join(" + "), alternatives.join(", ")),
-        )),
-        (false, found) => Ok(found),
-    }
-}
-
 /// Attribute types: those of the settings, then those that the stream's schema declares, under the names they get.
 fn attribute_types(stream: &ConfiguredStream, given: &StreamSettings) -> HashMap<Box<str>, AttributeType> {
     let mut types = HashMap::new();
-    if let Some(properties) = stream.json_schema.get("properties").and_then(serde_json::Value::as_object) {
-        for (column, schema) in properties {
-            let Some(declared) = attributes::declared_type(schema) else { continue };
-            let renamed = given.fields.iter().find(|(source, _)| source.len() == 1 && source[0] == *column);
-            let key = match renamed.and_then(|(_, target)| target.last()) {
-                Some(name) => name.as_str(),
-                None => column.as_str(),
-            };
-            types.insert(key.into(), declared);
-        }
-    }
+    declared_types(&stream.json_schema, given, &mut types);
     for (key, kind) in &given.types {
         types.insert(key.as_str().into(), *kind);
     }
     types
+}
+
+fn declared_types(schema: &serde_json::Value, given: &StreamSettings, types: &mut HashMap<Box<str>, AttributeType>) {
+    let properties = schema.get("properties").and_then(serde_json::Value::as_object);
+    for (column, schema) in properties.into_iter().flatten() {
+        let key = match given.preset {
+            None => Some(column.clone()),
+            Some(preset) => preset.attribute_key(column),
+        };
+        let Some(key) = key else {
+            declared_types(schema, given, types);
+            continue;
+        };
+        // What a table of values puts in their place need not be of the type that came.
+        if given.values.iter().any(|(source, _)| source.last() == Some(column)) {
+            continue;
+        }
+        let Some(declared) = attributes::declared_type(schema) else { continue };
+        let renamed = given.fields.iter().find(|(source, _)| source.len() == 1 && source[0] == *column);
+        let key = renamed.and_then(|(_, target)| target.last()).map_or(key.as_str(), String::as_str);
+        types.insert(key.into(), declared);
+    }
 }
 
 #[cfg(test)]
@@ -523,6 +571,78 @@ mod tests {
         assert_eq!(key("customers", &json!([["email"]]), &json!({})), None);
         let chosen = json!({"streams": [{"stream": "customers", "match": "email"}]});
         assert_eq!(key("customers", &json!([["row_id"]]), &chosen), Some(MatchBy::Email));
+    }
+
+    fn planned(bindings: &Bindings, row: &Value) -> String {
+        let raw = serde_json::value::to_raw_value(row).unwrap();
+        match bindings.at(0).plan(&raw, &mut Mapped::default()) {
+            Planned::Plan(plan) => format!("{} {}", plan.mode, plan.key()),
+            Planned::Skip(skip) => skip.as_str().to_owned(),
+            Planned::Reject(rejection, _) => format!("{} {}", rejection.code(), rejection.faults.len()),
+            Planned::Stop(failure) => failure.message,
+        }
+    }
+
+    /// A stream whose schema names these columns, and its entry with these keys.
+    fn preset(name: &str, columns: &[&str], entry: &Value) -> Result<Bindings, Failure> {
+        let mut stream = stream(name, &json!({}));
+        let columns = columns.iter().map(|column| ((*column).to_owned(), json!({"type": "string"})));
+        stream["stream"]["json_schema"]["properties"] = columns.collect::<serde_json::Map<_, _>>().into();
+        let mut settings = json!({"stream": name});
+        settings.as_object_mut().unwrap().extend(entry.as_object().unwrap().clone());
+        bind(&[stream], &json!({"object": "contacts", "streams": [settings]}))
+    }
+
+    #[test]
+    fn a_preset_says_what_its_streams_become() {
+        let object = |name: &str, entry: Value| preset(name, &[], &entry).map(|bindings| bindings.at(0).object.resource().name);
+        assert_eq!(object("groups", json!({"preset": "segment_group"})), Ok("customers"));
+        assert_eq!(object("users", json!({"preset": "segment_identify"})), Ok("contacts"));
+        assert_eq!(object("CUSTOMERS", json!({"preset": "chartmogul_export"})), Ok("customers"));
+        assert_eq!(object("CUSTOMERS", json!({"preset": "chartmogul_export", "object": "auto"})), Ok("customers"));
+        assert_eq!(object("a_view", json!({"preset": "chartmogul_export", "object": "customers"})), Ok("customers"));
+        assert_eq!(object("a_view", json!({"preset": "chartmogul_export"})), Ok("contacts"), "the setting for all streams");
+        let failure = object("groups", json!({"preset": "segment_group", "object": "contacts"})).unwrap_err();
+        assert_eq!(failure.code, Code::ConfigInvalid);
+        assert!(failure.message.contains("rows of the preset `segment_group` become customers, not contacts"), "{failure}");
+    }
+
+    #[test]
+    fn computed_datasets_are_refused_at_their_first_record_with_what_to_load() {
+        let entry = json!({"preset": "chartmogul_export", "fields": {"a": "no.such"}});
+        for (name, columns, instead) in [
+            ("MRR_MOVEMENTS", &[][..], "SUBSCRIPTION_EVENTS"),
+            ("CURRENCY_RATES", &[], "Nothing is to be loaded"),
+            ("CUSTOMERS", &["UUID", "MRR", "ARR", "BILLING_CYCLE"], "source dataset CUSTOMERS"),
+        ] {
+            let bindings = preset(name, columns, &entry).unwrap();
+            assert!(matches!(&bindings.at(0).mode, Err(failure) if failure.code == Code::NotWritable));
+            assert!(planned(&bindings, &json!({"MRR": 1})).contains(instead), "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_of_a_preset_become_plans_skips_and_rejects() {
+        let entry = json!({"preset": "chartmogul_export", "values": {"COUNTRY_ID": {"1": "US"}}});
+        let bindings = preset("CUSTOMERS", &["EXTERNAL_ID", "COUNTRY_ID"], &entry).unwrap();
+        assert_eq!(planned(&bindings, &json!({"EXTERNAL_ID": "a", "COUNTRY_ID": 1, "ID": 7})), "upsert a");
+        assert_eq!(planned(&bindings, &json!({"EXTERNAL_ID": "a", "DATA_SOURCE_UUID": "ds_1"})), "other_data_source");
+        assert_eq!(planned(&bindings, &json!({"EXTERNAL_ID": "a", "COUNTRY_ID": 2})), "FIELD_VALUE 1");
+        let identify =
+            preset("identifies", &["user_id"], &json!({"preset": "segment_identify", "match": "external_id"})).unwrap();
+        assert_eq!(identify.at(0).how.match_by, Some(MatchBy::ExternalId));
+        assert_eq!(planned(&identify, &json!({"user_id": null, "id": "m", "company_id": "c"})), "FIELD_MISSING 1");
+    }
+
+    #[test]
+    fn types_that_a_schema_declares_hold_under_the_names_that_attributes_get() {
+        let mut stream = stream("g", &json!({}));
+        stream["stream"]["json_schema"]["properties"] = json!({"groupId": {"type": "string"}, "isTarget": {"type": "string"}, "level": {"type": "integer"}, "traits": {"type": "object", "properties": {"seatCount": {"type": "integer"}}}});
+        let entry = json!({"stream": "g", "preset": "segment_group", "types": {"is_target": "Boolean"}, "values": {"level": {"1": "gold"}}});
+        let bindings = bind(&[stream], &json!({"streams": [entry]})).unwrap();
+        let kind = |key: &str| bindings.at(0).mapper.attribute_type(key);
+        assert_eq!((kind("is_target"), kind("seat_count")), (Some(AttributeType::Boolean), Some(AttributeType::Integer)));
+        assert_eq!(kind("level"), None, "what is sent is the table's");
     }
 
     #[test]

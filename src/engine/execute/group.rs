@@ -1,0 +1,191 @@
+//! Plans that go together: rows of one thing in one request, parts of an invoice with its import.
+//!
+//! Each record has its own outcome. What is refused together is tried again one by one, so that the good records stand.
+
+use super::{Settled, Step, Turn, Waits, World, arrived, execute_one, refused};
+use crate::account::{Found, Trouble};
+use crate::failure::Failure;
+use crate::objects::{Existing, How, Object};
+use crate::outcome::{Outcome, Rejection, Skip};
+use crate::plan::{Mode, Plan, Target};
+
+/// One of the plans.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct Member<'m> {
+    pub(in crate::engine) object: &'static dyn Object,
+    pub(in crate::engine) how: &'m How,
+    pub(in crate::engine) plan: &'m Plan,
+    pub(in crate::engine) last_chance: bool,
+}
+
+impl<'m> Member<'m> {
+    fn turn(&self, world: &'m World<'_>) -> Turn<'m> {
+        let Member { object, how, plan, last_chance } = *self;
+        Turn { world, object, how, plan, last_chance }
+    }
+
+    fn named(&self) -> (&'static str, &'m Plan) {
+        (self.object.resource().name, self.plan)
+    }
+}
+
+/// Carries out some plans, of which the later ones join the first.
+///
+/// # Errors
+/// What ends the sync.
+pub(in crate::engine) async fn execute(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Failure> {
+    let [first, others @ ..] = members else { return Ok(Vec::new()) };
+    if others.is_empty() {
+        return Ok(vec![execute_one(first.turn(world)).await?]);
+    }
+    match standing(&first.turn(world)).await {
+        Err(Trouble::Stop(failure)) => Err(failure),
+        // What is there is changed record by record, so that each learns what became of it.
+        Ok(Standing::There) | Err(Trouble::Refused(_)) => one_by_one(world, members).await,
+        Ok(Standing::Absent) => make(world, members).await,
+        Ok(Standing::Whole(existing)) => change(world, members, &existing).await,
+    }
+}
+
+/// What the first plan of a group stands before.
+enum Standing {
+    /// Its object exists, or what it needs is not there.
+    There,
+    /// Its object is to be made.
+    Absent,
+    /// The thing that all of them change.
+    Whole(Existing),
+}
+
+async fn standing(turn: &Turn<'_>) -> Result<Standing, Trouble> {
+    let Ok(refs) = turn.resolve(false, |_| true).await? else { return Ok(Standing::There) };
+    let at = turn.at(&refs);
+    let look = turn.object.look(turn.plan, turn.other_target(), &at);
+    Ok(match turn.locate(&at, look.as_ref(), false).await? {
+        Found::Absent => Standing::Absent,
+        Found::Present(existing) if turn.plan.target == Target::Part => Standing::Whole(existing),
+        _ => Standing::There,
+    })
+}
+
+async fn one_by_one(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Failure> {
+    let mut steps = Vec::with_capacity(members.len());
+    for member in members {
+        steps.push(execute_one(member.turn(world)).await?);
+    }
+    Ok(steps)
+}
+
+/// Rows that change one thing: those that differ go in one request, with those behind them, since the last of two rows about
+/// one value counts even where it says what is there already.
+async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) -> Result<Vec<Step>, Failure> {
+    let mut steps: Vec<Option<Step>> = Vec::with_capacity(members.len());
+    for member in members {
+        if member.plan.mode == Mode::Insert && member.object.is_there(member.plan, existing) {
+            steps.push(Some(Step::Settled(Outcome::Skipped(Skip::Exists).into())));
+            continue;
+        }
+        let turn = member.turn(world);
+        let refs = match turn.resolve(false, |_| true).await {
+            Ok(Ok(refs)) => refs,
+            _ => return one_by_one(world, members).await,
+        };
+        steps.push(match member.object.change(member.plan, &turn.at(&refs), existing) {
+            Ok(requests) if requests.is_empty() => Some(Step::Settled(Outcome::Unchanged.into())),
+            Ok(_) => None,
+            Err(faults) => Some(Step::Settled(refused(faults).into())),
+        });
+    }
+    let first_open = steps.iter().position(Option::is_none).unwrap_or(steps.len());
+    let goes = |at: &usize| match &steps[*at] {
+        None => true,
+        Some(Step::Settled(settled)) => settled.outcome == Outcome::Unchanged,
+        Some(Step::Park(..)) => false,
+    };
+    let going: Vec<usize> = (first_open..steps.len()).filter(goes).collect();
+    let fresh: Vec<Member<'_>> = going.iter().map(|at| members[*at]).collect();
+    let written = match &fresh[..] {
+        [] => Vec::new(),
+        [one] => vec![execute_one(one.turn(world)).await?],
+        [first, others @ ..] => match together(world, first, others).await? {
+            Some(Step::Settled(settled)) if !settled.outcome.is_rejected() => {
+                let own = |at: &usize| steps[*at].take().unwrap_or_else(|| share(&members[*at], &settled.outcome));
+                going.iter().map(own).collect()
+            }
+            _ => one_by_one(world, &fresh).await?,
+        },
+    };
+    for (at, step) in going.into_iter().zip(written) {
+        steps[at] = Some(step);
+    }
+    Ok(steps.into_iter().flatten().collect())
+}
+
+/// An object that is to be made, and parts of it.
+async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Failure> {
+    let [first, others @ ..] = members else { return Ok(Vec::new()) };
+    match together(world, first, others).await? {
+        None => one_by_one(world, members).await,
+        // They wait together, the first for what it waits for and the others for the first.
+        Some(Step::Park(lane, waits)) => {
+            let rest = others.iter().map(|_| Step::Park(lane, Waits::ForIt));
+            Ok(std::iter::once(Step::Park(lane, waits)).chain(rest).collect())
+        }
+        Some(Step::Settled(Settled { outcome: Outcome::Rejected(rejection), .. })) => apart(world, members, rejection).await,
+        Some(Step::Settled(settled)) if settled.outcome == Outcome::Created => {
+            Ok(members.iter().map(|member| share(member, &settled.outcome)).collect())
+        }
+        // Somebody else made it meanwhile.
+        Some(first) => {
+            let mut steps = vec![first];
+            steps.extend(one_by_one(world, others).await?);
+            Ok(steps)
+        }
+    }
+}
+
+/// What was refused together, tried apart: the object alone or with the first part that lets it be made, then the others.
+async fn apart(world: &World<'_>, members: &[Member<'_>], rejection: Rejection) -> Result<Vec<Step>, Failure> {
+    let [first, others @ ..] = members else { return Ok(Vec::new()) };
+    let mut steps: Vec<Option<Step>> = members.iter().map(|_| None).collect();
+    if first.object.is_incomplete(first.plan) {
+        for (at, other) in others.iter().enumerate().filter(|(_, other)| other.object.completes()) {
+            match together(world, first, std::slice::from_ref(other)).await? {
+                Some(Step::Settled(settled)) if settled.outcome.is_rejected() => {
+                    steps[at + 1] = Some(Step::Settled(settled));
+                }
+                Some(Step::Settled(settled)) => {
+                    steps[0] = Some(share(first, &settled.outcome));
+                    steps[at + 1] = Some(share(other, &settled.outcome));
+                    break;
+                }
+                _ => {}
+            }
+        }
+        if steps[0].is_none() {
+            steps[0] = Some(Step::Settled(Outcome::Rejected(rejection).into()));
+        }
+    }
+    let mut ended = Vec::with_capacity(members.len());
+    for (member, step) in members.iter().zip(steps) {
+        ended.push(match step {
+            Some(step) => step,
+            None => execute_one(member.turn(world)).await?,
+        });
+    }
+    Ok(ended)
+}
+
+/// The first plan with what the others add to it, as one; `None` when they can not be one.
+async fn together(world: &World<'_>, first: &Member<'_>, others: &[Member<'_>]) -> Result<Option<Step>, Failure> {
+    let named: Vec<(&str, &Plan)> = others.iter().map(Member::named).collect();
+    let Some(joined) = first.object.join(first.plan, &named) else { return Ok(None) };
+    let turn = Member { plan: &joined, ..*first };
+    Ok(Some(execute_one(turn.turn(world)).await?))
+}
+
+/// The outcome of a joined request as that of one of its records.
+fn share(member: &Member<'_>, outcome: &Outcome) -> Step {
+    let arrived = arrived(member.object, member.plan, outcome);
+    Step::Settled(Settled { outcome: outcome.clone(), arrived })
+}

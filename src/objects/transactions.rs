@@ -1,0 +1,205 @@
+//! Transactions as rows of their own. Vendor pages: "Create a Transaction", "Retrieve a Transaction", "Update a Transaction", "Delete a Transaction".
+//!
+//! Quirks. There is no list of transactions: they stand within their invoice, so that they are looked for there. An
+//! amount that is left out is the total of the invoice.
+
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use super::billing::{self, TRANSACTION};
+use super::common::{self, INVOICE, check_data_source};
+use super::request::{Look, Method, Request};
+use super::resource::{Calls, Kind, Resource, Statuses, field};
+use super::{Asked, At, Existing, How, Object, invoices};
+use crate::outcome::Fault;
+use crate::plan::{Kin, Known, MatchBy, Mode, Need, Plan, Record, Role, Target};
+
+/// The object.
+#[derive(Debug)]
+pub struct Transactions;
+
+impl Object for Transactions {
+    fn resource(&self) -> &'static Resource {
+        &RESOURCE
+    }
+
+    fn modes(&self) -> &'static [Mode] {
+        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
+    }
+
+    fn matching_keys(&self) -> &'static [&'static [&'static str]] {
+        &[&["external_id"], &["uuid"]]
+    }
+
+    fn required(&self, mode: Mode) -> &'static [&'static [&'static str]] {
+        match mode {
+            Mode::Insert | Mode::Upsert => &[&["invoice_external_id", "invoice_uuid"], &["type"], &["date"], &["result"]],
+            Mode::Update | Mode::Delete => &[],
+        }
+    }
+
+    fn requests(&self, mode: Mode) -> &'static str {
+        match mode {
+            Mode::Insert => "1 look-up per invoice, then 1; 0 when it joins the import of its invoice",
+            Mode::Upsert | Mode::Update => {
+                "1 look-up per invoice, then 1; 0 when nothing differs, or when it joins the import of its invoice"
+            }
+            Mode::Delete => "1 look-up per invoice, then 1",
+        }
+    }
+
+    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
+        match fields {
+            ["external_id"] => Some(MatchBy::ExternalId),
+            ["uuid"] => Some(MatchBy::Uuid),
+            _ => None,
+        }
+    }
+
+    fn has_own_key(&self) -> bool {
+        true
+    }
+
+    fn plan(&self, mut record: Record, how: &How) -> Asked<Plan> {
+        check_data_source(&mut record, how);
+        let makes = matches!(how.mode, Mode::Insert | Mode::Upsert);
+        let invoice = common::refer(&record, Kin::Invoice, INVOICE, Role::Parent, Need::Values);
+        let other = match record.text("external_id") {
+            Some(key) => Some(Target::Key(key)),
+            None if record.text("uuid").is_some() && how.mode != Mode::Insert => None,
+            None => common::by_equality(&mut record, &RESOURCE, how),
+        };
+        let target = common::by_uuid_or(&mut record, how, other, "external_id", "a transaction is matched by its external_id");
+        if !matches!(target, Some(Target::Uuid(..))) && invoice.is_none() && !record.is_faulty(INVOICE.0) {
+            record.require(INVOICE.1, "a transaction stands in an invoice");
+        }
+        if how.mode == Mode::Insert && makes {
+            for field in TRANSACTION.iter().filter(|field| field.required) {
+                if record.given(field.name).is_none() {
+                    record.require(field.name, "transactions are made with it");
+                }
+            }
+        }
+        common::finish(record, how.mode, target, invoice)
+    }
+
+    fn refuses_duplicates(&self, plan: &Plan) -> bool {
+        plan.target.key().is_some()
+    }
+
+    fn is_part(&self) -> bool {
+        true
+    }
+
+    fn read_by(&self) -> &'static str {
+        invoices::RESOURCE.name
+    }
+
+    fn completes(&self) -> bool {
+        false
+    }
+
+    fn counted_in(&self) -> (&'static Resource, fn(&Value) -> usize) {
+        (&invoices::RESOURCE, |invoice| invoice[RESOURCE.list_root].as_array().map_or(0, Vec::len))
+    }
+
+    fn look(&self, _plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
+        let invoice = at.refs.first()?;
+        let key = invoice.key.as_ref().or_else(|| invoice.known.as_ref()?.keys.first())?;
+        invoices::Invoices.look_by_key(key, at.data_source)
+    }
+
+    fn found(&self, _target: &Target, entries: &[Rc<Known>]) -> Vec<Rc<Known>> {
+        let parts = entries.iter().flat_map(|invoice| &invoice.parts);
+        parts.filter(|part| part.object == RESOURCE.name).map(|part| Rc::new(part.known.clone())).collect()
+    }
+
+    fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
+        let entry = entry(plan);
+        let mut faults: Vec<Fault> = Vec::new();
+        billing::check_transaction("", &entry, true, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let path = format!("/import{}/{}{}", invoices::RESOURCE.path, common::encoded(at.parent()), RESOURCE.path);
+        let body = Value::from(entry).to_string();
+        Ok(Some(Request::new(Method::Post, path, Some(body), RESOURCE.calls.create).once()))
+    }
+
+    fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
+        Ok(common::change(&RESOURCE, plan, at, existing, &["external_id"]))
+    }
+
+    fn delete(&self, _plan: &Plan, _at: &At<'_>, existing: &Existing) -> Vec<Request> {
+        common::delete(&RESOURCE, existing)
+    }
+
+    fn complains(&self, entry: &Value) -> Vec<Fault> {
+        common::complaints(entry)
+    }
+
+    fn apart(&self) -> &'static [&'static str] {
+        &["uuid", "invoice_uuid"]
+    }
+
+    fn examples(&self) -> &'static [&'static str] {
+        &[
+            r#"{"invoice_external_id":"inv-1","external_id":"tr-1","type":"payment","date":"2026-01-02T00:00:00Z","result":"successful"}"#,
+            r#"{"invoice_external_id":"inv-1","external_id":"tr-2","type":"refund","date":"2026-01-03T00:00:00Z","result":"successful","amount_in_cents":500}"#,
+        ]
+    }
+}
+
+/// The record's fields as one entry.
+fn entry(plan: &Plan) -> Map<String, Value> {
+    let fields = plan.body.fields().filter(|(_, value)| *value != "null");
+    let named = fields.filter_map(|(slot, value)| {
+        let field = RESOURCE.all_fields().nth(usize::from(slot.field))?;
+        Some((field.name.to_owned(), serde_json::from_str(value).ok()?))
+    });
+    named.collect()
+}
+
+/// The facts.
+pub static RESOURCE: Resource = Resource {
+    name: "transactions",
+    summary: "Payments and refunds of invoices, as rows of their own.",
+    path: "/transactions",
+    id: "uuid",
+    uuid_prefix: "tr_",
+    list_root: "transactions",
+    filters: &[],
+    calls: Calls {
+        create: "create transaction",
+        read: "read transaction",
+        look_up: "look up invoices",
+        update: "update transaction",
+        delete: "delete transaction",
+    },
+    statuses: Statuses { created: 201, updated: 200, deleted: 204 },
+    references: &[
+        field(
+            "uuid",
+            Kind::Uuid("tr_"),
+            "ChartMogul's own UUID; used without a look-up.",
+            "\"tr_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
+        ),
+        field(
+            "data_source_uuid",
+            Kind::Uuid("ds_"),
+            "Must be the configured data source; may be left out.",
+            "\"ds_03cfd2c4-2c7e-11ee-ab23-cb0f008cff46\"",
+        ),
+        field("invoice_external_id", Kind::ExternalId, "Your number of the invoice.", "\"inv-1\""),
+        field(
+            "invoice_uuid",
+            Kind::Uuid("inv_"),
+            "ChartMogul's own UUID of the invoice, instead of your number.",
+            "\"inv_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
+        ),
+    ],
+    fields: &TRANSACTION,
+    attributes: None,
+    pages: &["Create a Transaction", "Retrieve a Transaction", "Update a Transaction", "Delete a Transaction"],
+};
