@@ -339,7 +339,7 @@ impl<'c> Account<'c> {
 }
 
 fn read_call(path: String, kind: &'static str) -> Call {
-    Call { method: Method::Get, path, query: Vec::new(), body: None, repeat: Repeat::Harmless, kind }
+    Call { method: Method::Get, path, query: Vec::new(), body: None, repeat: Repeat::Harmless, kind, hides_path: false }
 }
 
 fn no_list(kind: &str) -> Failure {

@@ -15,7 +15,9 @@ use super::request::{Look, Method, Request};
 use super::resource::{AttributeType, Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
 use crate::errors::Code;
+use crate::mapping::Slot;
 use crate::mapping::attributes::{key_is_legal, push_typed};
+use crate::mapping::values::push_json_text;
 use crate::outcome::Fault;
 use crate::plan::{Attribute, Body, MatchBy, Mode, Need, Plan, Record, Target, attributes_not_taken};
 
@@ -45,8 +47,8 @@ impl Object for CustomAttributes {
 
     fn requests(&self, mode: Mode) -> &'static str {
         match mode {
-            Mode::Insert => "1 look-up per customer, then 1; 0 when the customer has the key",
-            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1; 0 when the customer has the value",
+            Mode::Insert => "1 look-up per customer, then 1 for all that stand together; 0 when the customer has the key",
+            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1 for all that stand together; 0 when nothing differs",
             Mode::Delete => "1 look-up per customer, then 1; 0 when the customer lacks the key",
         }
     }
@@ -119,6 +121,11 @@ impl Object for CustomAttributes {
         attribute_map(left).map(|map| set_attributes(Method::Put, at.parent(), &map)).into_iter().collect()
     }
 
+    fn attribute_field(&self, _key: &str) -> String {
+        // The key is a value of the record.
+        "value".to_owned()
+    }
+
     fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
         object == RESOURCE.name && common::alike(plan, next)
     }
@@ -185,7 +192,7 @@ fn set(record: &mut Record) -> Option<Set> {
     }
 }
 
-/// The last of equal keys counts.
+/// The last of equal keys counts. The key is a value of the record too, that the log must not show.
 fn push(body: &mut Body, key: &str, set: &Set) {
     let pushed: Result<(), ()> = body.push_attribute(key, |out| {
         Ok(match set {
@@ -199,7 +206,11 @@ fn push(body: &mut Body, key: &str, set: &Set) {
             }
         })
     });
-    debug_assert!(pushed.is_ok());
+    let noted: Result<(), ()> = body.push(Slot { field: RESOURCE.slot("key").unwrap_or_default(), inner: None }, |out| {
+        push_json_text(key, out);
+        Ok(())
+    });
+    debug_assert!(pushed.is_ok() && noted.is_ok());
 }
 
 /// Whether the customer has a value of this key; `None` when its attributes are not known.

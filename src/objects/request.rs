@@ -94,6 +94,8 @@ pub struct Request {
     pub shows: Shows,
     /// What a 404 means.
     pub missing: IfMissing,
+    /// Whether the path is a value of the record, which the log does not show.
+    pub hides_path: bool,
 }
 
 impl Request {
@@ -108,6 +110,7 @@ impl Request {
             name,
             shows: Shows::Object,
             missing: IfMissing::Gone,
+            hides_path: false,
         }
     }
 

@@ -38,10 +38,8 @@ impl Object for Tags {
 
     fn requests(&self, mode: Mode) -> &'static str {
         match mode {
-            Mode::Insert => "1 look-up per customer, then 1; 0 when the customer has the tag",
-            Mode::Upsert | Mode::Update => {
-                "1 look-up per customer, then 1; 0 when the customer has the tag, or lacks the one to be removed"
-            }
+            Mode::Insert => "1 look-up per customer, then 1 for all that stand together; 0 when the customer has the tag",
+            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1 for all that stand together; 0 when nothing differs",
             Mode::Delete => "1 look-up per customer, then 1; 0 when the customer lacks the tag",
         }
     }
