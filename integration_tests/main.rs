@@ -11,19 +11,27 @@
 mod harness;
 
 mod activation;
+mod api_requests;
 mod check;
 mod clear;
 mod commands;
 mod contacts;
+mod custom_attributes;
+mod customer_notes;
 mod customers;
 mod deletions;
 mod endings;
 mod faults;
 mod invoices;
+mod keyless;
 mod limits;
 mod mapping;
 mod odd_input;
+mod opportunities;
+mod plans;
 mod requests;
 mod restart;
 mod scenarios;
 mod states;
+mod tags;
+mod tasks;

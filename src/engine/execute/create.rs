@@ -245,7 +245,7 @@ impl Turn<'_> {
             }
         }
         for attribute in held.iter().flat_map(|held| attributes_not_taken(self.plan, held)) {
-            self.world.warnings.once(Code::FieldNotKept, resource.name, &format!("custom.{}", attribute.key));
+            self.world.warnings.once(Code::FieldNotKept, resource.name, &self.object.attribute_field(attribute.key));
         }
         Ok(outcome)
     }
