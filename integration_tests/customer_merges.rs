@@ -98,6 +98,26 @@ fn what_follows_for_the_one_that_went_goes_to_the_one_that_stays() {
 }
 
 #[test]
+fn what_follows_under_the_uuid_that_went_goes_to_the_one_that_stays() {
+    let world = World::new();
+    let from = world.given_customer("c-2", json!({}));
+    world.given_customer("c-1", json!({}));
+    let run = world
+        .sync()
+        .stream(stream("customers"))
+        .stream(stream("contacts"))
+        .stream(stream("customer_merges"))
+        .line(record("customer_merges", json!({"from_uuid": from, "into_external_id": "c-1"})))
+        .contact(json!({"customer_uuid": from, "external_id": "k-2"}))
+        .customer(json!({"uuid": from, "city": "Rome"}))
+        .run()
+        .succeeded();
+    assert_eq!((run.outcomes("contacts"), run.outcomes("customers")), ("1 read, 1 created", "1 read, 1 updated"));
+    let customer = world.customer("c-1");
+    assert_eq!((&customer["fields"]["city"], &world.contacts()[0]["customer_uuid"]), (&json!("Rome"), &customer["uuid"]));
+}
+
+#[test]
 fn a_customer_that_this_sync_merged_is_not_deleted() {
     let deleted = |name: &str, value: &str| json!({name: value, "_ab_cdc_deleted_at": "2026-01-02"});
     for by_uuid in [false, true] {

@@ -186,16 +186,19 @@ fn bad_fields_and_missing_ones_are_rejected_before_anything_is_sent() {
 fn groups_belong_to_the_account_and_prove_no_data_source() {
     let world = with_plans();
     let plan = plan_uuid(&world, "a");
-    world
+    let mut live = world
         .sync()
         .config(json!({"data_source_uuid": "ds_00000000-0000-4000-8000-000000000000"}))
         .config(json!({"streams": [{"stream": "customers", "mode": "update"}]}))
         .stream(stream("plan_groups"))
         .stream(stream("customers"))
         .line(record("plan_groups", json!({"name": "G", "plans": [plan]})))
-        .customer(json!({"external_id": "c-1", "name": "Ann"}))
-        .run()
-        .failed("config_error", "DATA_SOURCE_UNKNOWN");
+        .line(state("plan_groups", 1))
+        .start();
+    live.wait_for_states(1);
+    live.feed(&[record("customers", json!({"external_id": "c-1", "name": "Ann"}))]);
+    live.end_input();
+    live.finish().failed("config_error", "DATA_SOURCE_UNKNOWN");
 }
 
 #[test]

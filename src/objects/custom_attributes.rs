@@ -354,8 +354,7 @@ mod tests {
             .map(|(key, value)| plan(Mode::Upsert, &row(key, value)))
             .collect();
         assert!(plans.iter().all(|plan| CustomAttributes.joins(&plans[0], RESOURCE.name, plan)));
-        let joined =
-            CustomAttributes.join(&plans[0], &plans[1..].iter().map(|plan| (RESOURCE.name, plan)).collect::<Vec<_>>()).unwrap();
+        let joined = CustomAttributes.join(&plans[0], &plans[1..].iter().map(|plan| (RESOURCE.name, plan)).collect::<Vec<_>>()).unwrap();
         assert_eq!(
             sent(&joined, Some(&json!({"c": 1}))),
             [
@@ -366,8 +365,6 @@ mod tests {
         assert_eq!(joined.refs, plans[0].refs);
         let other = plan(Mode::Upsert, &json!({"customer_external_id": "z", "key": "a", "value": 1}));
         let delete = plan(Mode::Delete, &row("a", &json!(1)));
-        assert!(
-            !CustomAttributes.joins(&plans[0], RESOURCE.name, &other) && !CustomAttributes.joins(&delete, RESOURCE.name, &delete)
-        );
+        assert!(!CustomAttributes.joins(&plans[0], RESOURCE.name, &other) && !CustomAttributes.joins(&delete, RESOURCE.name, &delete));
     }
 }
