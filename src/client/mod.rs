@@ -57,7 +57,7 @@ impl Default for Policy {
         Self {
             requests_per_second: 40,
             connections: 20,
-            give_up_after: Duration::from_secs(30 * 60),
+            give_up_after: Duration::from_secs(15 * 60),
             longest_body: 5_000_000,
             seed: 0,
         }
