@@ -22,6 +22,7 @@ mod customers;
 mod deletions;
 mod endings;
 mod faults;
+mod invoices;
 mod keyless;
 mod limits;
 mod mapping;

@@ -17,6 +17,8 @@ pub(super) struct Index {
     places: HashMap<Box<str>, SmallVec<[Scope; 1]>>,
     /// Things that this run made with nothing that belongs to them.
     made_empty: HashSet<Box<str>>,
+    /// UUIDs that this run saw end in another thing, and that thing's.
+    absorbed: HashMap<Box<str>, Box<str>>,
 }
 
 impl Index {
@@ -115,6 +117,61 @@ impl Index {
         self.made_empty.remove(uuid);
     }
 
+    /// A thing became part of another: its keys lead there, and what belonged to it belongs there. `children` are the scopes
+    /// of what may belong to a thing.
+    pub(super) fn absorbed(&mut self, from: &str, into: &str, children: impl Fn(&str) -> Vec<Scope>) {
+        let gone = self.entry(from);
+        let whole = match (self.entry(into), gone.as_deref()) {
+            (Some(kept), gone) => Some(kept.joined_by(gone)),
+            (None, gone) => gone.map(|gone| gone.leading_to(into)),
+        };
+        if let Some(whole) = whole.map(Rc::new) {
+            for scope in self.places.remove(from).into_iter().flatten() {
+                if let Some(shelf) = self.shelves.get_mut(&scope) {
+                    shelf.retain(|entry| entry.uuid.as_ref() != from && entry.uuid.as_ref() != into);
+                    shelf.push(Rc::clone(&whole));
+                }
+                self.note(scope, into);
+            }
+            self.replace(&whole);
+        }
+        let (gone_had_none, had_none) = (self.made_empty.remove(from), self.made_empty.contains(into));
+        for (old, new) in children(from).into_iter().zip(children(into)) {
+            let all = match (self.shelves.remove(&old), self.shelves.remove(&new)) {
+                (Some(moved), Some(there)) => [there, moved].concat(),
+                (None, Some(there)) if gone_had_none => there,
+                (Some(moved), None) if had_none => moved,
+                _ => continue,
+            };
+            for entry in &all {
+                self.note(new, &entry.uuid);
+            }
+            self.shelves.insert(new, all);
+        }
+        if !gone_had_none {
+            self.made_empty.remove(into);
+        }
+        self.absorbed.insert(from.into(), into.into());
+    }
+
+    /// The UUID under which a thing stands now, where this run saw it become part of another.
+    pub(super) fn now<'a>(&'a self, uuid: &'a str) -> &'a str {
+        let mut now = uuid;
+        // Bounded, should things have been taken apart and joined the other way round.
+        for _ in 0..self.absorbed.len() {
+            match self.absorbed.get(now) {
+                Some(next) => now = next,
+                None => break,
+            }
+        }
+        now
+    }
+
+    /// Whether this run saw another thing become part of this one.
+    pub(super) fn has_absorbed(&self, uuid: &str) -> bool {
+        self.absorbed.values().any(|into| into.as_ref() == uuid)
+    }
+
     pub(super) fn made_empty(&mut self, uuid: &str) {
         self.made_empty.insert(uuid.into());
     }
@@ -129,5 +186,97 @@ impl Index {
             Some(places) => places.push(scope),
             None => drop(self.places.insert(uuid.into(), SmallVec::from_buf([scope]))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::objects::contacts::RESOURCE as CONTACTS;
+    use crate::objects::customers::RESOURCE as CUSTOMERS;
+    use serde_json::json;
+
+    fn key(key: &str) -> Scope {
+        Scope::key(CUSTOMERS.name, key)
+    }
+
+    fn children(parent: &str) -> Vec<Scope> {
+        vec![Scope::of(CONTACTS.name, parent)]
+    }
+
+    fn customer(index: &mut Index, uuid: &str, external_id: &str) {
+        let entry = json!({"uuid": uuid, "external_id": external_id, "name": uuid, "attributes": {"custom": {"a": 1}}});
+        index.saw(key(external_id), &Rc::new(Known::read(&CUSTOMERS, &entry).unwrap()), true);
+    }
+
+    fn contacts(index: &mut Index, parent: &str, uuids: &[&str]) {
+        let known = |uuid: &&str| Rc::new(Known::read(&CONTACTS, &json!({"uuid": uuid})).unwrap());
+        index.listed(children(parent)[0], &uuids.iter().map(known).collect::<Vec<_>>(), false);
+    }
+
+    fn uuids(index: &Index, scope: Scope) -> Option<Vec<String>> {
+        Some(index.shelf(scope)?.iter().map(|entry| entry.uuid.to_string()).collect())
+    }
+
+    #[test]
+    fn what_became_part_of_another_thing_is_found_there_and_so_are_its_children() {
+        let mut index = Index::default();
+        customer(&mut index, "from", "f");
+        customer(&mut index, "into", "i");
+        contacts(&mut index, "from", &["k1"]);
+        contacts(&mut index, "into", &["k2"]);
+        index.absorbed("from", "into", children);
+        for key in [key("f"), key("i")] {
+            let [entry] = index.shelf(key).unwrap() else { panic!() };
+            assert_eq!((entry.uuid.as_ref(), entry.pairs), ("into", 2));
+            assert_eq!(entry.keys.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["i", "f"]);
+            // The survivor's own name stays; what came of the attributes is not known.
+            let name = crate::mapping::Slot { field: CUSTOMERS.slot("name").unwrap(), inner: None };
+            assert_eq!(entry.holds(name, CUSTOMERS.field("name").unwrap(), "\"into\""), Some(true));
+            assert_eq!(entry.members, None);
+        }
+        assert_eq!(uuids(&index, children("into")[0]).unwrap(), ["k2", "k1"]);
+        assert_eq!(uuids(&index, children("from")[0]), None);
+        assert_eq!((index.now("from"), index.now("other")), ("into", "other"));
+        assert!(index.has_absorbed("into") && !index.has_absorbed("from"));
+        customer(&mut index, "last", "l");
+        index.absorbed("into", "last", children);
+        assert_eq!(index.now("from"), "last");
+        assert_eq!(uuids(&index, key("f")).unwrap(), ["last"]);
+    }
+
+    #[test]
+    fn children_are_known_only_where_those_of_both_were() {
+        let absorbed = |prepare: &dyn Fn(&mut Index)| {
+            let mut index = Index::default();
+            prepare(&mut index);
+            index.absorbed("from", "into", children);
+            (uuids(&index, children("into")[0]), index.is_empty("into"))
+        };
+        assert_eq!(absorbed(&|index| contacts(index, "into", &["k"])), (None, false));
+        assert_eq!(absorbed(&|index| contacts(index, "from", &["k"])), (None, false));
+        assert_eq!(absorbed(&|index| index.made_empty("into")), (None, false));
+        let all = Some(vec!["k".to_owned()]);
+        let one_made = |index: &mut Index, made, listed| {
+            index.made_empty(made);
+            contacts(index, listed, &["k"]);
+        };
+        assert_eq!(absorbed(&|index| one_made(index, "from", "into")), (all.clone(), false));
+        assert_eq!(absorbed(&|index| one_made(index, "into", "from")), (all, false));
+        let both: &dyn Fn(&mut Index) = &|index| {
+            index.made_empty("from");
+            index.made_empty("into");
+        };
+        assert_eq!(absorbed(both), (None, true));
+    }
+
+    #[test]
+    fn a_survivor_that_was_not_looked_up_goes_by_the_keys_that_lead_to_it() {
+        let mut index = Index::default();
+        customer(&mut index, "from", "f");
+        index.absorbed("from", "into", children);
+        let [entry] = index.shelf(key("f")).unwrap() else { panic!() };
+        assert_eq!(entry.uuid.as_ref(), "into");
+        assert_eq!(entry.is_set(CUSTOMERS.slot("name").unwrap()), None);
     }
 }

@@ -13,7 +13,7 @@ use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::request::{Look, Scope};
-use crate::objects::{self, Object};
+use crate::objects::{self, OBJECTS, Object};
 use crate::plan::{By, Kin, Known};
 
 /// The most entries that a page of a list holds (vendor page "Pagination").
@@ -144,9 +144,8 @@ impl<'c> Account<'c> {
             }
         }
         let entries = self.list(look).await?;
-        let object = objects::find(object.read_by()).unwrap_or(object);
-        let known: Vec<Rc<Known>> =
-            entries.iter().filter_map(|entry| object.know(entry, &self.data_source).map(Rc::new)).collect();
+        let object = objects::reader(object.read_by()).unwrap_or(object);
+        let known: Vec<Rc<Known>> = entries.iter().filter_map(|entry| self.know(object, entry)).collect();
         if known.iter().any(|known| known.ours) && look.query.iter().any(|(name, _)| name == "data_source_uuid") {
             self.proven.set(true);
         }
@@ -165,10 +164,11 @@ impl<'c> Account<'c> {
         let Some(object) = objects::find(kin.object()) else { return Ok(Found::Absent) };
         let key = match by {
             By::Uuid(uuid) => {
-                if let Some(known) = self.index.borrow().entry(uuid).filter(|_| !fresh) {
+                let uuid = self.now(uuid);
+                if let Some(known) = self.index.borrow().entry(&uuid).filter(|_| !fresh) {
                     return Ok(Found::Present(known));
                 }
-                return self.read(object, uuid).await;
+                return self.read(object, &uuid).await;
             }
             By::Key(key) => key,
         };
@@ -180,13 +180,27 @@ impl<'c> Account<'c> {
         };
         let entries = self.look(object, &look, fresh).await?;
         drop(alone);
-        let matches: Vec<&Rc<Known>> =
-            entries.iter().filter(|entry| entry.ours && entry.keys.iter().any(|known| known == key)).collect();
-        Ok(match matches[..] {
-            [] => Found::Absent,
-            [one] => Found::Present(Rc::clone(one)),
-            _ => Found::Ambiguous(matches.len()),
-        })
+        Ok(named(by, &entries))
+    }
+
+    /// Something that a record refers to and that belongs to the thing of this UUID. Such things come into being by what is
+    /// written elsewhere: what is known shows which there are, and never which there are not.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn refer_within(&self, kin: Kin, by: &By, parent: &str) -> Result<Found<Rc<Known>>, Trouble> {
+        let Some(object) = objects::reader(kin.object()) else { return Ok(Found::Absent) };
+        let Some(look) = object.look_within(parent) else { return Ok(Found::Absent) };
+        let _alone = match look.scope {
+            Some(scope) => Some(self.alone_with(scope).await),
+            None => None,
+        };
+        if let Some(known) = look.scope.and_then(|scope| self.known(scope))
+            && let found @ (Found::Present(_) | Found::Ambiguous(_)) = named(by, &known)
+        {
+            return Ok(found);
+        }
+        Ok(named(by, &self.look(object, &look, true).await?))
     }
 
     /// The entry of this identity, read now.
@@ -240,13 +254,15 @@ impl<'c> Account<'c> {
 
     /// Takes in an entry as a write or a single read answered it: under its keys, and in the scope where it was looked for.
     pub fn saw(&self, object: &dyn Object, entry: &Value, home: Option<Scope>) -> Option<Rc<Known>> {
+        let known = self.know(object, entry);
         let mut index = self.index.borrow_mut();
-        let Some(known) = object.know(entry, &self.data_source).map(Rc::new) else {
+        let Some(known) = known else {
             // Any 2xx is success, with or without a body. Without one it is not known what there is now.
             home.into_iter().for_each(|scope| index.forget(scope));
             return None;
         };
-        if known.ours {
+        // What stands in no data source proves none.
+        if known.ours && ["data_source_uuid", "data_source_uuids"].iter().any(|name| entry.get(name).is_some()) {
             self.proven.set(true);
         }
         if object.is_part() {
@@ -287,7 +303,30 @@ impl<'c> Account<'c> {
         self.index.borrow_mut().gone(uuid);
     }
 
-    /// The same, of an entry that stands within those of a scope.
+    /// A thing became part of another. It may take the API a while (202): what is listed under its UUID until then is the
+    /// other's already.
+    pub fn absorbed(&self, from: &str, into: &str) {
+        let children = |parent: &str| OBJECTS.iter().map(|object| Scope::of(object.read_by(), parent)).collect();
+        self.index.borrow_mut().absorbed(from, into, children);
+    }
+
+    /// The UUID under which a thing stands now.
+    pub fn now(&self, uuid: &str) -> Box<str> {
+        self.index.borrow().now(uuid).into()
+    }
+
+    /// Whether this run saw another thing become part of this one.
+    pub fn has_absorbed(&self, uuid: &str) -> bool {
+        self.index.borrow().has_absorbed(uuid)
+    }
+
+    fn know(&self, object: &dyn Object, entry: &Value) -> Option<Rc<Known>> {
+        let known = object.know(entry, &self.data_source)?;
+        let now = self.now(&known.uuid);
+        Some(Rc::new(if now == known.uuid { known } else { known.leading_to(&now) }))
+    }
+
+    /// The same as [`Self::gone`], of an entry that stands within those of a scope.
     pub fn part_gone(&self, home: Scope, uuid: &str) {
         self.index.borrow_mut().part_gone(home, uuid);
     }
@@ -335,6 +374,20 @@ impl<'c> Account<'c> {
             Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Lost(why) => Err(never_lost(&why)),
         }
+    }
+}
+
+/// Which of the entries goes by this name.
+fn named(by: &By, entries: &[Rc<Known>]) -> Found<Rc<Known>> {
+    let is_it = |entry: &&Rc<Known>| match by {
+        By::Uuid(uuid) => entry.uuid == *uuid,
+        By::Key(key) => entry.ours && entry.keys.contains(key),
+    };
+    let matches: Vec<&Rc<Known>> = entries.iter().filter(is_it).collect();
+    match matches[..] {
+        [] => Found::Absent,
+        [one] => Found::Present(Rc::clone(one)),
+        _ => Found::Ambiguous(matches.len()),
     }
 }
 

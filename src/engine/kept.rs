@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::objects::Object;
 use crate::objects::resource::Kind;
-use crate::plan::{Plan, same};
+use crate::plan::{Mode, Plan, same};
 
 /// One field that the answer shows otherwise than it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub(super) fn differences(object: &dyn Object, plan: &Plan, entry: &Value) -> Ve
     for (slot, sent) in plan.body.fields() {
         let Some(field) = resource.all_fields().nth(usize::from(slot.field)) else { continue };
         if slot.inner.is_some() || field.apart || matches!(field.kind, Kind::Tags | Kind::List(_) | Kind::Json | Kind::Scalar) {
+            continue;
+        }
+        // An insert adds to a list: what was there before is answered too.
+        if plan.mode == Mode::Insert && matches!(field.kind, Kind::Many(_)) {
             continue;
         }
         let (Some(answered), Ok(sent)) = (entry.get(field.name), serde_json::from_str::<Value>(sent)) else { continue };

@@ -8,15 +8,20 @@ mod billing;
 mod common;
 pub mod contacts;
 pub mod custom_attributes;
+pub mod customer_merges;
 pub mod customer_notes;
 pub mod customers;
+pub mod data_sources;
 pub mod invoices;
 mod json;
 pub mod line_items;
 pub mod opportunities;
+pub mod plan_groups;
 pub mod plans;
 pub mod request;
 pub mod resource;
+pub mod subscription_cancellations;
+pub mod subscription_connections;
 pub mod subscription_events;
 pub mod tags;
 pub mod tasks;
@@ -38,16 +43,31 @@ pub const OBJECTS: &[&dyn Object] = &[
     &contacts::Contacts,
     &custom_attributes::CustomAttributes,
     &tags::Tags,
+    &customer_merges::CustomerMerges,
     &plans::Plans,
+    &plan_groups::PlanGroups,
+    &invoices::Invoices,
+    &line_items::LineItems,
+    &transactions::Transactions,
+    &subscription_events::SubscriptionEvents,
+    &subscription_cancellations::SubscriptionCancellations,
+    &subscription_connections::SubscriptionConnections,
     &customer_notes::CustomerNotes,
     &opportunities::Opportunities,
     &tasks::Tasks,
+    &data_sources::DataSources,
     &api_requests::ApiRequests,
 ];
 
 /// The object of this name.
 pub fn find(name: &str) -> Option<&'static dyn Object> {
     OBJECTS.iter().copied().find(|object| object.resource().name == name)
+}
+
+/// The object that reads entries of this name: the one that is called so, or one that stands on entries which are no object
+/// of their own.
+pub fn reader(name: &str) -> Option<&'static dyn Object> {
+    find(name).or_else(|| OBJECTS.iter().copied().find(|object| object.read_by() == name))
 }
 
 /// The names of all objects, in the order of the registry.
@@ -177,6 +197,16 @@ pub trait Object: Sync + fmt::Debug {
         None
     }
 
+    /// Where to look for those that belong to the thing of this UUID; `None` for what nothing refers to within another thing.
+    fn look_within(&self, _parent: &str) -> Option<Look> {
+        None
+    }
+
+    /// A look at the members of an existing object, where the record says something of them and entries do not show them.
+    fn look_at_members(&self, _plan: &Plan, _uuid: &str) -> Option<Look> {
+        None
+    }
+
     /// What an entry of a list, or the answer to a write, tells.
     fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
         let mut known = Known::read(self.resource(), entry)?;
@@ -280,6 +310,11 @@ pub trait Object: Sync + fmt::Debug {
     /// The object whose entries a look answers.
     fn read_by(&self) -> &'static str {
         self.resource().name
+    }
+
+    /// Whether a customer that does not exist may be made for the record.
+    fn makes_parents(&self) -> bool {
+        true
     }
 
     /// Whether the objects can be counted, so that a share of them can be a limit of deletions.

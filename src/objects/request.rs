@@ -96,6 +96,8 @@ pub struct Request {
     pub missing: IfMissing,
     /// Whether the path is a value of the record, which the log does not show.
     pub hides_path: bool,
+    /// The UUID of the thing that the object becomes part of: once that is done, its own is gone and its keys lead there.
+    pub absorbed_by: Option<Box<str>>,
 }
 
 impl Request {
@@ -111,6 +113,7 @@ impl Request {
             shows: Shows::Object,
             missing: IfMissing::Gone,
             hides_path: false,
+            absorbed_by: None,
         }
     }
 
@@ -130,6 +133,12 @@ impl Request {
     pub fn at(mut self, data_source: &str, external_id: &str) -> Self {
         self.query.push(("data_source_uuid".into(), data_source.to_owned()));
         self.query.push(("external_id".into(), external_id.to_owned()));
+        self
+    }
+
+    /// The same, by which the object becomes part of the thing of this UUID.
+    pub fn absorbed_by(mut self, uuid: &str) -> Self {
+        self.absorbed_by = Some(uuid.into());
         self
     }
 

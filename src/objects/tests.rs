@@ -78,7 +78,7 @@ pub(super) fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, r
     object.plan(record, &how(mode))
 }
 
-fn plan(object: &'static dyn Object, row: &Value) -> Result<Plan, Vec<Fault>> {
+pub(super) fn plan(object: &'static dyn Object, row: &Value) -> Result<Plan, Vec<Fault>> {
     plan_with(object, Mode::Upsert, Nulls::Ignore, row)
 }
 

@@ -22,8 +22,9 @@ pub struct Known {
     pub keys: Box<[Box<str>]>,
     /// What belongs to it and stands within its entry: line items and transactions of an invoice.
     pub parts: Box<[Part]>,
-    /// The tags it had when last seen; `None` where entries show none.
-    pub tags: Option<Box<[Box<str>]>>,
+    /// The members of the one list that is its own, when last seen: a customer's tags, a subscription's cancellation dates, the
+    /// plans of a group. `None` where they were not shown.
+    pub members: Option<Box<[Box<str>]>>,
     /// Under how many pairs of data source and external id it stands; 1 for all but merged customers.
     pub pairs: u16,
     /// Whether the configured data source is among them.
@@ -67,7 +68,7 @@ impl Known {
             uuid,
             keys: entry.get("external_id").and_then(Value::as_str).into_iter().map(Into::into).collect(),
             parts: Box::default(),
-            tags: None,
+            members: None,
             pairs: 1,
             ours: true,
             fields: shown.collect(),
@@ -107,6 +108,25 @@ impl Known {
     /// Takes in all attributes of the entry as the attributes endpoint answered them.
     pub fn set_attributes(&mut self, map: &Map<String, Value>) {
         self.attributes = Some(map.iter().map(|(key, value)| (hash(key), attribute_fingerprint(value))).collect());
+    }
+
+    /// What it is once another thing became part of it: the keys of both lead here, fields stay as they are (recorded 2023 of
+    /// customers), and what came of lists and attributes is not known.
+    pub fn joined_by(&self, other: Option<&Self>) -> Self {
+        let new = other.map_or(&[][..], |other| &other.keys).iter().filter(|key| !self.keys.contains(key));
+        Self {
+            keys: self.keys.iter().chain(new).cloned().collect(),
+            pairs: self.pairs.saturating_add(other.map_or(1, |other| other.pairs)),
+            ours: self.ours || other.is_some_and(|other| other.ours),
+            members: None,
+            attributes: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same keys, standing for the thing of this UUID, of which nothing else is known.
+    pub fn leading_to(&self, uuid: &str) -> Self {
+        Self { uuid: uuid.into(), members: None, fields: Box::default(), attributes: None, ..self.clone() }
     }
 
     /// Attributes of these keys are gone.

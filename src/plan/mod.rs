@@ -96,6 +96,8 @@ pub enum Kin {
     Plan,
     /// An invoice.
     Invoice,
+    /// A subscription.
+    Subscription,
 }
 
 impl Kin {
@@ -105,6 +107,15 @@ impl Kin {
             Self::Customer => "customers",
             Self::Plan => "plans",
             Self::Invoice => "invoices",
+            Self::Subscription => "subscriptions",
+        }
+    }
+
+    /// What it is looked for in: a record that refers to it by its key refers to that too.
+    pub const fn within(self) -> Option<Self> {
+        match self {
+            Self::Customer | Self::Plan | Self::Invoice => None,
+            Self::Subscription => Some(Self::Customer),
         }
     }
 }

@@ -492,14 +492,14 @@ fn write_scalar(kind: &Kind, raw: &str, out: &mut String) -> Result<Written, Pro
 /// Kinds whose value is a text with a rule.
 fn write_worded(kind: &Kind, text: &str, out: &mut String) -> Result<Written, Problem> {
     match kind {
+        Kind::Uuid(prefix) if is_uuid(text, prefix) => quote(text, out),
+        // The API shows the UUIDs of subscriptions without their prefix in places (recorded 2023 and 2025).
+        Kind::Uuid(prefix) if is_uuid(text, "") => quote(&format!("{prefix}{text}"), out),
         Kind::Uuid(prefix) => {
-            if !is_uuid(text, prefix) {
-                return Err(Problem(
-                    Code::FieldValue,
-                    format!("must be a UUID of the form {prefix}xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx").into(),
-                ));
-            }
-            quote(text, out);
+            return Err(Problem(
+                Code::FieldValue,
+                format!("must be a UUID of the form {prefix}xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx").into(),
+            ));
         }
         Kind::Email => {
             if text.len() > LONGEST_KEY {

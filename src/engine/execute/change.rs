@@ -79,6 +79,7 @@ impl Turn<'_> {
         home: Option<Scope>,
         trial: &mut Trial,
     ) -> Result<Changed, Trouble> {
+        let existing = &self.with_members(existing).await?;
         let requests = match self.object.change(self.plan, at, existing) {
             Ok(requests) => requests,
             Err(faults) => return Ok(Changed::Settled(refused(faults))),
@@ -86,7 +87,18 @@ impl Turn<'_> {
         let mut outcome = Outcome::Unchanged;
         for request in requests {
             let shows = request.shows;
+            let absorbed_by = request.absorbed_by.clone();
             let sent = self.send(request, &existing.uuid, home, trial).await?;
+            let sent = match (sent, &absorbed_by) {
+                // Gone at a second attempt: the first one did it and its answer was lost.
+                (Sent::Gone, Some(_)) if trial.attempts() > 1 => Sent::Done(Value::Null),
+                // Refused at a second attempt: whether the first one did it shows in what is there now.
+                (Sent::Refused(_), Some(_)) if trial.attempts() > 1 => Sent::Gone,
+                (sent, _) => sent,
+            };
+            if let (Sent::Done(_), Some(into)) = (&sent, &absorbed_by) {
+                self.world.account.absorbed(&existing.uuid, into);
+            }
             if !matches!(sent, Sent::Lost(_)) {
                 *trial = Trial::default();
             }
@@ -133,7 +145,7 @@ impl Turn<'_> {
                     Shows::Tags => {
                         if let Some(tags) = answer["tags"].as_array() {
                             let tags: Box<[Box<str>]> = tags.iter().filter_map(|tag| tag.as_str().map(Into::into)).collect();
-                            account.amend(uuid, |known| known.tags = Some(tags.clone()));
+                            account.amend(uuid, |known| known.members = Some(tags.clone()));
                         }
                     }
                     Shows::Nothing => {

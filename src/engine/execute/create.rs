@@ -180,6 +180,7 @@ impl Turn<'_> {
     /// A create was lost and the object is there. Equal to the record it is ours. Otherwise somebody else made it at that
     /// moment: then the record's mode says what to do with what exists.
     async fn found_again(&self, existing: &Existing, at: &At<'_>) -> Result<Settled, Trouble> {
+        let existing = &self.with_members(existing).await?;
         let nothing_differs = match self.object.change(self.plan, at, existing) {
             Ok(requests) => requests.is_empty(),
             Err(_) => false,

@@ -5,7 +5,7 @@ use super::{Step, Turn, ambiguous, never_lost};
 use crate::account::{Found, Trouble};
 use crate::client::Trial;
 use crate::errors::Code;
-use crate::objects::request::Look;
+use crate::objects::request::{Look, Method};
 use crate::objects::{At, Existing};
 use crate::outcome::{Fault, Outcome, Skip};
 use crate::plan::Target;
@@ -26,8 +26,12 @@ impl Turn<'_> {
         let by_uuid = matches!(self.plan.target, Target::Uuid(..)) && !resource.calls.read.is_empty();
         if by_uuid || self.object.can_be_merged() {
             match account.read(self.object, &existing.uuid).await? {
-                Found::Present(known) if known.pairs > 1 && self.object.can_be_merged() => {
-                    let text = format!("the customer stands under {} pairs of data source and external id", known.pairs);
+                // What this run has merged into it may not be shown yet.
+                Found::Present(known)
+                    if self.object.can_be_merged() && (known.pairs > 1 || account.has_absorbed(&known.uuid)) =>
+                {
+                    let pairs = known.pairs.max(2);
+                    let text = format!("the customer stands under at least {pairs} pairs of data source and external id");
                     return settled(Outcome::rejected(Fault::record(Code::DeleteMergedCustomer, text)));
                 }
                 Found::Present(known) if !known.ours => return settled(Outcome::rejected(foreign())),
@@ -42,11 +46,16 @@ impl Turn<'_> {
         if requests.is_empty() {
             return settled(Outcome::Skipped(Skip::NoMatch));
         }
+        // What is taken out of an object by changing it leaves the object there.
+        let remains = requests.iter().all(|request| request.method != Method::Delete);
         self.take_leave().await?;
         let mut outcome = Outcome::Deleted;
         for request in requests {
             let mut trial = Trial::default();
             match self.send(request, &existing.uuid, look.and_then(|look| look.scope), &mut trial).await? {
+                Sent::Done(answer) if remains => {
+                    account.saw(self.object, &self.object.answered(answer), look.and_then(|look| look.scope));
+                }
                 Sent::Done(_) => {}
                 // Gone at a second attempt: the first one did it and its answer was lost.
                 Sent::Gone if trial.attempts() > 1 => {}
@@ -57,7 +66,7 @@ impl Turn<'_> {
         }
         match look.and_then(|look| look.scope) {
             Some(home) if self.object.is_part() => account.part_gone(home, &existing.uuid),
-            _ if self.plan.target == Target::Part => {}
+            _ if remains || self.plan.target == Target::Part => {}
             _ => account.gone(&existing.uuid),
         }
         settled(outcome)

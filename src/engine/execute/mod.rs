@@ -148,6 +148,7 @@ impl Turn<'_> {
                 Ok(refs) => refs,
                 Err(step) => return Ok(step),
             };
+            let uuid = &self.world.account.now(uuid);
             let mut existing = Existing { uuid: uuid.clone(), known: None };
             let mut trial = Trial::default();
             loop {
@@ -203,7 +204,22 @@ impl Turn<'_> {
                 None => {}
             }
         }
-        Ok(Step::Settled(Outcome::rejected(self.no_parent(self.plan.parents().next())).into()))
+        Ok(Step::Settled(match self.plan.mode {
+            Mode::Update | Mode::Delete => Outcome::Skipped(Skip::NoMatch).into(),
+            _ => Outcome::rejected(self.no_parent(self.plan.parents().next())).into(),
+        }))
+    }
+
+    /// The object with its members, where the record says something of them and they have to be read.
+    async fn with_members(&self, existing: &Existing) -> Result<Existing, Trouble> {
+        let Some(known) = existing.known.as_ref().filter(|known| known.members.is_none()) else { return Ok(existing.clone()) };
+        let Some(look) = self.object.look_at_members(self.plan, &existing.uuid) else { return Ok(existing.clone()) };
+        let members = self.world.account.look(self.object, &look, true).await?;
+        let members: Box<[Box<str>]> = members.iter().map(|member| member.uuid.clone()).collect();
+        self.world.account.amend(&existing.uuid, |known| known.members = Some(members.clone()));
+        let mut known = Rc::clone(known);
+        Rc::make_mut(&mut known).members = Some(members);
+        Ok(Existing { uuid: existing.uuid.clone(), known: Some(known) })
     }
 
     fn at<'a>(&'a self, refs: &'a [Resolved]) -> At<'a> {
@@ -220,18 +236,17 @@ impl Turn<'_> {
 
     /// Finds what the record refers to. The inner error is a turn that ends here.
     async fn resolve(&self, fresh: bool, wanted: impl Fn(&Reference) -> bool) -> Result<OrEnd<Vec<Resolved>>, Trouble> {
-        let mut resolved = Vec::with_capacity(self.plan.refs.len());
-        for reference in &self.plan.refs {
+        let refs = &self.plan.refs;
+        let mut resolved: Vec<Resolved> = refs.iter().map(|reference| unresolved(&reference.by)).collect();
+        // What is looked for within another thing comes after that.
+        let (plain, within): (Vec<usize>, _) = (0..refs.len()).partition(|at| refs[*at].kin.within().is_none());
+        for at in plain.into_iter().chain(within) {
+            let reference = &refs[at];
             let needed = wanted(reference) && (reference.role == Role::Parent || self.plan.mode != Mode::Delete);
             match (&reference.by, reference.need, needed) {
-                (By::Uuid(uuid), _, false) => resolved.push(Resolved { uuid: uuid.clone(), key: None, known: None }),
-                (By::Key(key), _, false) => {
-                    resolved.push(Resolved { uuid: Box::default(), key: Some(key.clone()), known: None });
-                }
-                (By::Uuid(uuid), Need::Uuid, true) => {
-                    resolved.push(Resolved { uuid: uuid.clone(), key: None, known: None });
-                }
-                _ => match self.find(reference, fresh).await? {
+                (_, _, false) => {}
+                (By::Uuid(uuid), Need::Uuid, true) => resolved[at].uuid = self.world.account.now(uuid),
+                _ => match self.find(reference, self.surrounds(reference, &resolved), fresh).await? {
                     Ok(known) => {
                         let key = match &reference.by {
                             By::Key(key) => Some(key.clone()),
@@ -242,7 +257,7 @@ impl Turn<'_> {
                             let fault = Fault::field(Code::ParentNotFound, reference.field, text);
                             return Ok(Err(Step::Settled(Outcome::rejected(fault).into())));
                         }
-                        resolved.push(Resolved { uuid: known.uuid.clone(), key, known: Some(known) });
+                        resolved[at] = Resolved { uuid: known.uuid.clone(), key, known: Some(known) };
                     }
                     Err(step) => return Ok(Err(step)),
                 },
@@ -251,14 +266,25 @@ impl Turn<'_> {
         Ok(Ok(resolved))
     }
 
+    /// The UUID of what a thing is looked for in, where it is not looked for by itself.
+    fn surrounds<'a>(&self, reference: &Reference, resolved: &'a [Resolved]) -> Option<&'a str> {
+        let kin = reference.kin.within()?;
+        self.plan.refs.iter().zip(resolved).find(|(other, _)| other.kin == kin).map(|(_, found)| found.uuid.as_ref())
+    }
+
     /// One thing that the record refers to.
-    async fn find(&self, reference: &Reference, fresh: bool) -> Result<OrEnd<Rc<Known>>, Trouble> {
+    async fn find(&self, reference: &Reference, within: Option<&str>, fresh: bool) -> Result<OrEnd<Rc<Known>>, Trouble> {
         let account = &self.world.account;
-        let mut found = account.refer(reference.kin, &reference.by, fresh && reference.role == Role::Parent).await?;
-        // At the end of the input an absence that was seen earlier is looked at once more: others write too.
-        if found == Found::Absent && self.last_chance && !fresh && matches!(reference.by, By::Key(_)) {
-            found = account.refer(reference.kin, &reference.by, true).await?;
-        }
+        let found = match within {
+            Some(parent) => account.refer_within(reference.kin, &reference.by, parent).await?,
+            None => match account.refer(reference.kin, &reference.by, fresh && reference.role == Role::Parent).await? {
+                // At the end of the input an absence that was seen earlier is looked at once more: others write too.
+                Found::Absent if self.last_chance && !fresh && matches!(reference.by, By::Key(_)) => {
+                    account.refer(reference.kin, &reference.by, true).await?
+                }
+                found => found,
+            },
+        };
         Ok(match found {
             Found::Present(known) => Ok(known),
             Found::Ambiguous(many) => Err(Step::Settled(Outcome::rejected(ambiguous(reference.field, many)).into())),
@@ -266,13 +292,18 @@ impl Turn<'_> {
                 (Mode::Update | Mode::Delete, _) if reference.role == Role::Parent => {
                     Err(Step::Settled(Outcome::Skipped(Skip::NoMatch).into()))
                 }
-                (_, By::Key(key)) if reference.kin == Kin::Customer && self.how.parents == Parents::Create => {
+                (_, By::Key(key)) if self.makes(reference) => {
                     return self.make_customer(reference, key).await;
                 }
                 (_, By::Key(_)) if !self.last_chance => Err(Step::Park(reference.lane(), Waits::ForIt)),
                 _ => Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into())),
             },
         })
+    }
+
+    /// Whether what a reference names is made where it does not exist.
+    fn makes(&self, reference: &Reference) -> bool {
+        reference.kin == Kin::Customer && self.how.parents == Parents::Create && self.object.makes_parents()
     }
 
     fn no_parent(&self, reference: Option<&Reference>) -> Fault {
@@ -283,6 +314,7 @@ impl Turn<'_> {
             Kin::Customer => "a customer",
             Kin::Plan => "a plan",
             Kin::Invoice => "an invoice",
+            Kin::Subscription => "a subscription",
         };
         Fault::field(
             Code::ParentNotFound,
@@ -294,7 +326,9 @@ impl Turn<'_> {
     /// Finds the object. With `fresh`, whatever is known is looked at again.
     async fn locate(&self, at: &At<'_>, look: Option<&Look>, fresh: bool) -> Result<Found<Existing>, Trouble> {
         let target = match &self.plan.target {
-            Target::Uuid(uuid, _) if !fresh => return Ok(Found::Present(Existing { uuid: uuid.clone(), known: None })),
+            Target::Uuid(uuid, _) if !fresh => {
+                return Ok(Found::Present(Existing { uuid: self.world.account.now(uuid), known: None }));
+            }
             Target::Uuid(_, None) => return Ok(Found::Absent),
             Target::Uuid(_, Some(other)) => other,
             Target::Part => {
@@ -331,6 +365,14 @@ impl Turn<'_> {
     /// Where what is written is kept, beside the keys that it shows itself.
     fn home(&self, at: &At<'_>) -> Option<Scope> {
         self.object.look(self.plan, self.other_target(), at)?.scope
+    }
+}
+
+/// A thing of which nothing is known but the name that the record gives it.
+fn unresolved(by: &By) -> Resolved {
+    match by {
+        By::Uuid(uuid) => Resolved { uuid: uuid.clone(), key: None, known: None },
+        By::Key(key) => Resolved { uuid: Box::default(), key: Some(key.clone()), known: None },
     }
 }
 
