@@ -29,6 +29,7 @@ mod mapping;
 mod odd_input;
 mod opportunities;
 mod plans;
+mod requests;
 mod restart;
 mod scenarios;
 mod states;

@@ -79,13 +79,13 @@ async fn one_by_one(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Ste
 /// Rows that change one thing, in one request: the last value of each counts. A row that says what was there before has
 /// changed nothing.
 async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) -> Result<Vec<Step>, Failure> {
+    let stays = |member: &Member<'_>| member.plan.mode == Mode::Insert && member.object.is_there(member.plan, existing);
+    if members.iter().any(stays) {
+        return inserts(world, members, existing, stays).await;
+    }
     let [first, others @ ..] = members else { return Ok(Vec::new()) };
     let mut own = Vec::with_capacity(members.len());
     for member in members {
-        if member.plan.mode == Mode::Insert && member.object.is_there(member.plan, existing) {
-            own.push(Some(Outcome::Skipped(Skip::Exists)));
-            continue;
-        }
         let turn = member.turn(world);
         match turn.resolve(false, |_| true).await {
             Ok(Ok(refs)) => match member.object.change(member.plan, &turn.at(&refs), existing) {
@@ -103,6 +103,19 @@ async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) 
     }
     let shared = |own: Option<Outcome>| own.unwrap_or_else(|| settled.outcome.clone());
     Ok(members.iter().zip(own).map(|(member, own)| share(member, &shared(own))).collect())
+}
+
+/// The same, of inserts of which some are of what is there: those leave it alone, the others go together.
+async fn inserts(
+    world: &World<'_>,
+    members: &[Member<'_>],
+    existing: &Existing,
+    stays: impl Fn(&Member<'_>) -> bool,
+) -> Result<Vec<Step>, Failure> {
+    let going: Vec<Member<'_>> = members.iter().filter(|member| !stays(member)).copied().collect();
+    let mut written = Box::pin(change(world, &going, existing)).await?.into_iter();
+    let exists = || Step::Settled(Outcome::Skipped(Skip::Exists).into());
+    Ok(members.iter().filter_map(|member| if stays(member) { Some(exists()) } else { written.next() }).collect())
 }
 
 /// An object that is to be made, and parts of it.

@@ -238,11 +238,13 @@ impl Turn<'_> {
     async fn resolve(&self, fresh: bool, wanted: impl Fn(&Reference) -> bool) -> Result<OrEnd<Vec<Resolved>>, Trouble> {
         let refs = &self.plan.refs;
         let mut resolved: Vec<Resolved> = refs.iter().map(|reference| unresolved(&reference.by)).collect();
+        // What is to go and has a key of its own is found by that alone.
+        let by_own_key = self.object.has_own_key() && !self.object.is_part() && self.other_target().key().is_some();
         // What is looked for within another thing comes after that.
         let (plain, within): (Vec<usize>, _) = (0..refs.len()).partition(|at| refs[*at].kin.within().is_none());
         for at in plain.into_iter().chain(within) {
             let reference = &refs[at];
-            let needed = wanted(reference) && (reference.role == Role::Parent || self.plan.mode != Mode::Delete);
+            let needed = wanted(reference) && (self.plan.mode != Mode::Delete || (reference.role == Role::Parent && !by_own_key));
             match (&reference.by, reference.need, needed) {
                 (_, _, false) => {}
                 (By::Uuid(uuid), Need::Uuid, true) => resolved[at].uuid = self.world.account.now(uuid),
