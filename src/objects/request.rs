@@ -94,10 +94,10 @@ pub struct Request {
     pub shows: Shows,
     /// What a 404 means.
     pub missing: IfMissing,
-    /// Whether the path is a value of the record, which the log does not show.
-    pub hides_path: bool,
     /// The UUID of the thing that the object becomes part of: once that is done, its own is gone and its keys lead there.
     pub absorbed_by: Option<Box<str>>,
+    /// Whether the path is a value of the record, which the log does not show.
+    pub hides_path: bool,
 }
 
 impl Request {
@@ -112,8 +112,8 @@ impl Request {
             name,
             shows: Shows::Object,
             missing: IfMissing::Gone,
-            hides_path: false,
             absorbed_by: None,
+            hides_path: false,
         }
     }
 

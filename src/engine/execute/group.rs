@@ -2,7 +2,7 @@
 //!
 //! Each record has its own outcome. What is refused together is tried again one by one, so that the good records stand.
 
-use super::{Settled, Step, Turn, Waits, World, arrived, execute_one};
+use super::{Settled, Step, Turn, Waits, World, arrived, execute_one, refused};
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
 use crate::objects::{Existing, How, Object};
@@ -76,46 +76,49 @@ async fn one_by_one(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Ste
     Ok(steps)
 }
 
-/// Rows that change one thing, in one request: the last value of each counts. A row that says what was there before has
-/// changed nothing.
+/// Rows that change one thing: those that differ go in one request, with those behind them, since the last of two rows about
+/// one value counts even where it says what is there already.
 async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) -> Result<Vec<Step>, Failure> {
-    let stays = |member: &Member<'_>| member.plan.mode == Mode::Insert && member.object.is_there(member.plan, existing);
-    if members.iter().any(stays) {
-        return inserts(world, members, existing, stays).await;
-    }
-    let [first, others @ ..] = members else { return Ok(Vec::new()) };
-    let mut own = Vec::with_capacity(members.len());
+    let mut steps: Vec<Option<Step>> = Vec::with_capacity(members.len());
     for member in members {
-        let turn = member.turn(world);
-        match turn.resolve(false, |_| true).await {
-            Ok(Ok(refs)) => match member.object.change(member.plan, &turn.at(&refs), existing) {
-                Ok(requests) => own.push(requests.is_empty().then_some(Outcome::Unchanged)),
-                Err(_) => return one_by_one(world, members).await,
-            },
-            _ => return one_by_one(world, members).await,
+        if member.plan.mode == Mode::Insert && member.object.is_there(member.plan, existing) {
+            steps.push(Some(Step::Settled(Outcome::Skipped(Skip::Exists).into())));
+            continue;
         }
+        let turn = member.turn(world);
+        let refs = match turn.resolve(false, |_| true).await {
+            Ok(Ok(refs)) => refs,
+            _ => return one_by_one(world, members).await,
+        };
+        steps.push(match member.object.change(member.plan, &turn.at(&refs), existing) {
+            Ok(requests) if requests.is_empty() => Some(Step::Settled(Outcome::Unchanged.into())),
+            Ok(_) => None,
+            Err(faults) => Some(Step::Settled(refused(faults).into())),
+        });
     }
-    let Some(Step::Settled(settled)) = together(world, first, others).await? else {
-        return one_by_one(world, members).await;
+    let first_open = steps.iter().position(Option::is_none).unwrap_or(steps.len());
+    let goes = |at: &usize| match &steps[*at] {
+        None => true,
+        Some(Step::Settled(settled)) => settled.outcome == Outcome::Unchanged,
+        Some(Step::Park(..)) => false,
     };
-    if settled.outcome.is_rejected() {
-        return one_by_one(world, members).await;
+    let going: Vec<usize> = (first_open..steps.len()).filter(goes).collect();
+    let fresh: Vec<Member<'_>> = going.iter().map(|at| members[*at]).collect();
+    let written = match &fresh[..] {
+        [] => Vec::new(),
+        [one] => vec![execute_one(one.turn(world)).await?],
+        [first, others @ ..] => match together(world, first, others).await? {
+            Some(Step::Settled(settled)) if !settled.outcome.is_rejected() => {
+                let own = |at: &usize| steps[*at].take().unwrap_or_else(|| share(&members[*at], &settled.outcome));
+                going.iter().map(own).collect()
+            }
+            _ => one_by_one(world, &fresh).await?,
+        },
+    };
+    for (at, step) in going.into_iter().zip(written) {
+        steps[at] = Some(step);
     }
-    let shared = |own: Option<Outcome>| own.unwrap_or_else(|| settled.outcome.clone());
-    Ok(members.iter().zip(own).map(|(member, own)| share(member, &shared(own))).collect())
-}
-
-/// The same, of inserts of which some are of what is there: those leave it alone, the others go together.
-async fn inserts(
-    world: &World<'_>,
-    members: &[Member<'_>],
-    existing: &Existing,
-    stays: impl Fn(&Member<'_>) -> bool,
-) -> Result<Vec<Step>, Failure> {
-    let going: Vec<Member<'_>> = members.iter().filter(|member| !stays(member)).copied().collect();
-    let mut written = Box::pin(change(world, &going, existing)).await?.into_iter();
-    let exists = || Step::Settled(Outcome::Skipped(Skip::Exists).into());
-    Ok(members.iter().filter_map(|member| if stays(member) { Some(exists()) } else { written.next() }).collect())
+    Ok(steps.into_iter().flatten().collect())
 }
 
 /// An object that is to be made, and parts of it.
