@@ -190,7 +190,7 @@ impl Turn<'_> {
             let at = self.at(&refs);
             let look = self.object.look(self.plan, self.other_target(), &at);
             let _alone = match look.as_ref().and_then(|look| look.scope) {
-                Some(scope) if !self.object.refuses_duplicates(self.plan) => Some(self.world.account.alone_with(scope).await),
+                Some(scope) if self.needs_to_be_alone() => Some(self.world.account.alone_with(scope).await),
                 _ => None,
             };
             let step = match self.plan.mode {
@@ -220,6 +220,13 @@ impl Turn<'_> {
         let mut known = Rc::clone(known);
         Rc::make_mut(&mut known).members = Some(members);
         Ok(Existing { uuid: existing.uuid.clone(), known: Some(known) })
+    }
+
+    /// Whether nobody else may look or write in the scope of the object meanwhile: where the API would make a second one, and
+    /// where all are looked for in one list, which is then read once.
+    fn needs_to_be_alone(&self) -> bool {
+        let looks = self.plan.mode != Mode::Insert && matches!(self.other_target(), Target::Name(_));
+        looks || !self.object.refuses_duplicates(self.plan)
     }
 
     fn at<'a>(&'a self, refs: &'a [Resolved]) -> At<'a> {
