@@ -17,6 +17,7 @@ mod commands;
 mod contacts;
 mod customers;
 mod deletions;
+mod demo;
 mod endings;
 mod faults;
 mod invoices;
