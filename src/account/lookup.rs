@@ -9,6 +9,8 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::index::Index;
+use super::listing::{Expected, Listing};
+use super::rent_or_buy::Next;
 use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
 use crate::failure::Failure;
@@ -56,6 +58,8 @@ pub struct Account<'c> {
     /// Whether something was seen in the data source, so that it exists.
     proven: Cell<bool>,
     index: RefCell<Index>,
+    listings: RefCell<HashMap<&'static str, Listing>>,
+    expected: RefCell<Expected>,
     /// Scopes that somebody looks at or writes in.
     locks: RefCell<HashMap<Scope, Arc<Mutex<()>>>>,
 }
@@ -68,6 +72,8 @@ impl<'c> Account<'c> {
             data_source: data_source.into(),
             proven: Cell::new(false),
             index: RefCell::default(),
+            listings: RefCell::default(),
+            expected: RefCell::default(),
             locks: RefCell::default(),
         }
     }
@@ -134,26 +140,117 @@ impl<'c> Account<'c> {
     /// # Errors
     /// See [`Trouble`].
     pub async fn look(&self, object: &'static dyn Object, look: &Look, fresh: bool) -> Result<Vec<Rc<Known>>, Trouble> {
-        if let Some(scope) = look.scope.filter(|_| !fresh) {
-            let mut index = self.index.borrow_mut();
-            if let Some(known) = index.shelf(scope) {
-                return Ok(known.to_vec());
-            }
-            if look.parent.as_ref().is_some_and(|parent| index.is_empty(parent)) {
-                return Ok(index.listed(scope, &[], false));
-            }
+        let object = objects::reader(object.read_by()).unwrap_or(object);
+        if let Some(scope) = look.scope.filter(|_| !fresh)
+            && let Some(known) = self.known_or_listed(object, look, scope).await?
+        {
+            return Ok(known);
         }
         let entries = self.list(look).await?;
-        let object = objects::reader(object.read_by()).unwrap_or(object);
-        let known: Vec<Rc<Known>> = entries.iter().filter_map(|entry| self.know(object, entry)).collect();
-        if known.iter().any(|known| known.ours) && look.query.iter().any(|(name, _)| name == "data_source_uuid") {
-            self.proven.set(true);
-        }
+        let known: Vec<Rc<Known>> = self.take_in(object, look, &entries).into_iter().map(|(known, _)| known).collect();
         Ok(match look.scope {
             // What belongs to a parent may be listed late; one key is answered by what there is.
             Some(scope) => self.index.borrow_mut().listed(scope, &known, look.parent.is_some()),
             None => known,
         })
+    }
+
+    /// What entries of a list tell, beside the entries.
+    fn take_in<'e>(&self, object: &'static dyn Object, look: &Look, entries: &'e [Value]) -> Vec<(Rc<Known>, &'e Value)> {
+        let known: Vec<(Rc<Known>, &Value)> =
+            entries.iter().filter_map(|entry| Some((self.know(object, entry)?, entry))).collect();
+        if known.iter().any(|(known, _)| known.ours) && look.query.iter().any(|(name, _)| name == "data_source_uuid") {
+            self.proven.set(true);
+        }
+        known
+    }
+
+    /// What is known of a scope, after as many pages of the object's listing as the rule allows; `None` when the scope has to be
+    /// looked at by itself.
+    async fn known_or_listed(
+        &self,
+        object: &'static dyn Object,
+        look: &Look,
+        scope: Scope,
+    ) -> Result<Option<Vec<Rc<Known>>>, Trouble> {
+        let name = object.resource().name;
+        loop {
+            if let Some(known) = self.known_without_asking(object, look, scope) {
+                return Ok(Some(known));
+            }
+            let Some(all) = object.listing(&self.data_source) else { return Ok(None) };
+            // One reads, the others wait: its page may show what they want.
+            let _alone = self.alone_with(Scope::listing(name)).await;
+            if let Some(known) = self.known_without_asking(object, look, scope) {
+                return Ok(Some(known));
+            }
+            let cursor = {
+                let mut listings = self.listings.borrow_mut();
+                let listing = listings.entry(name).or_default();
+                let index = self.index.borrow();
+                let waiting = self.expected.borrow().waiting(name, |scope| index.shelf(scope).is_some());
+                if listing.tally.complete || listing.tally.next(waiting) == Next::Key {
+                    listing.tally.key();
+                    return Ok(None);
+                }
+                listing.cursor.clone()
+            };
+            let page = self.page(&all, cursor).await?;
+            self.read_page(object, &all, page);
+        }
+    }
+
+    fn known_without_asking(&self, object: &'static dyn Object, look: &Look, scope: Scope) -> Option<Vec<Rc<Known>>> {
+        let mut index = self.index.borrow_mut();
+        if let Some(known) = index.shelf(scope) {
+            return Some(known.to_vec());
+        }
+        if look.parent.as_ref().is_some_and(|parent| index.is_empty(parent)) {
+            return Some(index.listed(scope, &[], false));
+        }
+        let listings = self.listings.borrow();
+        let listing = listings.get(object.resource().name).filter(|listing| listing.tally.complete)?;
+        // What the API itself refuses to make twice may be taken for absent.
+        (!listing.disturbed || object.has_refused_key()).then(|| index.listed(scope, &[], false))
+    }
+
+    /// Takes in one page of an object's listing. What this run wrote or looked at by itself since is newer.
+    fn read_page(&self, object: &'static dyn Object, look: &Look, page: Page) {
+        let known = self.take_in(object, look, &page.entries);
+        let mut index = self.index.borrow_mut();
+        let mut listings = self.listings.borrow_mut();
+        let listing = listings.entry(object.resource().name).or_default();
+        for (known, entry) in &known {
+            for key in &known.keys {
+                let scope = object.look_by_key(key, &self.data_source).and_then(|look| look.scope);
+                if let Some(scope) = scope.filter(|scope| index.shelf(*scope).is_none()) {
+                    index.saw(scope, known, true);
+                }
+            }
+            if let Some(parent) = object.listed_under(entry) {
+                listing.staged.entry(parent).or_default().push(Rc::clone(known));
+            }
+        }
+        listing.tally.page(page.total, page.next.is_none());
+        listing.cursor = page.next;
+        if listing.tally.complete {
+            let staged = std::mem::take(&mut listing.staged);
+            for (scope, entries) in staged.into_iter().filter(|_| !listing.disturbed) {
+                if index.shelf(scope).is_none() {
+                    index.listed(scope, &entries, false);
+                }
+            }
+        }
+    }
+
+    /// Says that a record waits for its turn that will ask for this.
+    pub fn expect(&self, object: &'static str, scope: Scope) {
+        self.expected.borrow_mut().add(object, scope);
+    }
+
+    /// Says that its turn has come.
+    pub fn met(&self, object: &'static str, scope: Scope) {
+        self.expected.borrow_mut().remove(object, scope);
     }
 
     /// Something that a record refers to.
@@ -265,6 +362,9 @@ impl<'c> Account<'c> {
         if known.ours && ["data_source_uuid", "data_source_uuids"].iter().any(|name| entry.get(name).is_some()) {
             self.proven.set(true);
         }
+        if let Some(listing) = self.listings.borrow_mut().get_mut(object.resource().name) {
+            listing.disturbed |= listing.is_open();
+        }
         if object.is_part() {
             if let Some(home) = home {
                 index.saw_part(home, object.resource().name, &known);
@@ -367,9 +467,12 @@ impl<'c> Account<'c> {
                     },
                     _ => None,
                 };
-                Ok(Page { entries, next })
+                // Customers, plans and invoices tell it beside the list, events in `meta`; it can be null (recorded).
+                let told = body.get("total_pages").or_else(|| body.get("meta")?.get("total_pages"));
+                let total = told.and_then(Value::as_u64).and_then(|pages| usize::try_from(pages).ok());
+                Ok(Page { entries, next, total })
             }
-            Reply::Missing(_) if look.none_is_404 => Ok(Page { entries: Vec::new(), next: None }),
+            Reply::Missing(_) if look.none_is_404 => Ok(Page { entries: Vec::new(), next: None, total: None }),
             Reply::Missing(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Lost(why) => Err(never_lost(&why)),
@@ -409,4 +512,6 @@ fn never_lost(why: &str) -> Trouble {
 struct Page {
     entries: Vec<Value>,
     next: Option<String>,
+    /// How many pages there are, where the first one tells.
+    total: Option<usize>,
 }

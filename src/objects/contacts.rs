@@ -4,6 +4,8 @@
 //! list can not be filtered by external id, so a contact is looked for among those of its customer. Attribute keys that
 //! were not defined for contacts in the app are dropped without an error (recorded 2023).
 
+use serde_json::Value;
+
 use super::common::{self, CUSTOMER, check_data_source};
 use super::request::{Look, Request, Scope};
 use super::resource::{AttributeForm, Calls, Kind, Resource, Statuses, field};
@@ -98,6 +100,15 @@ impl Object for Contacts {
         Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer))
     }
 
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source))
+    }
+
+    fn listed_under(&self, entry: &Value) -> Option<Scope> {
+        entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         common::create(&RESOURCE, plan, &[("customer_uuid", at.parent()), ("data_source_uuid", at.data_source)], &[])
     }
@@ -140,6 +151,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create contact",
         read: "read contact",
         look_up: "look up contacts",
+        list: "list contacts",
         update: "update contact",
         delete: "delete contact",
     },

@@ -76,6 +76,14 @@ impl Object for CustomerNotes {
         Known::read(&RESOURCE, &entry)
     }
 
+    fn listing(&self, _data_source: &str) -> Option<Look> {
+        Some(Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list))
+    }
+
+    fn listed_under(&self, entry: &Value) -> Option<Scope> {
+        entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         common::create(&RESOURCE, plan, &[("customer_uuid", at.parent())], &[])
     }
@@ -120,6 +128,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create note",
         read: "read note",
         look_up: "look up notes",
+        list: "list notes",
         update: "update note",
         delete: "delete note",
     },

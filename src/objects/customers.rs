@@ -156,6 +156,15 @@ impl Object for Customers {
         }
     }
 
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source))
+    }
+
+    fn has_refused_key(&self) -> bool {
+        true
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         let missing = common::missing(&RESOURCE, &plan.body);
         if !missing.is_empty() {
@@ -298,6 +307,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create customer",
         read: "read customer",
         look_up: "look up customers",
+        list: "list customers",
         update: "update customer",
         delete: "delete customer",
     },

@@ -99,7 +99,7 @@ pub static RESOURCE: Resource = Resource {
     uuid_prefix: "ds_",
     list_root: "data_sources",
     filters: &["name", "system"],
-    calls: Calls { create: "create data source", read: "read data source", look_up: "list data sources", update: "", delete: "" },
+    calls: Calls { create: "create data source", read: "read data source", look_up: "list data sources", list: "", update: "", delete: "" },
     statuses: Statuses { created: 201, updated: 200, deleted: 204 },
     references: &[],
     fields: &[field("name", Kind::Text, "Name, unique in the account.", "\"Warehouse\"").required()],

@@ -136,6 +136,15 @@ impl Object for Invoices {
         billing::entries(body(plan, "line_items")).is_empty()
     }
 
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source).filter("validation_type", "all"))
+    }
+
+    fn has_refused_key(&self) -> bool {
+        true
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         let items = billing::entries(body(plan, "line_items"));
         let transactions = billing::entries(body(plan, "transactions"));
@@ -387,6 +396,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create invoice",
         read: "read invoice",
         look_up: "look up invoices",
+        list: "list invoices",
         update: "update invoice",
         delete: "delete invoice",
     },

@@ -6,6 +6,8 @@
 //! contacts (recorded 2023), is unknown here, so that they are taken to be. What the API says of an unknown owner, pipeline or
 //! stage is unknown: it is left to the API.
 
+use serde_json::Value;
+
 use super::common;
 use super::request::{Look, Request, Scope};
 use super::resource::{AttributeForm, Calls, Kind, Resource, Statuses, field};
@@ -73,6 +75,14 @@ impl Object for Opportunities {
         Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer))
     }
 
+    fn listing(&self, _data_source: &str) -> Option<Look> {
+        Some(Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list))
+    }
+
+    fn listed_under(&self, entry: &Value) -> Option<Scope> {
+        entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         common::create(&RESOURCE, plan, &[("customer_uuid", at.parent())], &[])
     }
@@ -105,6 +115,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create opportunity",
         read: "read opportunity",
         look_up: "look up opportunities",
+        list: "list opportunities",
         update: "update opportunity",
         delete: "delete opportunity",
     },

@@ -86,6 +86,15 @@ impl Object for Plans {
         Some(look.scope(Scope::key(RESOURCE.name, key)))
     }
 
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source))
+    }
+
+    fn has_refused_key(&self) -> bool {
+        true
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         common::create(&RESOURCE, plan, &[("data_source_uuid", at.data_source)], &[])
     }
@@ -116,6 +125,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create plan",
         read: "read plan",
         look_up: "look up plans",
+        list: "list plans",
         update: "update plan",
         delete: "delete plan",
     },

@@ -170,6 +170,11 @@ impl Scope {
         Self::hash((object, 'a', ""))
     }
 
+    /// The listing of an object itself.
+    pub fn listing(object: &'static str) -> Self {
+        Self::hash((object, 'l', ""))
+    }
+
     fn hash(of: (&str, char, &str)) -> Self {
         let mut hasher = DefaultHasher::new();
         of.hash(&mut hasher);

@@ -120,6 +120,11 @@ impl Object for SubscriptionEvents {
         Some(look.scope(Scope::key(RESOURCE.name, key)))
     }
 
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source))
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         let value = |name: &str| {
             let slot = Slot { field: RESOURCE.slot(name)?, inner: None };
@@ -245,6 +250,7 @@ pub static RESOURCE: Resource = Resource {
         // There is no such call.
         read: "",
         look_up: "look up events",
+        list: "list events",
         update: "update event",
         delete: "delete event",
     },

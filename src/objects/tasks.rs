@@ -3,6 +3,8 @@
 //! Quirks. Entries show their identity as `task_uuid`, not `uuid`, and without a prefix (recorded); records give it as `uuid`
 //! like everywhere else. A task has no key of its own and hangs on the customer as a whole, not on one data source.
 
+use serde_json::Value;
+
 use super::common;
 use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
@@ -62,6 +64,14 @@ impl Object for Tasks {
         Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer))
     }
 
+    fn listing(&self, _data_source: &str) -> Option<Look> {
+        Some(Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list))
+    }
+
+    fn listed_under(&self, entry: &Value) -> Option<Scope> {
+        entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         common::create(&RESOURCE, plan, &[("customer_uuid", at.parent())], &[])
     }
@@ -94,6 +104,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create task",
         read: "read task",
         look_up: "look up tasks",
+        list: "list tasks",
         update: "update task",
         delete: "delete task",
     },

@@ -14,6 +14,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use self::create::Changed;
 use super::deletions::DeleteGuard;
@@ -23,7 +24,7 @@ use crate::client::{Answer, ApiFault, Call, Client, Refusal, Trial};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::request::{Look, Scope};
-use crate::objects::{At, Existing, How, Object, Pick, Resolved};
+use crate::objects::{self, At, Existing, How, Object, Pick, Resolved};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
 use crate::plan::{By, Kin, Known, LaneKey, LaneKeys, Mode, Need, Parents, Plan, Reference, Role, Target};
 
@@ -54,6 +55,39 @@ impl World<'_> {
             }
         }
         lanes
+    }
+
+    /// Says that a plan waits, so that the account knows how many keys do.
+    pub(super) fn expect(&self, object: &dyn Object, plan: &Plan) {
+        self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.expect(object, scope));
+    }
+
+    /// Says that it waits no longer.
+    pub(super) fn met(&self, object: &dyn Object, plan: &Plan) {
+        self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.met(object, scope));
+    }
+
+    /// What a plan will ask the account about: the scopes of its object and of what it refers to.
+    fn asks(&self, object: &dyn Object, plan: &Plan) -> SmallVec<[(&'static str, Scope); 2]> {
+        let source = self.account.data_source();
+        let of_key = |object: &dyn Object, key: &str| Some((object.resource().name, object.look_by_key(key, source)?.scope?));
+        let mut asks = SmallVec::new();
+        for reference in plan.refs.iter().filter(|reference| reference.kin.within().is_none()) {
+            if let (By::Key(key), Some(kin)) = (&reference.by, objects::find(reference.kin.object())) {
+                asks.extend(of_key(kin, key));
+            }
+        }
+        let looks = plan.mode != Mode::Insert || !object.refuses_duplicates(plan);
+        match (&plan.target, plan.parents().next()) {
+            (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
+            (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
+            (_, Some(parent)) if object.listing(source).is_some() => {
+                let name = object.resource().name;
+                asks.push((name, Scope::of(name, parent.by.text())));
+            }
+            _ => {}
+        }
+        asks
     }
 }
 
