@@ -19,12 +19,19 @@ pub(super) struct Index {
     made_empty: HashSet<Box<str>>,
     /// UUIDs that this run saw end in another thing, and that thing's.
     absorbed: HashMap<Box<str>, Box<str>>,
+    /// Scopes of which a listing does not tell all.
+    unlisted: HashSet<Scope>,
 }
 
 impl Index {
     /// All entries of a scope; `None` when they are not known.
     pub(super) fn shelf(&self, scope: Scope) -> Option<&[Rc<Known>]> {
         self.shelves.get(&scope).map(Vec::as_slice)
+    }
+
+    /// Whether a whole listing tells all of this scope.
+    pub(super) fn is_listed(&self, scope: Scope) -> bool {
+        !self.unlisted.contains(&scope)
     }
 
     /// The entry of this identity, wherever it stands.
@@ -137,6 +144,8 @@ impl Index {
         }
         let (gone_had_none, had_none) = (self.made_empty.remove(from), self.made_empty.contains(into));
         for (old, new) in children(from).into_iter().zip(children(into)) {
+            // What was listed stands under the old name.
+            self.unlisted.insert(new);
             let all = match (self.shelves.remove(&old), self.shelves.remove(&new)) {
                 (Some(moved), Some(there)) => [there, moved].concat(),
                 (None, Some(there)) if gone_had_none => there,

@@ -178,7 +178,7 @@ impl<'c> Account<'c> {
             if let Some(known) = self.known_without_asking(object, look, scope) {
                 return Ok(Some(known));
             }
-            let Some(all) = object.listing(&self.data_source) else { return Ok(None) };
+            let Some(all) = object.listing(&self.data_source).filter(|_| look.is_listed) else { return Ok(None) };
             // One reads, the others wait: its page may show what they want.
             let _alone = self.alone_with(Scope::listing(name)).await;
             if let Some(known) = self.known_without_asking(object, look, scope) {
@@ -209,7 +209,7 @@ impl<'c> Account<'c> {
             return Some(index.listed(scope, &[], false));
         }
         let listings = self.listings.borrow();
-        let listing = listings.get(object.resource().name).filter(|listing| listing.tally.complete)?;
+        let listing = listings.get(object.resource().name).filter(|listing| look.is_listed && listing.tally.complete && index.is_listed(scope))?;
         // What the API itself refuses to make twice may be taken for absent.
         (!listing.disturbed || object.has_refused_key()).then(|| index.listed(scope, &[], false))
     }
@@ -236,7 +236,7 @@ impl<'c> Account<'c> {
         if listing.tally.complete {
             let staged = std::mem::take(&mut listing.staged);
             for (scope, entries) in staged.into_iter().filter(|_| !listing.disturbed) {
-                if index.shelf(scope).is_none() {
+                if index.shelf(scope).is_none() && index.is_listed(scope) {
                     index.listed(scope, &entries, false);
                 }
             }

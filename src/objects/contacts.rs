@@ -97,7 +97,7 @@ impl Object for Contacts {
         let customer = at.parent();
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
         let look = look.filter("customer_uuid", customer).filter("data_source_uuid", at.data_source);
-        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer))
+        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer).listed())
     }
 
     fn listing(&self, data_source: &str) -> Option<Look> {

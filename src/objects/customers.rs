@@ -126,7 +126,7 @@ impl Object for Customers {
     fn look_by_key(&self, key: &str, data_source: &str) -> Option<Look> {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
         let look = look.filter("data_source_uuid", data_source).filter("external_id", key);
-        Some(look.scope(Scope::key(RESOURCE.name, key)))
+        Some(look.scope(Scope::key(RESOURCE.name, key)).listed())
     }
 
     fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {

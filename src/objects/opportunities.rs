@@ -72,7 +72,7 @@ impl Object for Opportunities {
     fn look(&self, _plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
         let customer = at.parent();
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up).filter("customer_uuid", customer);
-        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer))
+        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer).listed())
     }
 
     fn listing(&self, _data_source: &str) -> Option<Look> {
