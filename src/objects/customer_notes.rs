@@ -76,6 +76,11 @@ impl Object for CustomerNotes {
         Known::read(&RESOURCE, &entry)
     }
 
+    /// One that stays as it is is not written.
+    fn needs_known(&self, _plan: &Plan) -> bool {
+        true
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         common::create(&RESOURCE, plan, &[("customer_uuid", at.parent())], &[])
     }

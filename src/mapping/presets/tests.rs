@@ -537,8 +537,9 @@ fn exported_events_get_their_words_and_their_money() {
 }
 
 #[test]
-fn exported_contacts_have_a_key_in_their_internal_id() {
-    let row = json!({"ID": "x1", "DATA_SOURCE_UUID": SOURCE, "DATA_SOURCE_CUSTOMER_EXTERNAL_ID": "c", "FIRST_NAME": "Ann",
+fn exported_contacts_have_a_key_in_their_internal_id_where_they_are_not_from_here() {
+    let other = "ds_ffffffff-2c7e-11ee-ab23-cb0f008cff46";
+    let row = json!({"ID": "x1", "DATA_SOURCE_UUID": other, "DATA_SOURCE_CUSTOMER_EXTERNAL_ID": "c", "FIRST_NAME": "Ann",
         "TITLE": "CTO", "NOTE": "n", "LINKED_IN": "l", "CREATED_AT": "t", "UUID": "con_1"});
     let expected = [
         "customer_external_id=\"c\"",
@@ -548,7 +549,20 @@ fn exported_contacts_have_a_key_in_their_internal_id() {
         "notes=\"n\"",
         "title=\"CTO\"",
     ];
-    assert_eq!(export(&contacts::RESOURCE, &row), expected);
+    let read = |entry: Entry, row: &Value| entry.read(Preset::ChartmogulExport, &contacts::RESOURCE, row);
+    let translated = |from: &str| Entry::default().values("DATA_SOURCE_UUID", &json!({from: SOURCE}));
+    assert_eq!(read(translated(other), &row), expected);
+    assert_eq!(read(Entry::default().exclude("DATA_SOURCE_UUID"), &row), expected);
+    // Loaded back, it is found by what it has: a second key would make it twice.
+    let mut here = row;
+    here["DATA_SOURCE_UUID"] = SOURCE.into();
+    for entry in [Entry::default(), translated(other), translated(SOURCE)] {
+        let read = read(entry, &here);
+        assert!(
+            read.contains(&"uuid=\"con_1\"".to_owned()) && !read.iter().any(|line| line.starts_with("external_id")),
+            "{read:?}"
+        );
+    }
     let row = json!({"ID": "x1", "EXTERNAL_ID": "k", "CUSTOMER_UUID": "23740208-2c7e-11ee-9ea2-ffd2435982bb"});
     assert_eq!(
         export(&contacts::RESOURCE, &row),
