@@ -44,6 +44,7 @@ fn of(invoice: &str, mut part: Value) -> Value {
     part
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn invoice(key: &str, more: Value) -> (&'static str, Value) {
     let mut row = json!({"customer_external_id": "c-1", "external_id": key, "date": "2026-01-01", "currency": "USD"});
     row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -84,7 +84,7 @@ impl<'r> Route<'r> {
                 match planned {
                     PlannedRecord::Plan(plan) => {
                         self.queued_bytes += plan.bytes();
-                        self.lanes.push(plan.lanes(), Job { ticket, plan });
+                        self.lanes.push(plan.lanes("customers"), Job { ticket, plan });
                     }
                     PlannedRecord::Settled(outcome, _) => {
                         self.without_plan += 1;

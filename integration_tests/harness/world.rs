@@ -173,6 +173,11 @@ impl World {
         self.sandbox.dump()["contacts"].as_array().unwrap().clone()
     }
 
+    /// The entries of one kind, under the name that the sandbox's dump gives it.
+    pub(crate) fn entries(&self, kind: &str) -> Vec<Value> {
+        self.sandbox.dump()[kind].as_array().unwrap().clone()
+    }
+
     /// The customer that stands under this key, whatever the data source.
     pub(crate) fn customer(&self, external_id: &str) -> Value {
         let has_key = |customer: &Value| customer["keys"].as_array().unwrap().iter().any(|key| key["external_id"] == external_id);

@@ -392,7 +392,7 @@ fn named(by: &By, entries: &[Rc<Known>]) -> Found<Rc<Known>> {
 }
 
 fn read_call(path: String, kind: &'static str) -> Call {
-    Call { method: Method::Get, path, query: Vec::new(), body: None, repeat: Repeat::Harmless, kind }
+    Call { method: Method::Get, path, query: Vec::new(), body: None, repeat: Repeat::Harmless, kind, hides_path: false }
 }
 
 fn no_list(kind: &str) -> Failure {

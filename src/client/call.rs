@@ -27,12 +27,21 @@ pub struct Call {
     /// What it does to which object, such as `look up customer`. Requests are counted by it, and a call that keeps failing
     /// is judged by how the others of its kind fare.
     pub kind: &'static str,
+    /// Whether the path is a value of a record, which the log does not show.
+    pub hides_path: bool,
+}
+
+impl Call {
+    /// The path as the log may show it.
+    pub(super) fn shown_path(&self) -> &str {
+        if self.hides_path { "***" } else { &self.path }
+    }
 }
 
 impl From<Request> for Call {
     fn from(request: Request) -> Self {
-        let Request { method, path, query, body, repeat, name, .. } = request;
-        Self { method, path, query, body, repeat, kind: name }
+        let Request { method, path, query, body, repeat, name, hides_path, .. } = request;
+        Self { method, path, query, body, repeat, kind: name, hides_path }
     }
 }
 

@@ -57,7 +57,7 @@ impl Default for Policy {
         Self {
             requests_per_second: 40,
             connections: 20,
-            give_up_after: Duration::from_secs(30 * 60),
+            give_up_after: Duration::from_secs(15 * 60),
             longest_body: 5_000_000,
             seed: 0,
         }
@@ -189,7 +189,7 @@ impl Client {
         let verdict = verdict::judge(outcome, call.repeat, proven, SystemTime::now());
         tracing::debug!(
             method = call.method.as_str(),
-            path = %call.path,
+            path = call.shown_path(),
             kind = call.kind,
             attempt = trial.attempts(),
             status,
@@ -263,7 +263,7 @@ impl Client {
             state.logged = Some(now);
             tracing::warn!(
                 method = call.method.as_str(),
-                path = %call.path,
+                path = call.shown_path(),
                 kind = call.kind,
                 attempt = trial.attempts(),
                 cause = %again.text,
@@ -284,6 +284,7 @@ impl Client {
             body: None,
             repeat: Repeat::Harmless,
             kind: "probe",
+            hides_path: false,
         };
         match self.attempt(&call, &HttpRequest::from(&call), &mut Trial::default()).await {
             Verdict::Stop(failure) => Err(failure),

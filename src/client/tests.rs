@@ -91,12 +91,20 @@ fn unreached() -> Outcome {
 
 fn read(path: &str) -> Call {
     let path = path.to_owned();
-    Call { method: Method::Get, path, query: Vec::new(), body: None, repeat: Repeat::Harmless, kind: "look up" }
+    Call {
+        method: Method::Get,
+        path,
+        query: Vec::new(),
+        body: None,
+        repeat: Repeat::Harmless,
+        kind: "look up",
+        hides_path: false,
+    }
 }
 
 fn create(path: &str) -> Call {
     let (path, body) = (path.to_owned(), Some("{}".to_owned()));
-    Call { method: Method::Post, path, query: Vec::new(), body, repeat: Repeat::MayDuplicate, kind: "create" }
+    Call { method: Method::Post, path, query: Vec::new(), body, repeat: Repeat::MayDuplicate, kind: "create", hides_path: false }
 }
 
 fn policy() -> Policy {

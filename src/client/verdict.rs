@@ -105,6 +105,8 @@ fn judge_response(response: HttpResponse, repeat: Repeat, proven: bool, now: Sys
         })
     };
     match status {
+        // Once the API has answered at this address, a redirect or a proxy's question is a passing mishap of what stands between.
+        300..=399 | 407 if proven => again(Why::Failing, false),
         300..=399 => Verdict::Stop(base_url_wrong(
             status,
             "The address redirects. Redirects are not followed, since the API key would go wherever they point.",

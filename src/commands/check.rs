@@ -100,6 +100,7 @@ async fn may_write(client: &Client) -> Result<(), Failure> {
         body: Some("{}".to_owned()),
         repeat: Repeat::Harmless,
         kind: "probe for write access",
+        hides_path: false,
     };
     if let Reply::Done(answer) = client.ask(&call).await? {
         // Against all that is known it was made: nothing may be left behind.
@@ -112,6 +113,7 @@ async fn may_write(client: &Client) -> Result<(), Failure> {
                 body: None,
                 repeat: Repeat::Harmless,
                 kind: "undo the probe",
+                hides_path: false,
             };
             client.ask(&call).await?;
         }
@@ -120,5 +122,13 @@ async fn may_write(client: &Client) -> Result<(), Failure> {
 }
 
 fn read(path: &str, kind: &'static str) -> Call {
-    Call { method: Method::Get, path: path.to_owned(), query: Vec::new(), body: None, repeat: Repeat::Harmless, kind }
+    Call {
+        method: Method::Get,
+        path: path.to_owned(),
+        query: Vec::new(),
+        body: None,
+        repeat: Repeat::Harmless,
+        kind,
+        hides_path: false,
+    }
 }

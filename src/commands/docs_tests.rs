@@ -56,8 +56,20 @@ fn summary() -> String {
     text
 }
 
+/// What a record costs in each mode.
+fn costs() -> String {
+    let mut text =
+        "\n| Object | Operation | Requests per record, once what it refers to is known |\n| --- | --- | --- |\n".to_owned();
+    for object in OBJECTS {
+        for mode in object.modes() {
+            let _ = writeln!(text, "| `{}` | {} | {} |", object.resource().name, mode.as_str(), object.requests(*mode));
+        }
+    }
+    text
+}
+
 fn objects() -> String {
-    let mut text = summary();
+    let mut text = summary() + &costs();
     for object in OBJECTS {
         fields(*object, &mut text);
     }

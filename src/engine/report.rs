@@ -143,7 +143,7 @@ impl Report {
                         let field = fault.field.as_deref().unwrap_or("-");
                         let message = of.hide(&fault.message);
                         let reason = match rejection.http_status {
-                            None => format!("{message}."),
+                            None => format!("{}.", message.trim_end_matches('.')),
                             Some(status) => format!("{message} (HTTP {status})."),
                         };
                         let remedy = if *logged == 1 { fault.code.remedy() } else { "" };

@@ -84,6 +84,10 @@ pub fn push_typed(key: &str, raw: &str, wanted: Option<AttributeType>, out: &mut
         }
         AttributeType::Decimal => {
             let text = number_text(raw).ok_or_else(lossy)?;
+            // Beyond what a decimal number can hold, the API could only round it to something else.
+            if text.parse::<f64>().is_ok_and(f64::is_infinite) {
+                return Err(lossy());
+            }
             match values::whole_digits(&text) {
                 Some(digits) => out.push_str(&digits),
                 None => out.push_str(&text),
@@ -185,6 +189,7 @@ mod tests {
             ("1.5", Integer),
             ("\"abc\"", Integer),
             ("\"12,50\"", Decimal),
+            ("1e400", Decimal),
             ("2", Boolean),
             ("\"soon\"", Timestamp),
             ("true", Integer),

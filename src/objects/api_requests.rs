@@ -82,6 +82,7 @@ impl Object for ApiRequests {
         let query = given(plan, "query").and_then(|text| serde_json::from_str(text).ok()).and_then(|value| pairs(&value));
         let request = Request {
             query: query.unwrap_or_default(),
+            hides_path: true,
             ..Request::new(method, path, given(plan, "body").map(str::to_owned), name(method)).shows(Shows::Nothing)
         };
         Ok(Some(if method == Method::Get { request } else { request.once() }))

@@ -15,7 +15,9 @@ use super::request::{Look, Method, Request};
 use super::resource::{AttributeType, Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
 use crate::errors::Code;
+use crate::mapping::Slot;
 use crate::mapping::attributes::{key_is_legal, push_typed};
+use crate::mapping::values::push_json_text;
 use crate::outcome::Fault;
 use crate::plan::{Attribute, Body, MatchBy, Mode, Need, Plan, Record, Target, attributes_not_taken};
 
@@ -45,8 +47,8 @@ impl Object for CustomAttributes {
 
     fn requests(&self, mode: Mode) -> &'static str {
         match mode {
-            Mode::Insert => "1 look-up per customer, then 1; 0 when the customer has the key",
-            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1; 0 when the customer has the value",
+            Mode::Insert => "1 look-up per customer, then 1 for all that stand together; 0 when the customer has the key",
+            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1 for all that stand together; 0 when nothing differs",
             Mode::Delete => "1 look-up per customer, then 1; 0 when the customer lacks the key",
         }
     }
@@ -119,18 +121,26 @@ impl Object for CustomAttributes {
         attribute_map(left).map(|map| set_attributes(Method::Put, at.parent(), &map)).into_iter().collect()
     }
 
+    fn attribute_field(&self, _key: &str) -> String {
+        // The key is a value of the record.
+        "value".to_owned()
+    }
+
     fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
         object == RESOURCE.name && common::alike(plan, next)
     }
 
     fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
-        let plans = std::iter::once(plan).chain(others.iter().map(|(_, other)| *other));
-        let mut body = Body::default();
-        for attribute in plans.flat_map(|plan| plan.body.attributes()) {
+        let mut body = plan.body.clone();
+        for attribute in others.iter().flat_map(|(_, other)| other.body.attributes()) {
+            // What an earlier row inserted is there for a later one.
+            if plan.mode == Mode::Insert && body.attributes().any(|known| known.key == attribute.key && known.kind.is_some()) {
+                continue;
+            }
             let set = attribute.kind.map_or(Set::Nothing, |kind| Set::Value(kind, attribute.value.to_owned()));
             push(&mut body, attribute.key, &set);
         }
-        Some(Plan { body, mode: plan.mode, target: plan.target.clone(), refs: plan.refs.clone() })
+        Some(Plan { body, ..plan.clone() })
     }
 
     fn counted_in(&self) -> (&'static Resource, fn(&Value) -> usize) {
@@ -182,7 +192,7 @@ fn set(record: &mut Record) -> Option<Set> {
     }
 }
 
-/// The last of equal keys counts.
+/// The last of equal keys counts. The key is a value of the record too, that the log must not show.
 fn push(body: &mut Body, key: &str, set: &Set) {
     let pushed: Result<(), ()> = body.push_attribute(key, |out| {
         Ok(match set {
@@ -196,7 +206,11 @@ fn push(body: &mut Body, key: &str, set: &Set) {
             }
         })
     });
-    debug_assert!(pushed.is_ok());
+    let noted: Result<(), ()> = body.push(Slot { field: RESOURCE.slot("key").unwrap_or_default(), inner: None }, |out| {
+        push_json_text(key, out);
+        Ok(())
+    });
+    debug_assert!(pushed.is_ok() && noted.is_ok());
 }
 
 /// Whether the customer has a value of this key; `None` when its attributes are not known.
@@ -353,9 +367,13 @@ mod tests {
             .iter()
             .map(|(key, value)| plan(Mode::Upsert, &row(key, value)))
             .collect();
-        assert!(plans.iter().all(|plan| CustomAttributes.joins(&plans[0], RESOURCE.name, plan)));
-        let joined =
-            CustomAttributes.join(&plans[0], &plans[1..].iter().map(|plan| (RESOURCE.name, plan)).collect::<Vec<_>>()).unwrap();
+        let joins = |plan: &Plan, next: &Plan| CustomAttributes.joins(plan, "custom_attributes", next);
+        let join = |plans: &[Plan]| {
+            let others: Vec<(&str, &Plan)> = plans[1..].iter().map(|plan| ("custom_attributes", plan)).collect();
+            CustomAttributes.join(&plans[0], &others).unwrap()
+        };
+        assert!(plans.iter().all(|plan| joins(&plans[0], plan)) && !CustomAttributes.joins(&plans[0], "tags", &plans[1]));
+        let joined = join(&plans);
         assert_eq!(
             sent(&joined, Some(&json!({"c": 1}))),
             [
@@ -366,8 +384,8 @@ mod tests {
         assert_eq!(joined.refs, plans[0].refs);
         let other = plan(Mode::Upsert, &json!({"customer_external_id": "z", "key": "a", "value": 1}));
         let delete = plan(Mode::Delete, &row("a", &json!(1)));
-        assert!(
-            !CustomAttributes.joins(&plans[0], RESOURCE.name, &other) && !CustomAttributes.joins(&delete, RESOURCE.name, &delete)
-        );
+        assert!(!joins(&plans[0], &other) && !joins(&delete, &delete));
+        let inserts = [plan(Mode::Insert, &row("a", &json!(1))), plan(Mode::Insert, &row("a", &json!(2)))];
+        assert!(sent(&join(&inserts), None)[0].contains("\"value\":1"));
     }
 }

@@ -56,7 +56,9 @@ impl Object for Invoices {
                 "1 look-up per key, then 1 with all it holds; for one that exists 1 for its header and 1 for each line item or \
                  transaction that differs; 0 when nothing does"
             }
-            Mode::Update => "1 look-up per key, then 1 for its header and 1 for each line item or transaction that differs",
+            Mode::Update => {
+                "1 look-up per key, then 1 for its header and 1 for each line item or transaction that differs; 0 when nothing does"
+            }
             Mode::Delete => "1 look-up per key, then 1",
         }
     }

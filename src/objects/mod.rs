@@ -256,6 +256,11 @@ pub trait Object: Sync + fmt::Debug {
         plan.target != Target::Part
     }
 
+    /// The field that a custom attribute came in, for people.
+    fn attribute_field(&self, key: &str) -> String {
+        format!("custom.{key}")
+    }
+
     /// Whether an object made from this plan has nothing that belongs to it yet.
     fn is_made_empty(&self, _plan: &Plan) -> bool {
         false

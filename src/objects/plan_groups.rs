@@ -44,8 +44,11 @@ impl Object for PlanGroups {
 
     fn requests(&self, mode: Mode) -> &'static str {
         match mode {
-            Mode::Insert | Mode::Delete => "1 list per sync, then 1",
-            Mode::Upsert | Mode::Update => "1 list per sync, 1 look-up of its plans, then 1; no third when nothing differs",
+            Mode::Insert | Mode::Delete => "1 look-up per sync, then 1",
+            Mode::Upsert => {
+                "1 look-up per sync, then 1; for a group that exists 1 more for its plans, and 0 when nothing differs"
+            }
+            Mode::Update => "1 look-up per sync and 1 for its plans, then 1; 0 when nothing differs",
         }
     }
 

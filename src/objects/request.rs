@@ -96,6 +96,8 @@ pub struct Request {
     pub missing: IfMissing,
     /// The UUID of the thing that the object becomes part of: once that is done, its own is gone and its keys lead there.
     pub absorbed_by: Option<Box<str>>,
+    /// Whether the path is a value of the record, which the log does not show.
+    pub hides_path: bool,
 }
 
 impl Request {
@@ -111,6 +113,7 @@ impl Request {
             shows: Shows::Object,
             missing: IfMissing::Gone,
             absorbed_by: None,
+            hides_path: false,
         }
     }
 

@@ -38,10 +38,8 @@ impl Object for Tags {
 
     fn requests(&self, mode: Mode) -> &'static str {
         match mode {
-            Mode::Insert => "1 look-up per customer, then 1; 0 when the customer has the tag",
-            Mode::Upsert | Mode::Update => {
-                "1 look-up per customer, then 1; 0 when the customer has the tag, or lacks the one to be removed"
-            }
+            Mode::Insert => "1 look-up per customer, then 1 for all that stand together; 0 when the customer has the tag",
+            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1 for all that stand together; 0 when nothing differs",
             Mode::Delete => "1 look-up per customer, then 1; 0 when the customer lacks the tag",
         }
     }
@@ -96,15 +94,13 @@ impl Object for Tags {
     }
 
     fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
-        let plans = std::iter::once(plan).chain(others.iter().map(|(_, other)| *other));
-        let mut tags: Vec<String> = Vec::new();
-        for tag in plans.flat_map(|plan| tags_of(plan)) {
+        let mut tags = tags_of(plan);
+        for tag in others.iter().flat_map(|(_, other)| tags_of(other)) {
             if !tags.contains(&tag) {
                 tags.push(tag);
             }
         }
-        let body = body(tags.iter().map(String::as_str), removes(plan));
-        Some(Plan { body, mode: plan.mode, target: plan.target.clone(), refs: plan.refs.clone() })
+        Some(Plan { body: body(tags.iter().map(String::as_str), removes(plan)), ..plan.clone() })
     }
 
     fn counted_in(&self) -> (&'static Resource, fn(&Value) -> usize) {
@@ -257,19 +253,20 @@ mod tests {
     #[test]
     fn records_of_one_customer_go_together_unless_one_adds_and_another_removes() {
         let add = |tag: &str| plan(Mode::Upsert, &row(tag, false));
+        let joins = |plan: &Plan, next: &Plan| Tags.joins(plan, "tags", next);
         let (a, b, again) = (add("a"), add("b"), add("a"));
-        assert!(Tags.joins(&a, RESOURCE.name, &b) && Tags.joins(&a, RESOURCE.name, &again));
+        assert!(joins(&a, &b) && joins(&a, &again) && !Tags.joins(&a, "contacts", &b));
         let joined = Tags.join(&a, &[("tags", &b), ("tags", &again)]).unwrap();
         assert_eq!(sent(&joined, &customer(Some(&json!(["x"])))), [r#"POST {"tags":["a","b"]}"#]);
         assert_eq!(sent(&joined, &customer(Some(&json!(["a"])))), [r#"POST {"tags":["b"]}"#]);
         assert_eq!((&joined.refs, &joined.target, joined.mode), (&a.refs, &a.target, a.mode));
         let removes = [plan(Mode::Upsert, &row("a", true)), plan(Mode::Upsert, &row("b", true))];
-        assert!(!Tags.joins(&a, RESOURCE.name, &removes[0]) && Tags.joins(&removes[0], RESOURCE.name, &removes[1]));
+        assert!(!joins(&a, &removes[0]) && joins(&removes[0], &removes[1]));
         let joined = Tags.join(&removes[0], &[("tags", &removes[1])]).unwrap();
         assert_eq!(sent(&joined, &customer(None)), [r#"DELETE {"tags":["a","b"]}"#]);
         let other = plan(Mode::Upsert, &json!({"customer_external_id": "z", "tag": "a"}));
         let deletes = [plan(Mode::Delete, &row("a", false)), plan(Mode::Delete, &row("b", false))];
-        assert!(!Tags.joins(&a, RESOURCE.name, &other) && !Tags.joins(&deletes[0], RESOURCE.name, &deletes[1]));
+        assert!(!joins(&a, &other) && !joins(&deletes[0], &deletes[1]));
     }
 
     #[test]

@@ -555,6 +555,7 @@ fn write_worded(kind: &Kind, text: &str, out: &mut String) -> Result<Written, Pr
                 None => return Err(Problem(Code::FieldValue, format!("must be one of {}", words.join(", ")).into())),
             }
         }
+        Kind::State => quote(&text.to_ascii_uppercase(), out),
         _ => push_json_text(text, out),
     }
     Ok(Written::Value)

@@ -46,7 +46,10 @@ pub(super) fn add_tags_by_email(context: &mut Context<'_>) -> Outcome {
 /// overwritten is unknown.
 pub(super) fn add_custom(context: &mut Context<'_>, uuid: &str) -> Outcome {
     let place = customers::find(context, uuid)?;
-    let custom = read_typed(context, sent_custom(context)?)?;
+    let mut custom = read_typed(context, sent_custom(context)?)?;
+    if context.options.quirks.post_keeps_attributes {
+        custom.retain(|(key, ..)| !context.state.customers[&place].custom.contains_key(key));
+    }
     set(context, &[place], &custom);
     ok(200, json!({"custom": context.state.customers[&place].custom}))
 }

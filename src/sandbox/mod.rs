@@ -130,6 +130,8 @@ pub struct Quirks {
     pub retry_after: Option<u32>,
     /// Entries created less than this ago do not stand in lists yet. Unknown; by default they do at once.
     pub list_lag: Duration,
+    /// Whether a POST to the attributes endpoint leaves a key alone that is there. Unknown; by default it is written over.
+    pub post_keeps_attributes: bool,
 }
 
 impl Default for Options {

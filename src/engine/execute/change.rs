@@ -93,7 +93,11 @@ impl Turn<'_> {
                 // Gone at a second attempt: the first one did it and its answer was lost.
                 (Sent::Gone, Some(_)) if trial.attempts() > 1 => Sent::Done(Value::Null),
                 // Refused at a second attempt: whether the first one did it shows in what is there now.
-                (Sent::Refused(_), Some(_)) if trial.attempts() > 1 => Sent::Gone,
+                (Sent::Refused(Outcome::Rejected(why)), Some(_))
+                    if trial.attempts() > 1 && why.code() != Code::RecordBreaksServer =>
+                {
+                    Sent::Gone
+                }
                 (sent, _) => sent,
             };
             if let (Sent::Done(_), Some(into)) = (&sent, &absorbed_by) {

@@ -245,7 +245,7 @@ impl Turn<'_> {
             }
         }
         for attribute in held.iter().flat_map(|held| attributes_not_taken(self.plan, held)) {
-            self.world.warnings.once(Code::FieldNotKept, resource.name, &format!("custom.{}", attribute.key));
+            self.world.warnings.once(Code::FieldNotKept, resource.name, &self.object.attribute_field(attribute.key));
         }
         Ok(outcome)
     }
@@ -264,30 +264,31 @@ impl Turn<'_> {
         let mut trial = Trial::default();
         let lane = reference.lane();
         loop {
-            match self.world.client.send(&call, &mut trial).await? {
+            let lost = match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => {
                     self.world.deletions.borrow_mut().created(resource.name);
                     if let Some(known) = account.saw(customers, &read(&answer), None) {
                         account.made_empty(&known.uuid);
                         return Ok(Ok(known));
                     }
+                    false
                 }
+                Reply::Lost(_) => true,
                 // Somebody else made it, or our own lost request did.
-                Reply::Exists(_) | Reply::Lost(_) => {}
+                Reply::Exists(_) => false,
                 Reply::Missing(refusal) => {
                     account.assure_data_source().await?;
                     return Ok(Err(Step::Settled(rejected(refusal).into())));
                 }
                 Reply::Refused(refusal) => return Ok(Err(Step::Settled(rejected(refusal).into()))),
-            }
-            match account.refer(reference.kin, &reference.by, true).await? {
-                Found::Present(known) => return Ok(Ok(known)),
-                Found::Absent if !self.last_chance => return Ok(Err(Step::Park(lane, Waits::ForIt))),
-                Found::Absent => return Ok(Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into()))),
-                Found::Ambiguous(many) => {
-                    return Ok(Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())));
-                }
-            }
+            };
+            return Ok(match account.refer(reference.kin, &reference.by, true).await? {
+                Found::Present(known) => Ok(known),
+                Found::Absent if lost => continue,
+                Found::Absent if !self.last_chance => Err(Step::Park(lane, Waits::ForIt)),
+                Found::Absent => Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into())),
+                Found::Ambiguous(many) => Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())),
+            });
         }
     }
 }

@@ -2,12 +2,12 @@
 //!
 //! Each record has its own outcome. What is refused together is tried again one by one, so that the good records stand.
 
-use super::{Settled, Step, Turn, Waits, World, arrived, execute_one};
+use super::{Settled, Step, Turn, Waits, World, arrived, execute_one, refused};
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
 use crate::objects::{Existing, How, Object};
-use crate::outcome::{Outcome, Rejection};
-use crate::plan::{Plan, Target};
+use crate::outcome::{Outcome, Rejection, Skip};
+use crate::plan::{Mode, Plan, Target};
 
 /// One of the plans.
 #[derive(Debug, Clone, Copy)]
@@ -76,29 +76,49 @@ async fn one_by_one(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Ste
     Ok(steps)
 }
 
-/// Rows that change one thing, in one request: the last value of each counts. A row that says what was there before has
-/// changed nothing.
+/// Rows that change one thing: those that differ go in one request, with those behind them, since the last of two rows about
+/// one value counts even where it says what is there already.
 async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) -> Result<Vec<Step>, Failure> {
-    let [first, others @ ..] = members else { return Ok(Vec::new()) };
-    let mut idle = Vec::with_capacity(members.len());
+    let mut steps: Vec<Option<Step>> = Vec::with_capacity(members.len());
     for member in members {
-        let turn = member.turn(world);
-        match turn.resolve(false, |_| true).await {
-            Ok(Ok(refs)) => match member.object.change(member.plan, &turn.at(&refs), existing) {
-                Ok(requests) => idle.push(requests.is_empty()),
-                Err(_) => return one_by_one(world, members).await,
-            },
-            _ => return one_by_one(world, members).await,
+        if member.plan.mode == Mode::Insert && member.object.is_there(member.plan, existing) {
+            steps.push(Some(Step::Settled(Outcome::Skipped(Skip::Exists).into())));
+            continue;
         }
+        let turn = member.turn(world);
+        let refs = match turn.resolve(false, |_| true).await {
+            Ok(Ok(refs)) => refs,
+            _ => return one_by_one(world, members).await,
+        };
+        steps.push(match member.object.change(member.plan, &turn.at(&refs), existing) {
+            Ok(requests) if requests.is_empty() => Some(Step::Settled(Outcome::Unchanged.into())),
+            Ok(_) => None,
+            Err(faults) => Some(Step::Settled(refused(faults).into())),
+        });
     }
-    let Some(Step::Settled(settled)) = together(world, first, others).await? else {
-        return one_by_one(world, members).await;
+    let first_open = steps.iter().position(Option::is_none).unwrap_or(steps.len());
+    let goes = |at: &usize| match &steps[*at] {
+        None => true,
+        Some(Step::Settled(settled)) => settled.outcome == Outcome::Unchanged,
+        Some(Step::Park(..)) => false,
     };
-    if settled.outcome.is_rejected() {
-        return one_by_one(world, members).await;
+    let going: Vec<usize> = (first_open..steps.len()).filter(goes).collect();
+    let fresh: Vec<Member<'_>> = going.iter().map(|at| members[*at]).collect();
+    let written = match &fresh[..] {
+        [] => Vec::new(),
+        [one] => vec![execute_one(one.turn(world)).await?],
+        [first, others @ ..] => match together(world, first, others).await? {
+            Some(Step::Settled(settled)) if !settled.outcome.is_rejected() => {
+                let own = |at: &usize| steps[*at].take().unwrap_or_else(|| share(&members[*at], &settled.outcome));
+                going.iter().map(own).collect()
+            }
+            _ => one_by_one(world, &fresh).await?,
+        },
+    };
+    for (at, step) in going.into_iter().zip(written) {
+        steps[at] = Some(step);
     }
-    let outcome = |idle: bool| if idle { Outcome::Unchanged } else { settled.outcome.clone() };
-    Ok(members.iter().zip(idle).map(|(member, idle)| share(member, &outcome(idle))).collect())
+    Ok(steps.into_iter().flatten().collect())
 }
 
 /// An object that is to be made, and parts of it.

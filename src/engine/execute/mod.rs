@@ -190,7 +190,7 @@ impl Turn<'_> {
             let at = self.at(&refs);
             let look = self.object.look(self.plan, self.other_target(), &at);
             let _alone = match look.as_ref().and_then(|look| look.scope) {
-                Some(scope) if !self.object.refuses_duplicates(self.plan) => Some(self.world.account.alone_with(scope).await),
+                Some(scope) if self.needs_to_be_alone() => Some(self.world.account.alone_with(scope).await),
                 _ => None,
             };
             let step = match self.plan.mode {
@@ -222,6 +222,13 @@ impl Turn<'_> {
         Ok(Existing { uuid: existing.uuid.clone(), known: Some(known) })
     }
 
+    /// Whether nobody else may look or write in the scope of the object meanwhile: where the API would make a second one, and
+    /// where all are looked for in one list, which is then read once.
+    fn needs_to_be_alone(&self) -> bool {
+        let looks = self.plan.mode != Mode::Insert && matches!(self.other_target(), Target::Name(_));
+        looks || !self.object.refuses_duplicates(self.plan)
+    }
+
     fn at<'a>(&'a self, refs: &'a [Resolved]) -> At<'a> {
         At { data_source: self.world.account.data_source(), refs, how: self.how }
     }
@@ -238,11 +245,13 @@ impl Turn<'_> {
     async fn resolve(&self, fresh: bool, wanted: impl Fn(&Reference) -> bool) -> Result<OrEnd<Vec<Resolved>>, Trouble> {
         let refs = &self.plan.refs;
         let mut resolved: Vec<Resolved> = refs.iter().map(|reference| unresolved(&reference.by)).collect();
+        // What is to go and has a key of its own is found by that alone.
+        let by_own_key = self.object.has_own_key() && !self.object.is_part() && self.other_target().key().is_some();
         // What is looked for within another thing comes after that.
         let (plain, within): (Vec<usize>, _) = (0..refs.len()).partition(|at| refs[*at].kin.within().is_none());
         for at in plain.into_iter().chain(within) {
             let reference = &refs[at];
-            let needed = wanted(reference) && (reference.role == Role::Parent || self.plan.mode != Mode::Delete);
+            let needed = wanted(reference) && (self.plan.mode != Mode::Delete || (reference.role == Role::Parent && !by_own_key));
             match (&reference.by, reference.need, needed) {
                 (_, _, false) => {}
                 (By::Uuid(uuid), Need::Uuid, true) => resolved[at].uuid = self.world.account.now(uuid),

@@ -1,0 +1,50 @@
+//! Notes and calls of customers.
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+use crate::keyless::Keyless;
+
+fn note() -> Value {
+    json!({"customer_external_id": "c-1", "type": "note", "text": "Wants a yearly plan", "author_email": "owner@example.com",
+        "created_at": "2026-01-05T10:00:00Z"})
+}
+
+fn notes() -> Keyless {
+    Keyless {
+        name: "customer_notes",
+        row: note,
+        by: &["created_at"],
+        change: ("text", json!("Wants two plans")),
+        needed: "type",
+        bad: ("author_email", json!("no address"), "FIELD_VALUE"),
+    }
+}
+
+#[test]
+fn notes_are_written_once_changed_where_they_match_and_deleted_when_asked() {
+    notes().holds();
+}
+
+#[test]
+fn every_writable_field_of_a_call_arrives() {
+    let world = World::new();
+    world.given_customer("c-1", json!({}));
+    let call = notes().with(&json!({"type": "call", "call_duration": "300"}));
+    notes().sync(&world, &json!({}), &[call.clone(), call]).succeeded();
+    let entries = world.entries("customer_notes");
+    assert_eq!(entries.len(), 1);
+    assert_eq!(
+        entries[0]["fields"],
+        json!({"type": "call", "text": "Wants a yearly plan", "author_email": "owner@example.com", "call_duration": 300,
+            "created_at": "2026-01-05T10:00:00.000Z"})
+    );
+}
+
+#[test]
+fn the_length_of_a_note_is_a_fault() {
+    let world = World::new();
+    let row = notes().with(&json!({"call_duration": 5}));
+    let run = notes().sync(&world, &json!({}), &[row]).succeeded();
+    assert_eq!(run.outcomes("customer_notes"), "1 read, 1 rejected, 1 rejected with FIELD_VALUE");
+}
