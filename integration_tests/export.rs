@@ -80,6 +80,7 @@ impl Account {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn event(key: Value, kind: &str, day: u32, more: Value) -> (&'static str, Value) {
     let mut row = json!({"customer_external_id": "c-1", "external_id": key, "event_type": kind, "subscription_external_id": "s-2",
         "event_date": format!("2026-03-{day:02}T00:00:00Z"), "effective_date": format!("2026-04-{day:02}T00:00:00Z")});
