@@ -60,10 +60,14 @@ impl Account {
 
     /// The rows as a person would load them: the preset, and the tables that only a person has.
     fn load(&self, rows: &[(&str, Value)], from: &str, more: impl Fn(&str) -> Value) -> Run {
+        self.load_with(json!({}), rows, from, more)
+    }
+
+    fn load_with(&self, config: Value, rows: &[(&str, Value)], from: &str, more: impl Fn(&str) -> Value) -> Run {
         let table = |pairs: &[(&str, i64)]| -> Map<String, Value> {
             pairs.iter().map(|(word, number)| (number.to_string(), (*word).into())).collect()
         };
-        self.sync(json!({}), rows, |name| {
+        self.sync(config, rows, |name| {
             let mut entry = json!({"stream": name, "preset": "chartmogul_export"});
             let connector = (FIRST_CONNECTOR + 1).to_string();
             entry["values"] = match name {
@@ -351,7 +355,48 @@ fn where_an_export_came_from_nothing_is_written() {
     ] {
         assert_eq!(run.outcomes(dataset), outcomes, "{dataset}: {run}");
     }
-    assert_eq!((account.world.contents(), account.world.writes()), (before, writes));
+    assert_eq!((account.world.contents(), account.world.writes()), (before.clone(), writes));
+    // Nor by nulls that clear: a column that is empty stands for what is not there.
+    let run = account.load_with(json!({"nulls": "clear"}), &rows, &account.billing, |_| json!(null)).succeeded();
+    assert_eq!((account.world.contents(), account.world.writes()), (before, writes), "{run}");
+}
+
+#[test]
+fn a_row_that_was_edited_changes_what_it_came_from_and_nothing_else() {
+    let account = exported();
+    let mut rows = Export::of(&account.world).rows(IN_ORDER);
+    let edits = [
+        ("PLANS", "NAME", json!("Silver")),
+        ("CUSTOMERS", "FULL_NAME", json!("Ann Ray")),
+        ("CONTACTS", "TITLE", json!("CEO")),
+        ("INVOICES", "DUE_AT", json!("2026-02-15T00:00:00Z")),
+        ("INVOICE_LINE_ITEMS", "AMOUNT_IN_CENTS", json!(12_345)),
+        ("TRANSACTIONS", "TRANSACTED_AT", json!("2026-01-09T00:00:00Z")),
+        ("SUBSCRIPTION_EVENTS", "EFFECTIVE_DATE", json!("2026-04-20T00:00:00Z")),
+        ("CUSTOM_ATTRIBUTES", "VALUE", json!("telephone")),
+        ("TAGS", "TAG", json!("vip2")),
+        ("NOTES_AND_CALL_LOGS", "TEXT", json!("Wants two")),
+        ("OPPORTUNITIES", "AMOUNT_IN_CENTS", json!(1)),
+        ("TASKS", "TASK_DETAILS", json!("Write to them")),
+    ];
+    let count =
+        |contents: &Value| -> usize { contents.as_object().unwrap().values().map(|list| list.as_array().unwrap().len()).sum() };
+    let before = (account.world.writes(), count(&account.world.contents()));
+    for (dataset, column, value) in &edits {
+        // The attribute is the one that is a text.
+        let is_text = |row: &Value| row["CUSTOM_ATTRIBUTE_TYPE"].as_str().is_none_or(|kind| kind == "String");
+        let (_, row) = rows.iter_mut().find(|(name, row)| name == dataset && is_text(row)).unwrap();
+        row[*column] = value.clone();
+    }
+    let run = account.load(&rows, &account.billing, |_| json!(null)).succeeded();
+    for (dataset, ..) in &edits {
+        assert!(run.outcomes(dataset).contains("1 updated") && !run.outcomes(dataset).contains("created"), "{dataset}: {run}");
+    }
+    assert_eq!((account.world.writes(), count(&account.world.contents())), (before.0 + edits.len() as u64, before.1), "{run}");
+    let after = account.world.contents().to_string();
+    for (_, _, value) in &edits {
+        assert!(after.contains(value.as_str().unwrap_or_default().trim_end_matches('Z')), "{value}");
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod customers;
 mod data_sources;
 mod deletions;
 mod endings;
+mod entries;
 mod export;
 mod faults;
 mod invoices;

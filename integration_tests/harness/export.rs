@@ -242,6 +242,10 @@ impl Export {
                 let uuid = if name == "tasks" { "TASK_UUID" } else { "UUID" };
                 row.insert(uuid.into(), entry["uuid"].clone());
                 row.insert("CUSTOMER_UUID".into(), entry["customer_uuid"].clone());
+                if name == "customer_notes" {
+                    // As the API has it (recorded).
+                    row.entry("CALL_DURATION").or_insert(0.into());
+                }
                 if let Some(author) = row.remove("AUTHOR_EMAIL") {
                     row.insert("AUTHOR".into(), format!("Some One ({})", text(&author)).into());
                 }
