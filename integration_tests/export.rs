@@ -318,6 +318,9 @@ fn an_exported_account_is_the_same_account_elsewhere_in_any_order_of_its_dataset
             assert_eq!(&came[kind], entries, "{kind}, order {order}");
         }
         assert_eq!(came, stood, "order {order}");
+        let contacts = into.world.contacts();
+        let keyed = |contact: &Value| export.datasets["CONTACTS"].iter().any(|row| row["ID"] == contact["fields"]["external_id"]);
+        assert!(contacts.iter().all(keyed), "{contacts:#?}");
 
         let before = (into.world.writes(), into.world.contents());
         let run = into.load(&rows, &from.billing, |_| json!(null)).succeeded();
