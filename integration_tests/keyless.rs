@@ -207,3 +207,25 @@ impl Keyless {
         }
     }
 }
+
+#[test]
+fn several_that_match_in_part_are_a_reject_and_never_a_guess() {
+    let world = World::new();
+    world.given_customer("c-1", json!({}));
+    let note =
+        |text: &str| json!({"customer_external_id": "c-1", "type": "note", "text": text, "created_at": "2026-01-01T10:00:00Z"});
+    let write = |config: Value, row: Value| {
+        let sync = world.sync().config(config).stream(stream("customer_notes"));
+        sync.line(record("customer_notes", row)).run().succeeded().outcomes("customer_notes").to_owned()
+    };
+    assert_eq!(write(json!({}), note("a")), "1 read, 1 created");
+    assert_eq!(write(json!({}), note("b")), "1 read, 1 created");
+    let by_day = || json!({"streams": [{"stream": "customer_notes", "match": "created_at"}], "deletions": {"policy": "delete", "max_percent": 100}});
+    // Equal in all that it says, it is the one.
+    assert_eq!(write(by_day(), note("b")), "1 read, 1 unchanged");
+    assert_eq!(write(by_day(), note("c")), "1 read, 1 rejected, 1 rejected with AMBIGUOUS_MATCH");
+    let mut gone = note("b");
+    gone["_ab_cdc_deleted_at"] = "2026-02-01T00:00:00Z".into();
+    assert_eq!(write(by_day(), gone), "1 read, 1 rejected, 1 rejected with AMBIGUOUS_MATCH");
+    assert_eq!(world.entries("customer_notes").len(), 2);
+}

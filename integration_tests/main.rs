@@ -22,6 +22,7 @@ mod customer_notes;
 mod customers;
 mod data_sources;
 mod deletions;
+mod demo;
 mod endings;
 mod entries;
 mod export;

@@ -10,7 +10,7 @@ pub(crate) mod words;
 mod world;
 
 pub(crate) use export::{COUNTRIES, Export, FIRST_CONNECTOR, STATES};
-pub(crate) use process::Command;
+pub(crate) use process::{Command, WATCHDOG};
 pub(crate) use run::Run;
 pub(crate) use words::{Stream, complete, namespaced, record, state, status, stream};
 pub(crate) use world::{Sync, World, options};

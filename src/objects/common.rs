@@ -74,10 +74,7 @@ pub(super) fn finish(
 /// How an object without a key of its own is found: by the stream's own choice of fields, else by all that the record gives
 /// and that the API answers as it was sent.
 pub(super) fn by_equality(record: &mut Record, resource: &'static Resource, how: &How) -> Option<Target> {
-    let comparable = |slot: &Slot| {
-        let field = resource.all_fields().nth(usize::from(slot.field));
-        slot.inner.is_none() && field.is_some_and(|field| field.kept && is_comparable(&field.kind))
-    };
+    let comparable = |slot: &Slot| is_shown(resource, slot);
     for at in &how.match_fields {
         let Some(field) = resource.all_fields().nth(usize::from(*at)) else { continue };
         if record.given(field.name).is_none() && usize::from(*at) >= resource.references.len() {
@@ -92,6 +89,12 @@ pub(super) fn by_equality(record: &mut Record, resource: &'static Resource, how:
         record.faults.push(Fault::record(Code::KeyMissing, "gives no field by which it could be found"));
     }
     Some(Target::Equal(slots))
+}
+
+/// Whether entries show the field as it was sent.
+fn is_shown(resource: &'static Resource, slot: &Slot) -> bool {
+    let field = resource.all_fields().nth(usize::from(slot.field));
+    slot.inner.is_none() && field.is_some_and(|field| field.kept && is_comparable(&field.kind))
 }
 
 fn is_comparable(kind: &Kind) -> bool {
@@ -127,8 +130,19 @@ pub(super) fn pick(resource: &'static Resource, plan: &Plan, target: &Target, en
     match matches[..] {
         [] => Pick::Nothing,
         [at] => Pick::One(at),
-        // Entries that are equal in everything the record is found by: any of them is the one.
-        [at, ..] if matches!(target, Target::Equal(_)) => Pick::One(at),
+        // Entries that are equal in everything the record says: any of them is the one. Equal only in what it is found by,
+        // they are several.
+        _ if matches!(target, Target::Equal(_)) => {
+            let given: Vec<Slot> = plan.body.fields().map(|(slot, _)| slot).filter(|slot| is_shown(resource, slot)).collect();
+            let first = &entries[matches[0]];
+            let alike = || matches.iter().all(|at| entries[*at].holds_the_same_as(first));
+            // Of a row to be deleted nothing but what it is found by is left.
+            let same = |at: &&usize| match plan.mode {
+                Mode::Delete => alike(),
+                _ => equal(resource, &plan.body, &given, &entries[**at]),
+            };
+            matches.iter().find(same).map_or(Pick::Many(matches.len()), |at| Pick::One(*at))
+        }
         _ => Pick::Many(matches.len()),
     }
 }

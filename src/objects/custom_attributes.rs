@@ -86,8 +86,9 @@ impl Object for CustomAttributes {
     }
 
     fn is_there(&self, plan: &Plan, existing: &Existing) -> bool {
-        let mut set = plan.body.attributes().filter(|attribute| attribute.kind.is_some()).peekable();
-        set.peek().is_some() && set.all(|attribute| has(existing, attribute.key) == Some(true))
+        let mut attributes = plan.body.attributes().peekable();
+        let there = |attribute: Attribute<'_>| attribute.kind.is_some() && has(existing, attribute.key) == Some(true);
+        attributes.peek().is_some() && attributes.all(there)
     }
 
     fn create(&self, _plan: &Plan, _at: &At<'_>) -> Asked<Option<Request>> {

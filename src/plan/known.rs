@@ -76,6 +76,11 @@ impl Known {
         })
     }
 
+    /// Whether both entries show the same, apart from who they are.
+    pub fn holds_the_same_as(&self, other: &Self) -> bool {
+        self.fields == other.fields && self.attributes == other.attributes && self.members == other.members
+    }
+
     /// Whether the field holds this value; `None` when the entry does not show it.
     pub fn holds(&self, slot: Slot, field: &Field, sent: &str) -> Option<bool> {
         let at = u64::from(slot.field);

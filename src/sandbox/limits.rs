@@ -61,6 +61,11 @@ impl Limits {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    /// Requests in the window that ends now.
+    pub(super) fn in_window(&self, now: Instant) -> usize {
+        self.arrivals.iter().filter(|arrival| now.duration_since(**arrival) <= WINDOW).count()
+    }
+
     pub(super) fn in_flight(&self) -> u32 {
         self.in_flight
     }
@@ -115,6 +120,9 @@ mod tests {
                 let arrival = limits.arrive(start + Duration::from_millis(now));
                 let expected = times.iter().filter(|time| now - **time <= 1000).count();
                 prop_assert_eq!(arrival.in_window, expected);
+                let later = now + gap / 2;
+                let expected_later = times.iter().filter(|time| later - **time <= 1000).count();
+                prop_assert_eq!(limits.in_window(start + Duration::from_millis(later)), expected_later);
                 prop_assert_eq!(arrival.too_fast, expected > limit as usize);
             }
         }

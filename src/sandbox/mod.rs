@@ -249,7 +249,9 @@ impl Sandbox {
 
     /// What the sandbox itself counted.
     pub fn observed(&self) -> Observed {
-        self.lock().observer.report()
+        let inner = self.lock();
+        let now = Instant::now();
+        inner.observer.report(now, inner.limits.in_window(now), inner.limits.in_flight())
     }
 
     /// Back to the beginning: contents, counts and faults.

@@ -16,13 +16,19 @@ const LOG_LENGTH: usize = 1000;
 /// Counts since the sandbox began, or was reset.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Observed {
+    /// Milliseconds since the sandbox began; [`Logged::at_ms`] counts from the same moment.
+    pub now_ms: u64,
     /// Requests that arrived, refused ones included.
     pub requests: u64,
     /// Requests by method and route, then by how they ended: a status, `dropped` (closed without an answer) or
     /// `abandoned` (the client went away first).
     pub by_route: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Requests that arrived within the second that ends now.
+    pub in_last_second: usize,
     /// The most requests that arrived within any one second.
     pub most_in_one_second: usize,
+    /// Requests in flight now.
+    pub in_flight: u32,
     /// The most requests that were in flight at once.
     pub most_in_flight: u32,
     /// Answers with status 429, by the limit or by a fault.
@@ -98,7 +104,7 @@ impl Observer {
     /// A line for the log, to be noted when the request ends.
     pub(super) fn entry(&self, request: &Request, call: &Call, now: Instant) -> Logged {
         Logged {
-            at_ms: u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX),
+            at_ms: self.milliseconds(now),
             method: request.method.clone(),
             path: request.path.clone(),
             query: request.query.clone(),
@@ -121,8 +127,20 @@ impl Observer {
         self.log.push_back(entry);
     }
 
-    pub(super) fn report(&self) -> Observed {
+    /// The counts, with how much there is now.
+    pub(super) fn report(&self, now: Instant, in_last_second: usize, in_flight: u32) -> Observed {
         let by_route = self.routes.iter().map(|((method, route), ends)| (format!("{method} {route}"), ends.clone()));
-        Observed { by_route: by_route.collect(), log: self.log.iter().cloned().collect(), ..self.counts.clone() }
+        Observed {
+            now_ms: self.milliseconds(now),
+            in_last_second,
+            in_flight,
+            by_route: by_route.collect(),
+            log: self.log.iter().cloned().collect(),
+            ..self.counts.clone()
+        }
+    }
+
+    fn milliseconds(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Request as HttpRequest, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request as HttpRequest, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::page::page;
+use super::page::{self, View};
 use super::{Answer, Fault, MAX_BODY, Request, Sandbox, WRITE_KEY};
 
 /// How long open requests may take to end once the sandbox is told to.
@@ -56,7 +56,7 @@ impl Sandbox {
 
     fn router(&self) -> Router {
         Router::new()
-            .route("/", get(usage))
+            .route("/", get(front))
             .route("/sandbox/state", get(state))
             .route("/sandbox/observed", get(observed))
             .route("/sandbox/faults", post(add_faults))
@@ -121,9 +121,21 @@ fn cut_off(mut response: Response<Body>, sent: Bytes) -> Response<Body> {
     response
 }
 
-async fn usage(State(sandbox): State<Sandbox>) -> String {
-    let key = sandbox.shared.options.api_keys.first().map_or(WRITE_KEY, |key| key.key.as_str());
-    page(key, &sandbox.shared.options, &sandbox.contents())
+/// The page: for a browser, which asks for HTML by name, or for a terminal.
+async fn front(State(sandbox): State<Sandbox>, headers: HeaderMap) -> Response<Body> {
+    let options = &sandbox.shared.options;
+    let key = options.api_keys.first().map_or(WRITE_KEY, |key| key.key.as_str());
+    let view = View { key, options, contents: &sandbox.contents(), observed: &sandbox.observed() };
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let always = [(header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
+    if accepted.contains("text/html") {
+        // Values are escaped; should one ever not be, the browser still runs and fetches nothing.
+        let safe = (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; img-src data:");
+        let kind = (header::CONTENT_TYPE, "text/html; charset=utf-8");
+        (always, [kind, safe], page::hypertext(&view)).into_response()
+    } else {
+        (always, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], page::plain(&view)).into_response()
+    }
 }
 
 async fn state(State(sandbox): State<Sandbox>) -> Response<Body> {
