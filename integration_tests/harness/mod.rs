@@ -1,6 +1,7 @@
 //! What tests are made of: an account on a socket ([`World`]), words of the protocol ([`words`]), a process under the eyes of
-//! a watchdog ([`process`]), and what came of it ([`Run`]).
+//! a watchdog ([`process`]), what came of it ([`Run`]), and an account as ChartMogul would export it ([`Export`]).
 
+mod export;
 mod laws;
 mod process;
 mod quiet;
@@ -8,6 +9,7 @@ mod run;
 pub(crate) mod words;
 mod world;
 
+pub(crate) use export::{COUNTRIES, Export, FIRST_CONNECTOR, STATES};
 pub(crate) use process::{Command, WATCHDOG};
 pub(crate) use run::Run;
 pub(crate) use words::{Stream, complete, namespaced, record, state, status, stream};

@@ -135,6 +135,11 @@ impl<'c> Account<'c> {
         self.index.borrow().shelf(look.scope?)?.first().cloned()
     }
 
+    /// What is known of the entry of this identity without asking.
+    pub fn known_entry(&self, uuid: &str) -> Option<Rc<Known>> {
+        self.index.borrow().entry(uuid)
+    }
+
     /// The entries that a look shows: those that are known, unless a fresh look is asked for.
     ///
     /// # Errors

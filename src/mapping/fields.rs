@@ -65,6 +65,8 @@ pub struct Mapped<'a> {
     pub skip: Option<Skip>,
     /// Whether the row is marked as deleted in the source.
     pub deleted: bool,
+    /// Whether the row itself names the configured data source: it was exported from this account.
+    pub(super) from_here: bool,
     /// Slots that a preset filled, and by which rank.
     pub(super) ranks: Vec<(Slot, u8)>,
     recent: Recent<'a>,
@@ -128,6 +130,7 @@ impl Mapped<'_> {
         self.faults.clear();
         self.ranks.clear();
         self.skip = None;
+        self.from_here = false;
         self.deleted = false;
     }
 }
@@ -281,7 +284,12 @@ impl Mapper {
                 });
             }
             Target::Translated(translated) => match (translated.find(&value), translated.strict) {
-                (Some(told), _) => self.put(name, &translated.to, Cow::Borrowed(told), mapped),
+                (Some(told), _) => {
+                    // What a table puts in its place is no word of the row's own.
+                    let from_here = mapped.from_here || told == value;
+                    self.put(name, &translated.to, Cow::Borrowed(told), mapped);
+                    mapped.from_here &= from_here;
+                }
                 (None, Some(_)) if steps::is_nothing(&value) => {}
                 (None, Some(field)) => {
                     let words = format!("column {} holds a value that `values` does not translate", steps::unquoted(name));

@@ -61,8 +61,11 @@ impl Mapper {
             Step::DataSource => {
                 let configured = self.preset.as_ref().map_or("", |preset| preset.data_source.as_ref());
                 let bare = |text: &str| text.trim().trim_start_matches("ds_").to_ascii_lowercase();
-                if !is_nothing(&value) && bare(&unquoted(&value)) != bare(configured) {
-                    mapped.skip = Some(Skip::OtherDataSource);
+                let named = bare(&unquoted(&value));
+                match named == bare(configured) {
+                    _ if is_nothing(&value) => {}
+                    true => mapped.from_here = true,
+                    false => mapped.skip = Some(Skip::OtherDataSource),
                 }
             }
             Step::Gone => {
@@ -232,6 +235,10 @@ pub(super) fn finish<'a>(end: &End<Slot>, mapped: &mut Mapped<'a>) {
         End::OnlyWith { field, key } => {
             let keyed = mapped.fields.iter().any(|(slot, value)| slot == key && !is_nothing(value));
             mapped.fields.retain(|(slot, _)| keyed || slot != field);
+        }
+        End::Elsewhere { field, rank } => {
+            let (here, ranks) = (mapped.from_here, &mapped.ranks);
+            mapped.fields.retain(|(slot, _)| !(here && slot == field && ranks.contains(&(*field, *rank))));
         }
         End::Typed { kind, value } => type_value(*kind, *value, mapped),
     }

@@ -26,7 +26,8 @@ pub(super) const PLAN_UUID: Field = field(
     "\"pl_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
 );
 
-/// Fields of a line item, without the reference to its plan.
+/// Fields of a line item, the references to its plan last. Which of them come back as zero or false where they were never
+/// sent is recorded.
 pub(super) const LINE_ITEM: [Field; 23] = [
     field("external_id", Kind::ExternalId, "Your key of the line item, unique in the data source.", "\"li-1\""),
     field("type", Kind::OneOf(&["subscription", "one_time", "trial"]), "What it is.", "\"subscription\"").required(),
@@ -36,7 +37,7 @@ pub(super) const LINE_ITEM: [Field; 23] = [
     field("subscription_set_external_id", Kind::ExternalId, "Your key of the set of subscriptions.", "\"set-1\""),
     field("service_period_start", Kind::Timestamp, "Begin of the period that is paid for.", "\"2026-01-01T00:00:00.000Z\""),
     field("service_period_end", Kind::Timestamp, "End of the period that is paid for.", "\"2026-02-01T00:00:00.000Z\""),
-    field("prorated", Kind::Boolean, "Whether the amount is a part of the full price.", "false"),
+    field("prorated", Kind::Boolean, "Whether the amount is a part of the full price.", "false").zero_when_unset(),
     field(
         "proration_type",
         Kind::OneOf(&["differential", "full", "differential_mrr"]),
@@ -46,10 +47,10 @@ pub(super) const LINE_ITEM: [Field; 23] = [
     field("cancelled_at", Kind::Timestamp, "When the subscription was cancelled.", "\"2026-03-01T00:00:00.000Z\"").not_kept(),
     field("description", Kind::Text, "What was sold; for one-time items.", "\"Setup\"").not_kept(),
     field("discount_code", Kind::Text, "Code of the discount.", "\"SPRING\""),
-    field("discount_amount_in_cents", Kind::Cents, "Amount of the discount.", "100"),
+    field("discount_amount_in_cents", Kind::Cents, "Amount of the discount.", "100").zero_when_unset(),
     field("discount_description", Kind::Text, "What the discount is for.", "\"Spring sale\""),
-    field("tax_amount_in_cents", Kind::Cents, "Tax within the amount.", "1900"),
-    field("transaction_fees_in_cents", Kind::Cents, "Fees.", "50"),
+    field("tax_amount_in_cents", Kind::Cents, "Tax within the amount.", "1900").zero_when_unset(),
+    field("transaction_fees_in_cents", Kind::Cents, "Fees.", "50").zero_when_unset(),
     field("transaction_fees_currency", Kind::Currency, "Currency of the fees.", "\"EUR\""),
     field("account_code", Kind::Code(30), "Account of the item in your books.", "\"4400\""),
     field("event_order", WHOLE, "Decides between items of one point in time.", "1"),

@@ -211,7 +211,10 @@ pub(super) fn changed_fields(
     let differing: Vec<_> = differing(resource, &plan.body, known, skip).filter(|(slot, _)| !kept_back(slot)).collect();
     // A field that the API may drop proves nothing by its absence: it never is the reason of a request, unless nothing at
     // all is known or the entry shows it with another value.
-    let reason = |slot: &Slot, kept: bool| kept || known.is_none_or(|known| known.is_set(slot.field) == Some(true));
+    // Nor is a field to be cleared that the entry does not show at all.
+    let clears = |slot: &Slot| plan.body.get(*slot) == Some("null");
+    let reason =
+        |slot: &Slot, kept: bool| (kept && !clears(slot)) || known.is_none_or(|known| known.is_set(slot.field) == Some(true));
     if !otherwise && !differing.iter().any(|(slot, field)| reason(slot, field.kept)) {
         return None;
     }

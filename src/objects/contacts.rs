@@ -10,7 +10,8 @@ use super::common::{self, CUSTOMER, check_data_source};
 use super::request::{Look, Request, Scope};
 use super::resource::{AttributeForm, Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
-use crate::plan::{Kin, MatchBy, Mode, Need, Plan, Record, Role, Target};
+use crate::mapping::Slot;
+use crate::plan::{Kin, MatchBy, Mode, Need, Parents, Plan, Record, Role, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -90,6 +91,9 @@ impl Object for Contacts {
                 })
             }
         };
+        if how.parents == Parents::Create {
+            keep_name(&mut record);
+        }
         common::finish(record, how.mode, target, customer)
     }
 
@@ -110,15 +114,21 @@ impl Object for Contacts {
     }
 
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
-        common::create(&RESOURCE, plan, &[("customer_uuid", at.parent()), ("data_source_uuid", at.data_source)], &[])
+        let head = [("customer_uuid", at.parent()), ("data_source_uuid", at.data_source)];
+        common::create(&RESOURCE, plan, &head, &[CUSTOMER_NAME])
     }
 
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
-        Ok(common::change(&RESOURCE, plan, at, existing, &[]))
+        Ok(common::change(&RESOURCE, plan, at, existing, &[CUSTOMER_NAME]))
     }
 
     fn delete(&self, _plan: &Plan, _at: &At<'_>, existing: &Existing) -> Vec<Request> {
         common::delete(&RESOURCE, existing)
+    }
+
+    fn parent_name(&self, plan: &Plan) -> Option<String> {
+        let slot = Slot { field: RESOURCE.slot(CUSTOMER_NAME)?, inner: None };
+        serde_json::from_str(plan.body.get(slot)?).ok()
     }
 
     fn examples(&self) -> &'static [&'static str] {
@@ -126,6 +136,16 @@ impl Object for Contacts {
             r#"{"customer_external_id":"c-1001","external_id":"k-9","first_name":"Ann","last_name":"Lee","email":"ann@lee.example","title":"CTO","position":1}"#,
             r#"{"customer_uuid":"cus_23740208-2c7e-11ee-9ea2-ffd2435982bb","email":"bob@lee.example","phone":"+49 30 123456","notes":"Prefers mail"}"#,
         ]
+    }
+}
+
+/// The field that says what the customer is called that is made where there is none. It is never written to a contact.
+const CUSTOMER_NAME: &str = "customer_name";
+
+/// Takes the customer's name along with what is to be written, for the case that the customer has to be made.
+fn keep_name(record: &mut Record) {
+    if let (Some(name), Some(field)) = (record.text(CUSTOMER_NAME), RESOURCE.slot(CUSTOMER_NAME)) {
+        record.body.replace(Slot { field, inner: None }, &Value::from(&*name).to_string());
     }
 }
 
@@ -175,6 +195,12 @@ pub static RESOURCE: Resource = Resource {
             Kind::Uuid("cus_"),
             "ChartMogul's own UUID of the customer, instead of your key.",
             "\"cus_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
+        ),
+        field(
+            CUSTOMER_NAME,
+            Kind::Text,
+            "Name of the customer that `parents: create` makes; a customer that is there keeps its own.",
+            "\"Smith & Sons\"",
         ),
     ],
     fields: &[

@@ -9,6 +9,7 @@ use super::common;
 use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
+use crate::mapping::Slot;
 use crate::plan::{Known, MatchBy, Mode, Plan, Record, Target};
 
 /// The object.
@@ -51,7 +52,7 @@ impl Object for CustomerNotes {
     }
 
     fn plan(&self, mut record: Record, how: &How) -> Asked<Plan> {
-        if record.given("call_duration").is_some() && record.value("type").is_some_and(|kind| kind != "\"call\"") {
+        if record.value("call_duration").is_some_and(|seconds| seconds != "0") && record.value("type").is_some_and(is_note) {
             record.refuse("call_duration", "only calls have a duration");
         }
         common::keyless_child(record, &RESOURCE, how, "a note belongs to a customer")
@@ -84,13 +85,19 @@ impl Object for CustomerNotes {
         entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
     }
 
+    /// One that stays as it is is not written.
+    fn needs_known(&self, _plan: &Plan) -> bool {
+        true
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
-        common::create(&RESOURCE, plan, &[("customer_uuid", at.parent())], &[])
+        common::create(&RESOURCE, plan, &[("customer_uuid", at.parent())], fixed(plan))
     }
 
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
         // What kind of note it is can not be changed.
-        Ok(common::change(&RESOURCE, plan, at, existing, &["type"]))
+        let skip = [&["type"], fixed(plan)].concat();
+        Ok(common::change(&RESOURCE, plan, at, existing, &skip))
     }
 
     fn delete(&self, _plan: &Plan, _at: &At<'_>, existing: &Existing) -> Vec<Request> {
@@ -107,6 +114,16 @@ impl Object for CustomerNotes {
             r#"{"customer_external_id":"c-1001","type":"call","text":"Asked for an offer","call_duration":300}"#,
         ]
     }
+}
+
+fn is_note(kind: &str) -> bool {
+    kind != "\"call\""
+}
+
+/// Fields that are never sent: the duration of what is no call is answered as 0 (recorded), which says nothing.
+fn fixed(plan: &Plan) -> &'static [&'static str] {
+    let kind = RESOURCE.slot("type").and_then(|field| plan.body.get(Slot { field, inner: None }));
+    if kind.is_some_and(is_note) { &["call_duration"] } else { &[] }
 }
 
 /// The address in "Name (address)", or an address that stands alone.
@@ -152,7 +169,7 @@ pub static RESOURCE: Resource = Resource {
         field("type", Kind::OneOf(&["note", "call"]), "What it is.", "\"note\"").required(),
         field("text", Kind::Text, "The text.", "\"Wants a yearly plan\""),
         field("author_email", Kind::Email, "E-mail address of the ChartMogul user who wrote it.", "\"owner@example.com\""),
-        field("call_duration", Kind::Integer(0, i64::MAX), "Length of a call in seconds.", "300"),
+        field("call_duration", Kind::Integer(0, i64::MAX), "Length of a call in seconds.", "300").zero_when_unset(),
         field("created_at", Kind::Timestamp, "When it was written.", "\"2026-01-05T10:00:00Z\""),
     ],
     attributes: None,

@@ -105,6 +105,8 @@ pub struct Field {
     pub kept: bool,
     /// Whether it is set by a request of its own, so that the answers to others say nothing of what was sent.
     pub apart: bool,
+    /// Whether the API answers it as zero or false where it was never set.
+    pub zero: bool,
     /// One sentence for people.
     pub about: &'static str,
     /// An example as JSON text.
@@ -193,7 +195,7 @@ impl Resource {
 
 /// Shorthand for tables of fields: kept, not required.
 pub(super) const fn field(name: &'static str, kind: Kind, about: &'static str, example: &'static str) -> Field {
-    Field { name, kind, required: false, kept: true, apart: false, about, example }
+    Field { name, kind, required: false, kept: true, apart: false, zero: false, about, example }
 }
 
 impl Field {
@@ -206,6 +208,12 @@ impl Field {
     /// The same field, set by a request of its own.
     pub(super) const fn apart(mut self) -> Self {
         self.apart = true;
+        self
+    }
+
+    /// The same field, answered as zero or false where it was never set.
+    pub(super) const fn zero_when_unset(mut self) -> Self {
+        self.zero = true;
         self
     }
 

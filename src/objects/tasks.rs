@@ -72,6 +72,11 @@ impl Object for Tasks {
         entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
     }
 
+    /// One that stays as it is is not written.
+    fn needs_known(&self, _plan: &Plan) -> bool {
+        true
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         common::create(&RESOURCE, plan, &[("customer_uuid", at.parent())], &[])
     }

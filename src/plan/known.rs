@@ -59,7 +59,7 @@ impl Known {
         };
         let shown = resource.all_fields().enumerate().filter_map(|(at, field)| {
             let value = entry.get(field.name)?;
-            is_comparable(&field.kind).then(|| (at as u64) << VALUE_BITS | fingerprint(&field.kind, value))
+            is_comparable(&field.kind).then(|| (at as u64) << VALUE_BITS | of_field(field, value))
         });
         let attributes = resource
             .attributes_of(entry)
@@ -86,7 +86,7 @@ impl Known {
         let at = u64::from(slot.field);
         let known = self.fields.iter().find(|known| *known >> VALUE_BITS == at).filter(|_| slot.inner.is_none())?;
         let sent: Value = serde_json::from_str(sent).ok()?;
-        Some(known & VALUE_MASK == fingerprint(&field.kind, &sent))
+        Some(known & VALUE_MASK == of_field(field, &sent))
     }
 
     /// Whether the field is set; `None` when the entry does not show it.
@@ -159,7 +159,13 @@ pub fn differing<'p>(
 
 /// Whether two values of a field are the same to the API.
 pub fn same(field: &Field, one: &Value, other: &Value) -> bool {
-    fingerprint(&field.kind, one) == fingerprint(&field.kind, other)
+    of_field(field, one) == of_field(field, other)
+}
+
+/// The fingerprint of a field's value.
+fn of_field(field: &Field, value: &Value) -> u64 {
+    let nothing = field.zero && (*value == false || number(value) == Some(0.0));
+    if nothing { UNSET } else { fingerprint(&field.kind, value) }
 }
 
 /// What is kept of a value: the same for two values that the API would store alike. Unset texts come back as `""` or null,
@@ -269,5 +275,18 @@ mod tests {
             json!(["2026-01-01T00:00:00Z", "2026-01-02"])
         ));
         assert!(one(&Kind::Many(&Kind::Text), json!([]), json!(null)));
+    }
+
+    #[test]
+    fn zero_is_nothing_only_where_the_api_answers_it_for_what_was_never_set() {
+        let field = |name: &str| crate::objects::line_items::RESOURCE.field(name).unwrap();
+        for (name, nothing, something) in [
+            ("tax_amount_in_cents", json!(0), json!(1)),
+            ("tax_amount_in_cents", json!("0"), json!(-1)),
+            ("prorated", json!(false), json!(true)),
+        ] {
+            assert!(same(field(name), &nothing, &Value::Null) && !same(field(name), &something, &Value::Null), "{name}");
+        }
+        assert!(!same(field("amount_in_cents"), &json!(0), &Value::Null));
     }
 }

@@ -185,8 +185,10 @@ impl Turn<'_> {
             let uuid = &self.world.account.now(uuid);
             let mut existing = Existing { uuid: uuid.clone(), known: None };
             let mut trial = Trial::default();
+            let mut lost = false;
             loop {
-                if self.object.needs_known(self.plan) {
+                existing.known = if lost { None } else { self.world.account.known_entry(uuid) };
+                if existing.known.is_none() && self.object.needs_known(self.plan) {
                     match self.world.account.read(self.object, uuid).await? {
                         Found::Present(known) => existing.known = Some(known),
                         _ => break,
@@ -196,7 +198,7 @@ impl Turn<'_> {
                     Changed::Settled(outcome) => return Ok(Step::Settled(outcome.into())),
                     Changed::Gone => break,
                     // What was made already is seen when it is read again; where it is not read, nothing is made by a change.
-                    Changed::Lost => {}
+                    Changed::Lost => lost = true,
                 }
             }
             self.world.account.gone(uuid);

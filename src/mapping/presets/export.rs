@@ -330,17 +330,26 @@ const EVENT_TYPES: &[(&str, Word)] = &[
     ("9", Sent("subscription_event_retracted")),
 ];
 
-/// Contacts have no key in the export but the internal one, which serves as external id: it stays the same from sync to sync.
+/// The rank of an external id that is ChartMogul's own number.
+const OF_INTERNAL_ID: u8 = 2;
+
+/// Contacts have no key in the export but the internal one, which serves as external id in another account: it stays the same
+/// from sync to sync. In the account that they came from it would be a second key of what has one, or make it twice.
 static CONTACTS: Sheet = Sheet {
     columns: &[
         &[
-            ("id", or("external_id", 2)),
+            ("id", or("external_id", OF_INTERNAL_ID)),
             ("title", to("title")),
             ("note", to("notes")),
             ("notes", or("notes", 2)),
             ("uuid", Rule::To("uuid", 1, Reading::Uuid("con_"))),
         ],
         COMMON,
+    ],
+    ends: &[
+        End::Elsewhere { field: "external_id", rank: OF_INTERNAL_ID },
+        End::KeyNotUuid { key: "external_id", uuid: "uuid" },
+        End::KeyNotUuid { key: "customer_external_id", uuid: "customer_uuid" },
     ],
     ..DATASET
 };

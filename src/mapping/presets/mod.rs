@@ -247,6 +247,8 @@ pub(super) enum End<F> {
     KeyNotUuid { key: F, uuid: F },
     /// A field that says something only beside another.
     OnlyWith { field: F, key: F },
+    /// A field that columns of this rank give only to rows of another account.
+    Elsewhere { field: F, rank: u8 },
     /// A value in text, and the word for its type.
     Typed { kind: F, value: F },
 }
@@ -258,6 +260,7 @@ impl End<&'static str> {
             Self::FullName { first, last } => End::FullName { first: slot(first)?, last: slot(last)? },
             Self::KeyNotUuid { key, uuid } => End::KeyNotUuid { key: slot(key)?, uuid: slot(uuid)? },
             Self::OnlyWith { field, key } => End::OnlyWith { field: slot(field)?, key: slot(key)? },
+            Self::Elsewhere { field, rank } => End::Elsewhere { field: slot(field)?, rank: *rank },
             Self::Typed { kind, value } => End::Typed { kind: slot(kind)?, value: slot(value)? },
         })
     }

@@ -19,14 +19,6 @@ fn object(name: &'static str, fields: &str) -> &'static Resource {
     Box::leak(Box::new(Resource { name, references: &[], fields: fields.leak(), attributes: None, ..customers::RESOURCE }))
 }
 
-/// Contacts with the name that a new customer gets.
-fn contacts_with_company() -> &'static Resource {
-    let fields = "data_source_uuid uuid customer_external_id customer_uuid customer_name external_id first_name last_name \
-                  position title email phone linked_in twitter notes last_seen custom";
-    let attributes = contacts::RESOURCE.attributes;
-    Box::leak(Box::new(Resource { attributes, ..*object("contacts", fields) }))
-}
-
 /// A stream's entry.
 #[derive(Default)]
 struct Entry {
@@ -120,7 +112,7 @@ fn group(row: &Value) -> Vec<String> {
 }
 
 fn identify(row: &Value) -> Vec<String> {
-    Entry::default().read(Preset::SegmentIdentify, contacts_with_company(), row)
+    Entry::default().read(Preset::SegmentIdentify, &contacts::RESOURCE, row)
 }
 
 #[test]
@@ -279,10 +271,6 @@ fn a_company_without_an_id_makes_nobody() {
     assert_eq!(identify(&json!({"user_id": "u", "company": "Acme"})), ["external_id=\"u\""]);
     assert_eq!(identify(&json!({"company": "Acme", "group_id": "g"})), ["customer_external_id=\"g\"", "customer_name=\"Acme\""]);
     assert!(Preset::SegmentIdentify.makes_parents() && !Preset::SegmentGroup.makes_parents());
-    // An object that has no such field yet leaves the name out.
-    let row = json!({"company_id": "c", "company_name": "Acme"});
-    let known = Entry::default().read(Preset::SegmentIdentify, &contacts::RESOURCE, &row);
-    assert_eq!(known, ["customer_external_id=\"c\""]);
 }
 
 #[test]
@@ -301,7 +289,7 @@ fn what_the_entry_says_goes_before_the_preset() {
     }
     // A part of a nested column is left out by the key that it gets, too.
     let row = json!({"userId": "u", "company": {"id": "c", "plan": "pro", "size": 3}});
-    let read = Entry::default().exclude("company_plan").read(Preset::SegmentIdentify, contacts_with_company(), &row);
+    let read = Entry::default().exclude("company_plan").read(Preset::SegmentIdentify, &contacts::RESOURCE, &row);
     assert_eq!(read, ["@company_size=3", "customer_external_id=\"c\"", "external_id=\"u\""]);
     // In any spelling, and also where a glob leaves out the column's neighbours.
     let row = json!({"GROUP_ID": "g", "NICK": "A", "NAME": "Acme", "EMAIL": null});
@@ -549,8 +537,9 @@ fn exported_events_get_their_words_and_their_money() {
 }
 
 #[test]
-fn exported_contacts_have_a_key_in_their_internal_id() {
-    let row = json!({"ID": "x1", "DATA_SOURCE_UUID": SOURCE, "DATA_SOURCE_CUSTOMER_EXTERNAL_ID": "c", "FIRST_NAME": "Ann",
+fn exported_contacts_have_a_key_in_their_internal_id_where_they_are_not_from_here() {
+    let other = "ds_ffffffff-2c7e-11ee-ab23-cb0f008cff46";
+    let row = json!({"ID": "x1", "DATA_SOURCE_UUID": other, "DATA_SOURCE_CUSTOMER_EXTERNAL_ID": "c", "FIRST_NAME": "Ann",
         "TITLE": "CTO", "NOTE": "n", "LINKED_IN": "l", "CREATED_AT": "t", "UUID": "con_1"});
     let expected = [
         "customer_external_id=\"c\"",
@@ -560,7 +549,20 @@ fn exported_contacts_have_a_key_in_their_internal_id() {
         "notes=\"n\"",
         "title=\"CTO\"",
     ];
-    assert_eq!(export(&contacts::RESOURCE, &row), expected);
+    let read = |entry: Entry, row: &Value| entry.read(Preset::ChartmogulExport, &contacts::RESOURCE, row);
+    let translated = |from: &str| Entry::default().values("DATA_SOURCE_UUID", &json!({from: SOURCE}));
+    assert_eq!(read(translated(other), &row), expected);
+    assert_eq!(read(Entry::default().exclude("DATA_SOURCE_UUID"), &row), expected);
+    // Loaded back, it is found by what it has: a second key would make it twice.
+    let mut here = row;
+    here["DATA_SOURCE_UUID"] = SOURCE.into();
+    for entry in [Entry::default(), translated(other), translated(SOURCE)] {
+        let read = read(entry, &here);
+        assert!(
+            read.contains(&"uuid=\"con_1\"".to_owned()) && !read.iter().any(|line| line.starts_with("external_id")),
+            "{read:?}"
+        );
+    }
     let row = json!({"ID": "x1", "EXTERNAL_ID": "k", "CUSTOMER_UUID": "23740208-2c7e-11ee-9ea2-ffd2435982bb"});
     assert_eq!(
         export(&contacts::RESOURCE, &row),
