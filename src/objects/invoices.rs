@@ -288,7 +288,9 @@ impl Invoices {
         let Some(key) = key.filter(|_| holds(text) != Some(true)) else { return Ok(None) };
         let path = format!("/data_sources/{}/invoices/{}/status", at.data_source, common::encoded(key));
         let body = format!("{{\"status\":{text}}}");
-        Ok(Some(Request::new(Method::Put, path, Some(body), "set invoice status").shows(Shows::Unseen)))
+        let request = Request::new(Method::Put, path, Some(body), "set invoice status").shows(Shows::Unseen);
+        // The invoice's number stands in the path.
+        Ok(Some(Request { hides_path: true, ..request }))
     }
 }
 
