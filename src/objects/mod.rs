@@ -256,6 +256,11 @@ pub trait Object: Sync + fmt::Debug {
         plan.target != Target::Part
     }
 
+    /// Whether the part that a record is about is there to be changed, so that an update does not put it there.
+    fn can_be_updated(&self, _plan: &Plan, _existing: &Existing) -> bool {
+        true
+    }
+
     /// The field that a custom attribute came in, for people.
     fn attribute_field(&self, key: &str) -> String {
         format!("custom.{key}")

@@ -27,6 +27,11 @@ impl Turn<'_> {
                 Found::Present(existing) if self.plan.mode == Mode::Insert && self.object.is_there(self.plan, &existing) => {
                     return settled(Outcome::Skipped(Skip::Exists));
                 }
+                Found::Present(existing)
+                    if self.plan.mode == Mode::Update && !self.object.can_be_updated(self.plan, &existing) =>
+                {
+                    return settled(Outcome::Skipped(Skip::NoMatch));
+                }
                 Found::Present(existing) => {
                     match self.change(at, &existing, look.and_then(|look| look.scope), &mut trial).await? {
                         // What was lost was done, and nothing is left to do.
