@@ -76,7 +76,7 @@ codes! {
     // What may pass by itself: transient_error.
     HostUnreachable "HOST_UNREACHABLE": "ChartMogul can not be reached over the network.", "Check DNS, proxy and firewall; the sync can be run again.";
     ApiOutage "API_OUTAGE": "ChartMogul did not answer properly for longer than `give_up_after_minutes`.", "Run the sync again later; everything before the last STATE is safe.";
-    AnswerLost "ANSWER_LOST": "A write was sent, its answer was lost, and what became of it could not be found out.", "Run the sync again; the record is looked up before it is written again.";
+    AnswerLost "ANSWER_LOST": "A write was sent, its answer was lost, and what became of it could not be found out.", "Run the sync again: the record is looked up before it is written again. Not so a record of `api_requests`, which is sent again as it is: look in ChartMogul first whether it was done.";
     InputIncomplete "INPUT_INCOMPLETE": "The input ended before every stream was complete.", "Look for the failure of the source; the sync can be run again.";
     CheckTimeout "CHECK_TIMEOUT": "The command did not finish within its time limit.", "Check the network between this machine and ChartMogul.";
     // Broken protocol or bugs: system_error.
