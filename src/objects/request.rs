@@ -59,6 +59,8 @@ pub enum Shows {
     Part(&'static str),
     /// Nothing of the entry, which is another one now.
     Unseen,
+    /// Nothing; the attributes whose keys the body lists are gone.
+    Removal,
     /// Nothing that is known.
     Nothing,
 }

@@ -139,7 +139,7 @@ impl Turn<'_> {
         trial: &mut Trial,
     ) -> Result<Sent, Trouble> {
         let (shows, missing) = (request.shows, request.missing);
-        let removed: Option<Vec<String>> = removed_keys(&request);
+        let removed = if shows == Shows::Removal { removed_keys(&request) } else { Vec::new() };
         let call = Call::from(request);
         let account = &self.world.account;
         Ok(match self.world.client.send(&call, trial).await? {
@@ -157,18 +157,14 @@ impl Turn<'_> {
                             account.amend(uuid, |known| known.members = Some(tags.clone()));
                         }
                     }
-                    Shows::Nothing => {
-                        if let Some(keys) = &removed {
-                            account.amend(uuid, |known| known.drop_attributes(keys.iter().map(String::as_str)));
-                        }
-                    }
+                    Shows::Removal => account.amend(uuid, |known| known.drop_attributes(removed.iter().map(String::as_str))),
                     Shows::Part(name) => {
                         if let (Some(part), Some(home)) = (objects::find(name), home) {
                             account.saw(part, &part.answered(answer.clone()), Some(home));
                         }
                     }
                     Shows::Unseen => home.into_iter().for_each(|home| account.forget(home)),
-                    Shows::Object => {}
+                    Shows::Object | Shows::Nothing => {}
                 }
                 Sent::Done(answer)
             }
@@ -181,11 +177,7 @@ impl Turn<'_> {
 }
 
 /// The keys of attributes that a request removes.
-fn removed_keys(request: &Request) -> Option<Vec<String>> {
-    if request.name != "remove attributes" {
-        return None;
-    }
-    let body: Value = serde_json::from_str(request.body.as_deref()?).ok()?;
-    let keys = body["custom"].as_array()?.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect();
-    Some(keys)
+fn removed_keys(request: &Request) -> Vec<String> {
+    let body = request.body.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok()).unwrap_or_default();
+    body["custom"].as_array().into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect()
 }
