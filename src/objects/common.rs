@@ -85,8 +85,16 @@ pub(super) fn by_equality(record: &mut Record, resource: &'static Resource, how:
     let set = record.body.fields().filter(|(_, value)| *value != "null").map(|(slot, _)| slot);
     let slots: Box<[Slot]> = set.filter(chosen).filter(comparable).collect();
     // Nothing at all would be equal to everything.
-    if slots.is_empty() && record.faults.is_empty() {
-        record.faults.push(Fault::record(Code::KeyMissing, "gives no field by which it could be found"));
+    if slots.is_empty() {
+        if matches!(how.mode, Mode::Insert | Mode::Upsert) {
+            require_all(record, resource);
+        }
+        if record.faults.is_empty() {
+            let shown = resource.fields.iter().filter(|field| field.kept && is_comparable(&field.kind));
+            let names: Vec<&str> = shown.map(|field| field.name).collect();
+            let text = format!("gives no field by which it could be found: one of {}", names.join(", "));
+            record.faults.push(Fault::record(Code::KeyMissing, text));
+        }
     }
     Some(Target::Equal(slots))
 }
