@@ -370,3 +370,28 @@ fn missing_customers_are_made_where_the_stream_says_so() {
     assert_eq!(world.customer_keys(), ["c-1"]);
     assert_eq!(world.requests("POST", "/v1/customers"), 1);
 }
+
+#[test]
+fn one_key_for_two_entries_of_one_invoice_is_a_fault_of_the_second() {
+    let world = World::new();
+    let lists = json!({
+        "line_items": [item("li-1", 100), item("li-2", 100), item("li-1", 200)],
+        "transactions": [payment("tr-1"), payment("tr-1")],
+    });
+    let run = write(&world, &[invoice("i-1", lists)]).succeeded();
+    assert_eq!(run.outcomes("invoices"), "1 read, 1 rejected, 1 rejected with FIELD_VALUE");
+    for field in ["line_items[2].external_id", "transactions[1].external_id"] {
+        assert!(run.logged(&["FIELD_VALUE", field]), "{run}");
+    }
+    assert_eq!(world.arrived(), 0);
+}
+
+#[test]
+fn the_number_of_an_event_is_a_whole_number() {
+    let world = World::new();
+    let rows = ["one", "1.5", "-1"].map(|id| ("subscription_events", json!({"id": id, "quantity": 2})));
+    let run = write(&world, &rows).succeeded();
+    assert_eq!(run.outcomes("subscription_events"), "3 read, 3 rejected, 3 rejected with FIELD_VALUE");
+    assert!(run.logged(&["FIELD_VALUE", "field id"]), "{run}");
+    assert_eq!(world.arrived(), 0);
+}

@@ -3,6 +3,8 @@
 //! Vendor pages: "Import Invoices", "Update a Line Item", "Create a Transaction". A line item names its plan by UUID in the
 //! API; records name it by their own key as well.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::resource::{Field, Kind, WHOLE, field};
@@ -113,6 +115,17 @@ pub(super) fn check_line_item(place: &str, item: &Map<String, Value>, whole: boo
 pub(super) fn check_transaction(place: &str, transaction: &Map<String, Value>, whole: bool, faults: &mut Vec<Fault>) {
     if whole {
         require(place, &TRANSACTION, transaction, faults);
+    }
+}
+
+/// Entries of one list that go by one key.
+pub(super) fn check_keys(list: &str, entries: &[Map<String, Value>], faults: &mut Vec<Fault>) {
+    let mut seen = HashSet::new();
+    for (at, entry) in entries.iter().enumerate() {
+        if entry.get("external_id").and_then(Value::as_str).is_some_and(|key| !seen.insert(key)) {
+            let text = "is that of another entry of the list, and belongs to one only";
+            faults.push(Fault::field(Code::FieldValue, format!("{list}[{at}].external_id"), text));
+        }
     }
 }
 

@@ -94,9 +94,12 @@ impl Object for Invoices {
         for (at, item) in items.iter().enumerate() {
             billing::check_line_item(&format!("line_items[{at}]."), item, makes, &mut record.faults);
         }
-        for (at, entry) in billing::entries(record.value("transactions")).iter().enumerate() {
+        let transactions = billing::entries(record.value("transactions"));
+        for (at, entry) in transactions.iter().enumerate() {
             billing::check_transaction(&format!("transactions[{at}]."), entry, makes, &mut record.faults);
         }
+        billing::check_keys("line_items", &items, &mut record.faults);
+        billing::check_keys("transactions", &transactions, &mut record.faults);
         let mut refs: Vec<Reference> = customer.into_iter().collect();
         refs.extend(plans_of(&items));
         common::finish(record, how.mode, target, refs)

@@ -79,6 +79,9 @@ impl Object for SubscriptionEvents {
         if id.is_none() && how.match_by == Some(MatchBy::Uuid) && how.mode != Mode::Insert {
             record.require("id", "the stream is matched by id");
         }
+        if id.as_ref().is_some_and(|id| id.parse::<u64>().is_err()) {
+            record.refuse("id", "is ChartMogul's own number of the event: a whole number");
+        }
         let target = match (id, key) {
             (Some(id), key) => Some(Target::Uuid(id, key.map(|key| Box::new(Target::Key(key))))),
             (None, Some(key)) => Some(Target::Key(key)),
