@@ -395,3 +395,31 @@ fn the_number_of_an_event_is_a_whole_number() {
     assert!(run.logged(&["FIELD_VALUE", "field id"]), "{run}");
     assert_eq!(world.arrived(), 0);
 }
+
+fn event(key: &str, customer: &str, more: &Value) -> (&'static str, Value) {
+    let mut row = json!({"external_id": key, "customer_external_id": customer, "event_type": "subscription_cancelled",
+        "event_date": "2026-01-01", "effective_date": "2026-01-31", "subscription_external_id": "s-1"});
+    row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    ("subscription_events", row)
+}
+
+#[test]
+fn a_retraction_waits_for_the_event_that_it_takes_back() {
+    let world = World::new();
+    world.given_customer("c-1", json!({}));
+    let other = world.given_customer("c-2", json!({}));
+    let back =
+        |key: &str, of: &str| event(key, "c-1", &json!({"event_type": "subscription_event_retracted", "retracted_event_id": of}));
+    let mut later = event("e-2", "c-2", &json!({}));
+    later.1.as_object_mut().unwrap().remove("customer_external_id");
+    later.1["customer_uuid"] = other.into();
+    let rows = [back("e-9", "e-1"), back("e-8", "e-2"), back("e-7", "e-never"), event("e-1", "c-1", &json!({})), later];
+    let run = write(&world, &rows).succeeded();
+    assert_eq!(run.outcomes("subscription_events"), "5 read, 4 created, 1 rejected, 1 rejected with PARENT_NOT_FOUND");
+    assert!(run.logged(&["PARENT_NOT_FOUND", "field retracted_event_id", "an event that does not exist"]), "{run}");
+    // A number is ChartMogul's own, and used as it is.
+    let looks = world.requests("GET", "/v1/subscription_events");
+    let run = write(&world, &[back("e-6", "4711")]).succeeded();
+    assert!(run.logged(&["API_REFUSED"]), "{run}");
+    assert_eq!(world.requests("GET", "/v1/subscription_events") - looks, 1, "the look for e-6 itself");
+}

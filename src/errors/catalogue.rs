@@ -46,7 +46,7 @@ codes! {
     KeyMissing "KEY_MISSING": "The record lacks the key by which it is matched.", "Map the key column with `fields`, or choose another key with `match`.";
     OtherDataSource "OTHER_DATA_SOURCE": "The record names another data source than the configured one.", "Write it with a connection of its own, or leave `data_source_uuid` out with `exclude`.";
     FieldFixed "FIELD_FIXED": "The record asks for a change that ChartMogul's API can not make.", "Leave the field out with `exclude`, or make the change in ChartMogul by hand.";
-    ParentNotFound "PARENT_NOT_FOUND": "What the record refers to (a customer, a plan, an invoice, a subscription) does not exist and did not arrive in this sync.", "Sync it as well, or correct the reference; `parents: create` makes a missing customer, but not for subscriptions, which come of line items and events, nor for merges.";
+    ParentNotFound "PARENT_NOT_FOUND": "What the record refers to (a customer, a plan, an invoice, a subscription, an event) does not exist and did not arrive in this sync.", "Sync it as well, or correct the reference; `parents: create` makes a missing customer, but not for subscriptions, which come of line items and events, nor for merges.";
     AmbiguousMatch "AMBIGUOUS_MATCH": "Several objects in the account match the record's key.", "Merge the duplicates in ChartMogul, or match by `uuid` or `external_id`.";
     ApiRefused "API_REFUSED": "ChartMogul refused the record.", "The message is ChartMogul's own; correct the field it names.";
     RecordBreaksServer "RECORD_BREAKS_SERVER": "ChartMogul answers this record with a server error every time, while other records pass.", "Look for unusual values in the record; report it to ChartMogul's support with the time of the sync.";

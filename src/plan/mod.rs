@@ -98,6 +98,8 @@ pub enum Kin {
     Invoice,
     /// A subscription.
     Subscription,
+    /// A subscription event.
+    Event,
 }
 
 impl Kin {
@@ -108,13 +110,14 @@ impl Kin {
             Self::Plan => "plans",
             Self::Invoice => "invoices",
             Self::Subscription => "subscriptions",
+            Self::Event => "subscription_events",
         }
     }
 
     /// What it is looked for in: a record that refers to it by its key refers to that too.
     pub const fn within(self) -> Option<Self> {
         match self {
-            Self::Customer | Self::Plan | Self::Invoice => None,
+            Self::Customer | Self::Plan | Self::Invoice | Self::Event => None,
             Self::Subscription => Some(Self::Customer),
         }
     }

@@ -324,6 +324,7 @@ impl Turn<'_> {
             Kin::Plan => "a plan",
             Kin::Invoice => "an invoice",
             Kin::Subscription => "a subscription",
+            Kin::Event => "an event",
         };
         Fault::field(
             Code::ParentNotFound,
