@@ -423,3 +423,59 @@ fn a_retraction_waits_for_the_event_that_it_takes_back() {
     assert!(run.logged(&["API_REFUSED"]), "{run}");
     assert_eq!(world.requests("GET", "/v1/subscription_events") - looks, 1, "the look for e-6 itself");
 }
+
+#[test]
+fn parts_are_changed_and_deleted_by_their_own_keys_where_no_invoice_is_named() {
+    let world = World::new();
+    write(&world, &[customer(), plan(), whole("i-1")]).succeeded();
+    let looks = world.requests_with("GET");
+    let rows = |li: &str, tr: &str| {
+        let item = json!({"external_id": li, "amount_in_cents": 5000, "plan_external_id": "gold"});
+        [("line_items", item), ("transactions", json!({"external_id": tr, "result": "failed"}))]
+    };
+    let update = |rows: &[(&str, Value)]| write_with(&world, json!({"mode": "update"}), |stream| stream, rows).succeeded();
+    let run = update(&rows("i-1-li", "i-1-tr"));
+    assert_eq!((run.outcomes("line_items"), run.outcomes("transactions")), ("1 read, 1 updated", "1 read, 1 updated"));
+    assert_eq!(world.requests_with("GET") - looks, 1, "the plan that is mentioned");
+    let invoice = &invoices(&world)[0];
+    assert_eq!(invoice["line_items"][0]["fields"]["amount_in_cents"], 5000, "{invoice:#}");
+    assert_eq!(invoice["transactions"][0]["result"], "failed", "{invoice:#}");
+    let run = update(&rows("nobody", "nobody"));
+    for name in ["line_items", "transactions"] {
+        assert_eq!(run.outcomes(name), "1 read, 1 skipped, 1 skipped as no_match");
+    }
+
+    let policy = || json!({"deletions": {"policy": "delete", "max_percent": 100}});
+    let gone = |key: &str| json!({"external_id": key, "_ab_cdc_deleted_at": "2026-02-01"});
+    let rows = [
+        ("line_items", gone("i-1-li")),
+        ("line_items", gone("nobody")),
+        ("transactions", gone("i-1-tr")),
+        ("transactions", gone("nobody")),
+    ];
+    let run = write_with(&world, policy(), |stream| stream, &rows).succeeded();
+    for name in ["line_items", "transactions"] {
+        assert_eq!(run.outcomes(name), "2 read, 1 deleted, 1 skipped, 1 skipped as no_match");
+        assert_eq!(world.requests("DELETE", &format!("/v1/{name}")), 1);
+    }
+    let before = world.writes();
+    assert!(write_with(&world, policy(), |stream| stream, &rows).succeeded().outcomes("line_items").contains("2 skipped"));
+    assert_eq!(world.writes(), before, "what is gone counts against no limit");
+    // What is to be made stands in an invoice.
+    let run =
+        write(&world, &[("line_items", json!({"external_id": "li-9", "type": "one_time", "amount_in_cents": 1}))]).succeeded();
+    assert!(run.logged(&["FIELD_MISSING", "invoice_external_id"]), "{run}");
+}
+
+#[test]
+fn a_part_that_was_deleted_by_its_own_key_is_made_again_by_a_later_row() {
+    let world = World::new();
+    write(&world, &[customer(), plan(), whole("i-1")]).succeeded();
+    let policy = json!({"deletions": {"policy": "delete", "max_percent": 100}});
+    let row = of("i-1", payment("i-1-tr"));
+    let gone = json!({"external_id": "i-1-tr", "_ab_cdc_deleted_at": "2026-02-01"});
+    let rows = [("transactions", row.clone()), ("transactions", gone), ("transactions", row)];
+    let run = write_with(&world, policy, |stream| stream, &rows).succeeded();
+    assert_eq!(run.outcomes("transactions"), "3 read, 1 created, 1 deleted, 1 unchanged");
+    assert_eq!(invoices(&world)[0]["transactions"].as_array().unwrap().len(), 1);
+}

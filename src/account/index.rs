@@ -15,6 +15,8 @@ pub(super) struct Index {
     shelves: HashMap<Scope, Vec<Rc<Known>>>,
     /// Where an entry stands, by its identity.
     places: HashMap<Box<str>, SmallVec<[Scope; 1]>>,
+    /// In which scope an entry stands that is part of another, by its own key.
+    homes: HashMap<Scope, Scope>,
     /// Things that this run made with nothing that belongs to them.
     made_empty: HashSet<Box<str>>,
     /// UUIDs that this run saw end in another thing, and that thing's.
@@ -44,9 +46,15 @@ impl Index {
         }
         for entry in &all {
             self.note(scope, &entry.uuid);
+            self.note_parts(scope, &entry.parts);
         }
         self.shelves.insert(scope, all.clone());
         all
+    }
+
+    /// The scope in which the part of this key stands, as far as that is known.
+    pub(super) fn home_of(&self, object: &'static str, key: &str) -> Option<Scope> {
+        self.homes.get(&Scope::key(object, key)).copied()
     }
 
     /// Lays one entry over what is known of its scope. With `complete`, the scope has room for this one only.
@@ -60,6 +68,7 @@ impl Index {
             None => return,
         }
         self.note(scope, &entry.uuid);
+        self.note_parts(scope, &entry.parts);
     }
 
     /// Lays an entry over what is known of it, wherever it stands.
@@ -78,10 +87,11 @@ impl Index {
         let mut parts = std::mem::take(&mut whole.parts).into_vec();
         let new = Part { object, known: part.clone() };
         match parts.iter_mut().find(|other| other.known.uuid == part.uuid) {
-            Some(other) => *other = new,
-            None => parts.push(new),
+            Some(other) => *other = new.clone(),
+            None => parts.push(new.clone()),
         }
         whole.parts = parts.into();
+        self.note_parts(scope, &[new]);
     }
 
     /// An entry within the one entry of a scope is gone.
@@ -178,6 +188,12 @@ impl Index {
 
     pub(super) fn is_empty(&self, uuid: &str) -> bool {
         self.made_empty.contains(uuid)
+    }
+
+    fn note_parts(&mut self, scope: Scope, parts: &[Part]) {
+        for part in parts {
+            self.homes.extend(part.known.keys.iter().map(|key| (Scope::key(part.object, key), scope)));
+        }
     }
 
     fn note(&mut self, scope: Scope, uuid: &str) {

@@ -229,6 +229,26 @@ impl<'c> Account<'c> {
         }
     }
 
+    /// Whether there is an entry of this key, of an object that the API finds by it.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn stands(&self, object: &dyn Object, key: &str) -> Result<bool, Trouble> {
+        let resource = object.resource();
+        let query = vec![("data_source_uuid".into(), self.data_source.to_string()), ("external_id".into(), key.to_owned())];
+        let call = Call { query, ..read_call(resource.path.to_owned(), resource.calls.read) };
+        match self.client.ask(&call).await? {
+            // Documented: one object, or a 404. The tests of an official client know a list there.
+            Reply::Done(answer) => {
+                let answer: Value = answer.json()?;
+                Ok(answer.get(resource.list_root).and_then(Value::as_array).is_none_or(|list| !list.is_empty()))
+            }
+            Reply::Missing(_) => Ok(false),
+            Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
+            Reply::Lost(why) => Err(never_lost(&why)),
+        }
+    }
+
     /// How many entries an object has in the configured data source, or at least `enough` when there are that many. Objects
     /// without a data source are counted in the whole account.
     ///
@@ -291,6 +311,11 @@ impl<'c> Account<'c> {
     /// This run made a thing that has nothing belonging to it but what this run makes.
     pub fn made_empty(&self, uuid: &str) {
         self.index.borrow_mut().made_empty(uuid);
+    }
+
+    /// The scope in which the part of this key stands, as far as this run has seen it.
+    pub fn home_of(&self, part: &dyn Object, key: &str) -> Option<Scope> {
+        self.index.borrow().home_of(part.resource().name, key)
     }
 
     /// What was known of a scope proved wrong.

@@ -7,12 +7,14 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::resource::{Field, Kind, WHOLE, field};
-use super::{At, Resolved};
+use super::common::INVOICE;
+use super::request::{Method, Request, Shows};
+use super::resource::{Field, Kind, Resource, WHOLE, field};
+use super::{At, Existing, Resolved};
 use crate::errors::Code;
 use crate::mapping::values;
 use crate::outcome::Fault;
-use crate::plan::{By, Plan, Reference};
+use crate::plan::{By, Kin, Mode, Plan, Reference};
 
 /// Types of line items that are part of a subscription.
 const OF_SUBSCRIPTIONS: [&str; 2] = ["subscription", "trial"];
@@ -162,7 +164,7 @@ pub(super) fn plan_of(item: &Map<String, Value>, refs: &[Reference], resolved: &
     }
     let key = item.get(PLAN_KEY.name).and_then(Value::as_str)?;
     let named = |by: &By| matches!(by, By::Key(known) if known.as_ref() == key);
-    let found = refs.iter().zip(resolved).find(|(reference, _)| reference.kin == crate::plan::Kin::Plan && named(&reference.by));
+    let found = refs.iter().zip(resolved).find(|(reference, _)| reference.kin == Kin::Plan && named(&reference.by));
     found.map(|(_, resolved)| resolved.uuid.clone())
 }
 
@@ -176,6 +178,30 @@ pub(super) fn sent_item(item: &Map<String, Value>, plan: &Plan, at: &At<'_>) -> 
         sent.insert(PLAN_UUID.name.to_owned(), Value::from(&*uuid));
     }
     sent
+}
+
+/// The invoice that a row of a part names, as it was found.
+pub(super) fn invoice_of<'a>(plan: &Plan, at: &'a At<'_>) -> Option<&'a Resolved> {
+    plan.refs.iter().zip(at.refs).find(|(reference, _)| reference.kin == Kin::Invoice).map(|(_, found)| found)
+}
+
+/// Whether a row about a part needs no invoice: documented, a part that is there is changed and deleted by its own key as well.
+pub(super) fn is_addressed_by_key(plan: &Plan) -> bool {
+    let is_there = matches!(plan.mode, Mode::Update | Mode::Delete);
+    is_there && plan.target.key().is_some() && plan.refs.iter().all(|reference| reference.kin != Kin::Invoice)
+}
+
+/// A request for a part, which goes to its key where that is all there is of it. In which invoice a deleted one stood is not
+/// answered: what is known of that is forgotten.
+pub(super) fn addressed(resource: &'static Resource, plan: &Plan, at: &At<'_>, existing: &Existing, request: Request) -> Request {
+    let Some(key) = plan.target.key().filter(|_| existing.uuid.is_empty()) else { return request };
+    let shows = if request.method == Method::Delete { Shows::Unseen } else { request.shows };
+    Request { path: resource.path.to_owned(), shows, ..request }.at(at.data_source, key)
+}
+
+/// The fault of a part to be made whose invoice is not named.
+pub(super) fn no_invoice() -> Fault {
+    Fault::field(Code::FieldMissing, INVOICE.1, "what is to be made stands in an invoice")
 }
 
 /// The entries of a nested list in a plan's body.

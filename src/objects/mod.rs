@@ -126,7 +126,7 @@ impl At<'_> {
 /// An object that exists.
 #[derive(Debug, Clone)]
 pub struct Existing {
-    /// Its identity.
+    /// Its identity; empty where the API finds it by its key.
     pub uuid: Box<str>,
     /// What is known of it; `None` where it was not looked at.
     pub known: Option<Rc<Known>>,
@@ -213,6 +213,11 @@ pub trait Object: Sync + fmt::Debug {
         let source = entry.get("data_source_uuid").and_then(Value::as_str);
         known.ours = source.is_none_or(|source| source == data_source);
         Some(known)
+    }
+
+    /// Whether the API finds the plan's object by its key, so that it is neither looked for nor known by its UUID.
+    fn is_addressed_by_key(&self, _plan: &Plan) -> bool {
+        false
     }
 
     /// The entries that a look really answered: within those of its parent, where an object stands within another's entry.

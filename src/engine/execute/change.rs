@@ -44,6 +44,9 @@ impl Turn<'_> {
                                 None => Found::Absent,
                             };
                         }
+                        Changed::Gone if self.object.is_addressed_by_key(self.plan) => {
+                            return settled(Outcome::Skipped(Skip::NoMatch));
+                        }
                         Changed::Gone if again => break,
                         Changed::Gone => {
                             self.world.account.gone(&existing.uuid);
@@ -84,6 +87,7 @@ impl Turn<'_> {
         home: Option<Scope>,
         trial: &mut Trial,
     ) -> Result<Changed, Trouble> {
+        let home = home.or_else(|| self.home_by_key());
         let existing = &self.with_members(existing).await?;
         let requests = match self.object.change(self.plan, at, existing) {
             Ok(requests) => requests,
@@ -139,6 +143,7 @@ impl Turn<'_> {
         trial: &mut Trial,
     ) -> Result<Sent, Trouble> {
         let (shows, missing) = (request.shows, request.missing);
+        let home = home.or_else(|| self.home_by_key());
         let removed = if shows == Shows::Removal { removed_keys(&request) } else { Vec::new() };
         let call = Call::from(request);
         let account = &self.world.account;

@@ -42,6 +42,12 @@ impl Turn<'_> {
                 }
             }
         }
+        // What is not there must not count as a deletion.
+        if let Some(key) = self.plan.target.key().filter(|_| existing.uuid.is_empty())
+            && !account.stands(self.object, key).await?
+        {
+            return settled(Outcome::Skipped(Skip::NoMatch));
+        }
         let requests = self.object.delete(self.plan, at, &existing);
         if requests.is_empty() {
             return settled(Outcome::Skipped(Skip::NoMatch));

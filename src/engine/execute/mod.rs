@@ -347,6 +347,9 @@ impl Turn<'_> {
             }
             target => target,
         };
+        if self.object.is_addressed_by_key(self.plan) {
+            return Ok(Found::Present(Existing { uuid: Box::default(), known: None }));
+        }
         let Some(look) = look else { return Ok(Found::Absent) };
         let entries = self.world.account.look(self.object, look, fresh).await?;
         let entries = self.object.found(target, &entries);
@@ -370,6 +373,12 @@ impl Turn<'_> {
                 self.plan.parents().next().map_or("external_id", |parent| parent.field)
             }
         }
+    }
+
+    /// Where the object stands that is addressed by its key, as far as this run has seen it.
+    fn home_by_key(&self) -> Option<Scope> {
+        let key = self.plan.target.key().filter(|_| self.object.is_addressed_by_key(self.plan))?;
+        self.world.account.home_of(self.object, key)
     }
 
     /// Where what is written is kept, beside the keys that it shows itself.
