@@ -38,8 +38,9 @@ const MAX_JOBS: usize = 4096;
 const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 /// Plans under way at once: more than there are connections, since those that wait before a repetition hold none.
 const MAX_RUNNING: usize = 256;
-/// Records that go in one request, at most; how many the API takes is unknown.
-const MOST_JOINED: usize = 100;
+/// Records that go in one request, at most; how many the API takes is unknown, and a body of so many stays far below the
+/// size that is sent.
+const MOST_JOINED: usize = 1000;
 /// Bytes of plans that wait for their parents, at most.
 const MAX_PARKED_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of STATEs that wait, at most.
@@ -286,12 +287,17 @@ impl Sync<'_> {
         self.lanes.push(lanes, job);
     }
 
-    /// The next record that may start, with those right behind it that can go with it.
+    /// The next record that may start, with those that can go with it: parked ones that wait for it, then those right behind it.
     fn start(&mut self, bindings: &Bindings) -> Option<(JobId, Jobs)> {
         let (id, first) = self.lanes.start()?;
         let object = bindings.at(first.stream).object;
         let joins = |next: &Job| object.joins(&first.plan, bindings.at(next.stream).object.resource().name, &next.plan);
-        let others = self.lanes.absorb(id, MOST_JOINED - 1, joins);
+        let mut others = Vec::new();
+        if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
+            others = self.parking.take(&LaneKey::key(object.resource().name, key), Job::bytes, joins);
+            self.queued_bytes += others.iter().map(|job| job.plan.bytes()).sum::<usize>();
+        }
+        others.extend(self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), joins));
         Some((id, std::iter::once(first).chain(others).collect()))
     }
 
@@ -301,10 +307,12 @@ impl Sync<'_> {
             // Told by whoever tries to write next.
             self.engine.emitter.emit(&Outbound::Log { level: crate::protocol::Level::Info, message: "ended".to_owned() })?;
         }
+        // What can go on goes once all of these have their place.
+        let mut complete = Vec::new();
         for (job, step) in jobs.into_iter().zip(steps) {
             self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
             match self.in_order(&job, step) {
-                Step::Park(lane, waits) => self.park(world, lane, waits, job)?,
+                Step::Park(lane, waits) => complete.extend(self.park(lane, waits, job)?),
                 Step::Settled(Settled { outcome, arrived }) => {
                     for lane in &arrived {
                         self.arrived(world, lane);
@@ -314,11 +322,15 @@ impl Sync<'_> {
                 }
             }
         }
+        for lane in complete {
+            self.arrived(world, &lane);
+        }
         self.lanes.done(id);
         Ok(())
     }
 
-    fn park(&mut self, world: &World<'_>, lane: LaneKey, waits: Waits, job: Job) -> Result<(), Failure> {
+    /// Puts a record aside; the lane when all is there that its thing is made of.
+    fn park(&mut self, lane: LaneKey, waits: Waits, job: Job) -> Result<Option<LaneKey>, Failure> {
         let part = match waits {
             Waits::ForParts => Part::Incomplete,
             Waits::ForIt if self.engine.bindings.at(job.stream).object.completes() => Part::Completing,
@@ -332,10 +344,7 @@ impl Sync<'_> {
                 format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy()),
             )
         })?;
-        if can_go {
-            self.arrived(world, &lane);
-        }
-        Ok(())
+        Ok(can_go.then_some(lane))
     }
 
     /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.

@@ -71,6 +71,19 @@ impl<J> Parking<J> {
         jobs
     }
 
+    /// Takes those of the jobs that wait on this lane and are wanted, in the order they came.
+    pub fn take(&mut self, lane: &LaneKey, bytes: impl Fn(&J) -> usize, wanted: impl Fn(&J) -> bool) -> Vec<J> {
+        let Some(waiting) = self.waiting.get_mut(lane) else { return Vec::new() };
+        let taken: Vec<J> =
+            waiting.extract_if(.., |(part, job)| *part != Part::Incomplete && wanted(job)).map(|(_, job)| job).collect();
+        if waiting.is_empty() {
+            self.waiting.remove(lane);
+        }
+        self.jobs -= taken.len();
+        self.bytes -= taken.iter().map(bytes).sum::<usize>();
+        taken
+    }
+
     /// All jobs, in no order that means anything.
     pub fn all(&mut self) -> Vec<J> {
         self.jobs = 0;

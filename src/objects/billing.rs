@@ -45,7 +45,7 @@ pub(super) const LINE_ITEM: [Field; 23] = [
         "\"full\"",
     ),
     field("cancelled_at", Kind::Timestamp, "When the subscription was cancelled.", "\"2026-03-01T00:00:00.000Z\"").not_kept(),
-    field("description", Kind::Text, "What was sold; for one-time items.", "\"Setup\"").not_kept(),
+    field("description", Kind::Text, "What was sold; for one-time items.", "\"Setup\""),
     field("discount_code", Kind::Text, "Code of the discount.", "\"SPRING\""),
     field("discount_amount_in_cents", Kind::Cents, "Amount of the discount.", "100").zero_when_unset(),
     field("discount_description", Kind::Text, "What the discount is for.", "\"Spring sale\""),
@@ -54,7 +54,7 @@ pub(super) const LINE_ITEM: [Field; 23] = [
     field("transaction_fees_currency", Kind::Currency, "Currency of the fees.", "\"EUR\""),
     field("account_code", Kind::Code(30), "Account of the item in your books.", "\"4400\""),
     field("event_order", WHOLE, "Decides between items of one point in time.", "1"),
-    field("balance_transfer", Kind::Boolean, "Whether it only moves a balance.", "false").not_kept(),
+    field("balance_transfer", Kind::Boolean, "Whether it only moves a balance.", "false").zero_when_unset(),
     PLAN_KEY,
     PLAN_UUID,
 ];

@@ -10,7 +10,7 @@ mod known;
 mod record;
 
 pub use body::{Attribute, Body};
-pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, same};
+pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, fingerprint_of, held_back, same};
 pub use record::Record;
 
 use std::fmt;

@@ -10,7 +10,7 @@ use crate::errors::Code;
 use crate::objects::request::{IfMissing, Look, Request, Scope, Shows};
 use crate::objects::{self, At, Existing};
 use crate::outcome::{Fault, Outcome, Skip};
-use crate::plan::{Mode, Target};
+use crate::plan::{Mode, Target, held_back};
 
 impl Turn<'_> {
     /// Upsert, update, and insert where the API itself refuses no duplicates. `None`: the parent is not there after all.
@@ -84,6 +84,12 @@ impl Turn<'_> {
             Ok(requests) => requests,
             Err(faults) => return Ok(Changed::Settled(refused(faults))),
         };
+        if let (Some(known), true) = (&existing.known, requests.is_empty()) {
+            let resource = self.object.resource();
+            for field in held_back(resource, self.plan, known, &self.how.only_if_empty) {
+                self.world.warnings.once(Code::FieldHeldBack, resource.name, &field);
+            }
+        }
         let mut outcome = Outcome::Unchanged;
         for request in requests {
             let shows = request.shows;

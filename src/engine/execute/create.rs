@@ -230,7 +230,7 @@ impl Turn<'_> {
         outcome: Outcome,
     ) -> Result<Outcome, Trouble> {
         let resource = self.object.resource();
-        for difference in differences(self.object, self.plan, entry) {
+        for difference in differences(self.object, self.plan, &self.how.only_if_empty, entry) {
             let code = if difference.null { Code::NullNotCleared } else { Code::FieldNotKept };
             self.world.warnings.once(code, resource.name, difference.field);
         }
