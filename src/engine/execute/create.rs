@@ -15,8 +15,8 @@ use crate::objects::{self, At, Existing, Pick};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
 use crate::plan::{By, Known, LaneKey, Mode, Reference, Target, attributes_not_taken};
 
-/// Waits between the looks for a create whose answer was lost and that the API would make a second time: a list may lag.
-const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
+/// Waits between the looks for what this run made, or may have made: a list may lag.
+pub(super) const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
 
 /// The status of a create that was taken.
 const CREATED: u16 = 201;
@@ -264,29 +264,40 @@ impl Turn<'_> {
         let mut trial = Trial::default();
         let lane = reference.lane();
         loop {
-            match self.world.client.send(&call, &mut trial).await? {
+            let lost = match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => {
                     self.world.deletions.borrow_mut().created(resource.name);
                     if let Some(known) = account.saw(customers, &read(&answer), None) {
                         account.made_empty(&known.uuid);
                         return Ok(Ok(known));
                     }
+                    false
                 }
                 // Somebody else made it, or our own lost request did.
-                Reply::Exists(_) | Reply::Lost(_) => {}
+                Reply::Exists(_) => false,
+                Reply::Lost(_) => true,
                 Reply::Missing(refusal) => {
                     account.assure_data_source().await?;
                     return Ok(Err(Step::Settled(rejected(refusal).into())));
                 }
                 Reply::Refused(refusal) => return Ok(Err(Step::Settled(rejected(refusal).into()))),
-            }
-            match account.refer(reference.kin, &reference.by, true).await? {
-                Found::Present(known) => return Ok(Ok(known)),
-                Found::Absent if !self.last_chance => return Ok(Err(Step::Park(lane, Waits::ForIt))),
-                Found::Absent => return Ok(Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into()))),
-                Found::Ambiguous(many) => {
-                    return Ok(Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())));
+            };
+            // The API refuses a second one: where the answer was lost, sending again is the surest look there is.
+            for wait in if lost { &LOOKS[..1] } else { &LOOKS[..] } {
+                tokio::time::sleep(*wait).await;
+                match account.refer(reference.kin, &reference.by, true).await? {
+                    Found::Present(known) => return Ok(Ok(known)),
+                    Found::Absent => {}
+                    Found::Ambiguous(many) => {
+                        return Ok(Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())));
+                    }
                 }
+            }
+            if !lost {
+                return Ok(Err(match self.last_chance {
+                    false => Step::Park(lane, Waits::ForIt),
+                    true => Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into()),
+                }));
             }
         }
     }
