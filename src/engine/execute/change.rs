@@ -18,7 +18,7 @@ impl Turn<'_> {
         let settled = |outcome: Outcome| Ok(Some(Step::Settled(outcome.into())));
         let mut found = self.locate(at, look, look_again).await?;
         let mut trial = Trial::default();
-        let (mut fresh, mut lost) = (false, false);
+        let (mut fresh, mut lost, mut refused) = (false, false, false);
         // What was known can prove wrong once: a UUID that is gone, or a thing that somebody made since we looked.
         loop {
             let again = std::mem::replace(&mut fresh, true);
@@ -60,9 +60,9 @@ impl Turn<'_> {
                     Created::CanNot if self.last_chance && !again => found = self.locate(at, look, true).await?,
                     Created::CanNot => return Ok(Some(self.absent())),
                     Created::Incomplete(lane) => return Ok(Some(Step::Park(lane, Waits::ForParts))),
-                    Created::Exists(refusal) if again => return settled(rejected(refusal)),
+                    Created::Exists(refusal) if refused => return settled(rejected(refusal)),
                     Created::Exists(refusal) => match self.look_for_existing(at, look).await? {
-                        Some(existing) => found = Found::Present(existing),
+                        Some(existing) => (found, refused) = (Found::Present(existing), true),
                         None => return settled(rejected(refusal)),
                     },
                 },
