@@ -105,7 +105,7 @@ impl Turn<'_> {
             match sent {
                 Sent::Done(answer) if shows == Shows::Object => {
                     let entry = self.object.answered(answer);
-                    self.world.account.saw(self.object, &entry, home);
+                    self.saw(&entry, at, home);
                     outcome = self.see_to(&entry, at, home, Outcome::Updated).await?;
                 }
                 Sent::Done(answer) if shows == Shows::Attributes => {

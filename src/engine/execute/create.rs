@@ -208,7 +208,7 @@ impl Turn<'_> {
             self.world.deletions.borrow_mut().created(self.object.resource().name);
         }
         let entry = self.object.answered(answer);
-        if let Some(known) = self.world.account.saw(self.object, &entry, self.home(at))
+        if let Some(known) = self.saw(&entry, at, self.home(at))
             && self.object.is_made_empty(self.plan)
         {
             self.world.account.made_empty(&known.uuid);
@@ -219,6 +219,15 @@ impl Turn<'_> {
             return Ok(Outcome::Rejected(Rejection { faults: complaints, http_status: Some(CREATED) }).into());
         }
         Ok(self.see_to(&entry, at, self.home(at), made).await?.into())
+    }
+
+    /// Takes in the object as the answer to a write shows it, and what the write itself tells beside that.
+    pub(super) fn saw(&self, entry: &Value, at: &At<'_>, home: Option<Scope>) -> Option<Rc<Known>> {
+        let known = self.world.account.saw(self.object, entry, home)?;
+        if let Some(members) = self.object.members_written(self.plan, at) {
+            self.world.account.amend(&known.uuid, |known| known.members = Some(members.clone()));
+        }
+        Some(known)
     }
 
     /// Sends what sets the things that an answer shows were not taken, and warns of what was not kept.
