@@ -293,11 +293,6 @@ impl<'c> Account<'c> {
         self.index.borrow_mut().made_empty(uuid);
     }
 
-    /// What was known of a scope proved wrong.
-    pub fn forget(&self, scope: Scope) {
-        self.index.borrow_mut().forget(scope);
-    }
-
     /// An entry was deleted, or its identity is known to be gone.
     pub fn gone(&self, uuid: &str) {
         self.index.borrow_mut().gone(uuid);

@@ -1,6 +1,6 @@
 //! Changing an object that exists.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::create::{Changed, Created, Sent, attributes_alone};
 use super::{Call, Step, Turn, Waits, ambiguous, read, refused, rejected, unknown_uuid};
@@ -131,6 +131,7 @@ impl Turn<'_> {
     ) -> Result<Sent, Trouble> {
         let (shows, missing) = (request.shows, request.missing);
         let removed: Option<Vec<String>> = removed_keys(&request);
+        let set = (shows == Shows::Unseen).then(|| members(&request)).flatten();
         let call = Call::from(request);
         let account = &self.world.account;
         Ok(match self.world.client.send(&call, trial).await? {
@@ -158,7 +159,10 @@ impl Turn<'_> {
                             account.saw(part, &part.answered(answer.clone()), Some(home));
                         }
                     }
-                    Shows::Unseen => home.into_iter().for_each(|home| account.forget(home)),
+                    Shows::Unseen => {
+                        let set = set.unwrap_or_default();
+                        account.amend(uuid, |known| known.set_fields(self.object.resource(), &set));
+                    }
                     Shows::Object => {}
                 }
                 Sent::Done(answer)
@@ -169,6 +173,11 @@ impl Turn<'_> {
             Reply::Lost(why) => Sent::Lost(why),
         })
     }
+}
+
+/// What a request sets.
+fn members(request: &Request) -> Option<Map<String, Value>> {
+    serde_json::from_str(request.body.as_deref()?).ok()
 }
 
 /// The keys of attributes that a request removes.
