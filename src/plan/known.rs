@@ -143,6 +143,16 @@ impl Known {
         Self { uuid: uuid.into(), members: None, fields: Box::default(), attributes: None, ..self.clone() }
     }
 
+    /// The same, once things that it names became part of others; `None` where it names none of them. `now` leads from the
+    /// fingerprint of a UUID to that of the one that stands for it.
+    pub fn naming(&self, now: impl Fn(u64) -> Option<u64>) -> Option<Self> {
+        let moved = |field: &u64| now(field & VALUE_MASK).map(|now| field & !VALUE_MASK | now);
+        self.fields
+            .iter()
+            .any(|field| moved(field).is_some())
+            .then(|| Self { fields: self.fields.iter().map(|field| moved(field).unwrap_or(*field)).collect(), ..self.clone() })
+    }
+
     /// Attributes of these keys are gone.
     pub fn drop_attributes<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
         let gone: BTreeSet<u64> = keys.map(hash).collect();

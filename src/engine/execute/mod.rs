@@ -49,9 +49,15 @@ impl World<'_> {
             lanes.extend(shelf.first().map(|known| LaneKey::uuid(&known.uuid)));
         }
         for parent in plan.parents() {
-            if let By::Key(key) = &parent.by {
-                lanes.extend(self.account.known_by_key(parent.kin, key).map(|known| LaneKey::uuid(&known.uuid)));
+            match &parent.by {
+                By::Key(key) => {
+                    lanes.extend(self.account.known_by_key(parent.kin, key).map(|known| LaneKey::uuid(&known.uuid)));
+                }
+                By::Uuid(uuid) => lanes.push(LaneKey::uuid(&self.account.now(uuid))),
             }
+        }
+        if let Target::Uuid(uuid, _) = &plan.target {
+            lanes.push(LaneKey::uuid(&self.account.now(uuid)));
         }
         lanes
     }
