@@ -98,7 +98,7 @@ impl Object for Tags {
     fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
         let plans = std::iter::once(plan).chain(others.iter().map(|(_, other)| *other));
         let mut tags: Vec<String> = Vec::new();
-        for tag in plans.flat_map(|plan| tags_of(plan)) {
+        for tag in plans.flat_map(tags_of) {
             if !tags.contains(&tag) {
                 tags.push(tag);
             }
