@@ -347,6 +347,8 @@ pub trait Object: Sync + fmt::Debug {
 }
 
 #[cfg(test)]
+mod record_tests;
+#[cfg(test)]
 mod tests;
 
 #[cfg(test)]
