@@ -147,8 +147,9 @@ impl Object for Invoices {
         if items.is_empty() {
             let text = "an invoice is made with its line items, and none came with it or in this sync";
             faults.push(Fault::field(Code::FieldMissing, "line_items", text));
+        } else {
+            billing::check_sums(&items, &transactions, &mut faults);
         }
-        billing::check_sums(&items, &transactions, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -217,34 +218,57 @@ impl Object for Invoices {
     }
 
     fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
-        let part = object == line_items::RESOURCE.name || object == transactions::RESOURCE.name;
         let makes = |mode| matches!(mode, Mode::Insert | Mode::Upsert);
+        if !makes(plan.mode) || !makes(next.mode) {
+            return false;
+        }
+        if object == RESOURCE.name {
+            let named = matches!(plan.target, Target::Key(_)) && plan.target == next.target;
+            return named && plan.mode == Mode::Upsert && next.mode == Mode::Upsert && plan.parents().eq(next.parents());
+        }
+        let part = object == line_items::RESOURCE.name || object == transactions::RESOURCE.name;
         let mine = next.parents().next().map(|invoice| &invoice.by);
-        part && makes(plan.mode) && makes(next.mode) && plan.target.key().is_some_and(|key| mine == Some(&By::Key(key.into())))
+        part && plan.target.key().is_some_and(|key| mine == Some(&By::Key(key.into())))
     }
 
     fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
-        let mut lists = [(line_items::RESOURCE.name, "line_items"), (transactions::RESOURCE.name, "transactions")]
-            .map(|(object, field)| (object, field, billing::entries(body(plan, field))));
+        let mut lists =
+            [&line_items::RESOURCE, &transactions::RESOURCE].map(|part| (part, billing::entries(body(plan, part.list_root))));
         let mut joined = plan.clone();
         for (object, other) in others {
-            let resource = super::find(object)?.resource();
-            let mut entry = Map::new();
-            for (slot, value) in other.body.fields().filter(|(_, value)| *value != "null") {
-                let field = resource.all_fields().nth(usize::from(slot.field))?;
-                entry.insert(field.name.to_owned(), serde_json::from_str(value).ok()?);
-            }
             for reference in other.refs.iter().filter(|reference| reference.kin == Kin::Plan) {
-                let name = if matches!(reference.by, By::Key(_)) { "plan_external_id" } else { "plan_uuid" };
-                entry.insert(name.to_owned(), reference.by.text().into());
                 if !joined.refs.iter().any(|known| known.kin == Kin::Plan && known.by == reference.by) {
                     joined.refs.push(reference.clone());
                 }
             }
-            lists.iter_mut().find(|(of, ..)| of == object)?.2.push(entry);
+            if *object == RESOURCE.name {
+                for (slot, value) in other.body.fields().filter(|(_, value)| *value != "null") {
+                    joined.body.replace(slot, value);
+                }
+                for (part, list) in &mut lists {
+                    billing::lay_over(list, billing::entries(body(other, part.list_root)), part, &[]);
+                }
+                continue;
+            }
+            let (part, list) = lists.iter_mut().find(|(part, _)| part.name == *object)?;
+            let mut entry = Map::new();
+            for (slot, value) in other.body.fields().filter(|(_, value)| *value != "null") {
+                let field = part.all_fields().nth(usize::from(slot.field))?;
+                entry.insert(field.name.to_owned(), serde_json::from_str(value).ok()?);
+            }
+            for reference in other.refs.iter().filter(|reference| reference.kin == Kin::Plan) {
+                let [given, left] = match reference.by {
+                    By::Key(_) => ["plan_external_id", "plan_uuid"],
+                    By::Uuid(_) => ["plan_uuid", "plan_external_id"],
+                };
+                entry.insert(given.to_owned(), reference.by.text().into());
+                entry.insert(left.to_owned(), Value::Null);
+            }
+            // A row of its own is not found by its plan.
+            billing::lay_over(list, vec![entry], part, &["plan_external_id", "plan_uuid"]);
         }
-        for (_, field, list) in lists.iter().filter(|(.., list)| !list.is_empty()) {
-            let slot = Slot { field: RESOURCE.slot(field)?, inner: None };
+        for (part, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
+            let slot = Slot { field: RESOURCE.slot(part.list_root)?, inner: None };
             joined.body.replace(slot, &json(list));
         }
         Some(joined)

@@ -121,6 +121,20 @@ impl Known {
         self.attributes = Some(map.iter().map(|(key, value)| (hash(key), attribute_fingerprint(value))).collect());
     }
 
+    /// Takes in what a write set, where its answer did not show the entry.
+    pub fn set_fields(&mut self, resource: &'static Resource, set: &Map<String, Value>) {
+        let set = resource.all_fields().enumerate().filter_map(|(at, field)| {
+            let value = set.get(field.name)?;
+            is_comparable(&field.kind).then(|| (at as u64, (at as u64) << VALUE_BITS | fingerprint(&field.kind, value)))
+        });
+        let mut fields = std::mem::take(&mut self.fields).into_vec();
+        for (at, value) in set {
+            fields.retain(|known| known >> VALUE_BITS != at);
+            fields.push(value);
+        }
+        self.fields = fields.into();
+    }
+
     /// What it is once another thing became part of it: the keys of both lead here, fields stay as they are (recorded 2023 of
     /// customers), and what came of lists and attributes is not known.
     pub fn joined_by(&self, other: Option<&Self>) -> Self {
@@ -138,6 +152,16 @@ impl Known {
     /// The same keys, standing for the thing of this UUID, of which nothing else is known.
     pub fn leading_to(&self, uuid: &str) -> Self {
         Self { uuid: uuid.into(), members: None, fields: Box::default(), attributes: None, ..self.clone() }
+    }
+
+    /// The same, once things that it names became part of others; `None` where it names none of them. `now` leads from the
+    /// fingerprint of a UUID to that of the one that stands for it.
+    pub fn naming(&self, now: impl Fn(u64) -> Option<u64>) -> Option<Self> {
+        let moved = |field: &u64| now(field & VALUE_MASK).map(|now| field & !VALUE_MASK | now);
+        self.fields
+            .iter()
+            .any(|field| moved(field).is_some())
+            .then(|| Self { fields: self.fields.iter().map(|field| moved(field).unwrap_or(*field)).collect(), ..self.clone() })
     }
 
     /// Attributes of these keys are gone.

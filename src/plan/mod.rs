@@ -307,6 +307,17 @@ impl Plan {
         lanes
     }
 
+    /// The names of the thing that the record is about: what another record about it can be told by. None where it has no
+    /// name of its own.
+    pub fn own_lanes(&self, object: &str) -> LaneKeys {
+        let mut lanes = LaneKeys::new();
+        self.target.lanes(object, &mut lanes);
+        if self.target == Target::Part {
+            lanes.extend(self.parents().next().map(|whole| LaneKey::hash(object, whole.by.text())));
+        }
+        lanes
+    }
+
     /// What the object belongs to.
     pub fn parents(&self) -> impl Iterator<Item = &Reference> {
         self.refs.iter().filter(|reference| reference.role == Role::Parent)
