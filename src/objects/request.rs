@@ -57,8 +57,10 @@ pub enum Shows {
     Tags,
     /// An entry of this object that stands within the one that was changed.
     Part(&'static str),
-    /// Nothing of the entry, which is another one now.
+    /// Nothing of the entry: what was sent stands in it now.
     Unseen,
+    /// Nothing; the entry is gone, and was named by its key and not by what it stood in.
+    PartGone,
     /// Nothing; the attributes whose keys the body lists are gone.
     Removal,
     /// Nothing that is known.

@@ -85,12 +85,12 @@ impl Turn<'_> {
         }
         let name = self.object.resource().name;
         let must_count = self.world.deletions.borrow().must_count(name);
-        if let Some(enough) = must_count {
+        if let Some((enough, created)) = must_count {
             let entries = self.world.account.count(self.object, enough).await?;
             // Another deletion may have counted meanwhile: the first count stands.
             let mut guard = self.world.deletions.borrow_mut();
             if guard.must_count(name).is_some() {
-                guard.counted(name, entries);
+                guard.counted(name, entries, created);
             }
         }
         Ok(self.world.deletions.borrow_mut().take(name)?)
