@@ -25,5 +25,6 @@ pub mod report;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use conductor::{Ending, Engine};
