@@ -31,7 +31,7 @@ impl Turn<'_> {
                     if self.object.can_be_merged() && (known.pairs > 1 || account.has_absorbed(&known.uuid)) =>
                 {
                     let pairs = known.pairs.max(2);
-                    let text = format!("the customer stands under at least {pairs} pairs of data source and external id");
+                    let text = format!("the object stands under at least {pairs} pairs of data source and external id");
                     return settled(Outcome::rejected(Fault::record(Code::DeleteMergedCustomer, text)));
                 }
                 Found::Present(known) if !known.ours => return settled(Outcome::rejected(foreign())),
