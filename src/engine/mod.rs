@@ -9,6 +9,8 @@ mod cap_tests;
 #[cfg(test)]
 mod chaos_tests;
 mod conductor;
+#[cfg(test)]
+mod deletion_tests;
 mod deletions;
 mod execute;
 pub mod intake;

@@ -82,7 +82,7 @@ impl Turn<'_> {
         let looks = if refuses { &LOOKS[..1] } else { &LOOKS[..] };
         let method = request.method;
         if method == Method::Delete {
-            self.take_leave().await?;
+            self.take_leave(&request).await?;
         }
         let call = Call::from(request);
         let mut trial = Trial::default();
