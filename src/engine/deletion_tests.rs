@@ -101,3 +101,16 @@ async fn deletes_of_api_requests_share_the_guard_of_the_object_that_they_name() 
         assert_eq!((ran.ending.unwrap_err().code, deletes(&sandbox)), (Code::DeleteLimit, before), "{path}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_rest_on_the_data_source_does_not_look_at_it() {
+    let sandbox = sandbox(0);
+    let ask = |body: Value| record("api_requests", &json!({"method": "POST", "path": "/no_such/thing", "body": body}));
+    let nowhere = "ds_00000000-0000-4000-8000-00000000dead";
+    let policy = settings(&json!({"data_source_uuid": nowhere}));
+    let ran = run(&sandbox, &policy, &catalog(&["api_requests"]), ask(json!({"a": 1})) + &ask(json!({"a": 2}))).await;
+    ran.assert_sound();
+    assert_eq!((ran.count("rejected"), sandbox.observed().requests), (2, 2));
+    let ran = run(&sandbox, &policy, &catalog(&["api_requests"]), ask(json!({"data_source_uuid": nowhere}))).await;
+    assert_eq!(ran.ending.unwrap_err().code, Code::DataSourceUnknown);
+}
