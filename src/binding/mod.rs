@@ -646,6 +646,18 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_member_of_a_nested_object_is_left_out_only_where_unknown_fields_are_ignored() {
+        let row = json!({"external_id": "a", "customer_external_id": "c", "date": "2026-01-01", "currency": "USD",
+            "line_items": [{"type": "one_time", "amount_in_cents": 1, "foo": 2}]});
+        for (word, wanted) in
+            [("custom_attributes", "FIELD_UNKNOWN 1"), ("reject", "FIELD_UNKNOWN 1"), ("ignore", "upsert a of c")]
+        {
+            let bindings = bind(&[stream("invoices", &json!({}))], &json!({"unknown_fields": word})).unwrap();
+            assert_eq!(planned(&bindings, &row), wanted, "{word}");
+        }
+    }
+
+    #[test]
     fn a_deleted_row_needs_nothing_but_its_key() {
         let bindings = bind(&[stream("customers", &json!({}))], &json!({"deletions": {"policy": "delete"}})).unwrap();
         let raw =

@@ -38,7 +38,7 @@ codes! {
     FieldType "FIELD_TYPE": "A field holds a value of a type that ChartMogul does not take there.", "Convert the column in the source, or map another one with `fields`.";
     FieldValue "FIELD_VALUE": "A field holds a value of the right type that breaks the field's rule.", "Correct the value in the source; the message names the rule.";
     FieldTooLong "FIELD_TOO_LONG": "A text is longer than ChartMogul stores.", "Shorten it in the source, or leave the column out with `exclude`.";
-    FieldUnknown "FIELD_UNKNOWN": "The record has a field that the object does not have, and `unknown_fields` is `reject`.", "Map it with `fields`, leave it out with `exclude`, or set `unknown_fields` to `custom_attributes` or `ignore`.";
+    FieldUnknown "FIELD_UNKNOWN": "The record has a column that is no field while `unknown_fields` is `reject`, or a nested object has a member that is no field of it while `unknown_fields` is not `ignore`.", "Map a column with `fields`, leave it out with `exclude`, or set `unknown_fields` to `custom_attributes` or `ignore`; leave a nested member out in the source, or set `unknown_fields` to `ignore`.";
     FieldTwice "FIELD_TWICE": "Two source columns were mapped to one ChartMogul field and both hold a value.", "Keep one of them in `fields` and leave the other out with `exclude`.";
     AttributeKey "ATTRIBUTE_KEY": "A custom attribute's key has characters other than letters, digits and underscore.", "Rename the column with `fields`, or leave it out with `exclude`.";
     AttributeNested "ATTRIBUTE_NESTED": "A custom attribute would be an array or an object.", "Take parts of it with dotted paths in `fields`, or leave it out with `exclude`.";

@@ -14,7 +14,14 @@ use crate::objects::resource::{Field, Kind};
 use crate::outcome::Fault;
 
 /// One object of a list.
-pub(super) fn list_element(place: &str, fields: &'static [Field], raw: &str, out: &mut String, faults: &mut Vec<Fault>) {
+pub(super) fn list_element(
+    place: &str,
+    fields: &'static [Field],
+    ignores_members: bool,
+    raw: &str,
+    out: &mut String,
+    faults: &mut Vec<Fault>,
+) {
     let Some(text) = json_or_text(raw) else {
         faults.push(takes("an object", raw).of(place));
         return;
@@ -27,12 +34,9 @@ pub(super) fn list_element(place: &str, fields: &'static [Field], raw: &str, out
             continue;
         };
         let Some(at) = fields.iter().position(|field| field.name == name) else {
-            let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-            faults.push(Fault::field(
-                Code::FieldUnknown,
-                format!("{place}.{name}"),
-                format!("an entry here takes {}", names.join(", ")),
-            ));
+            if !ignores_members {
+                faults.push(no_such_member(place, &name, fields));
+            }
             continue;
         };
         if seen.contains(&at) {
@@ -55,6 +59,12 @@ pub(super) fn list_element(place: &str, fields: &'static [Field], raw: &str, out
         }
     }
     out.push('}');
+}
+
+/// A member of a nested object that is no field of it.
+pub(super) fn no_such_member(place: &str, name: &str, fields: &[Field]) -> Fault {
+    let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+    Fault::field(Code::FieldUnknown, format!("{place}.{name}"), format!("what is nested here takes {}", names.join(", ")))
 }
 
 /// What a field takes, and what came.

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 
 use super::Nulls;
 use super::body::Body;
-use super::normal::{NAME_IS_NO_TEXT, Problem, Written, is_json, json_or_text, list_element, takes, trimmed, write_scalar};
+use super::normal::{
+    NAME_IS_NO_TEXT, Problem, Written, is_json, json_or_text, list_element, no_such_member, takes, trimmed, write_scalar,
+};
 use crate::errors::Code;
 use crate::mapping::values::{self, as_text, first_byte, type_name};
 use crate::mapping::{Mapped, MappedAttribute, Slot, attributes};
@@ -23,6 +25,7 @@ pub struct Record {
     resource: &'static Resource,
     references: Vec<(Slot, Option<Box<str>>)>,
     nulls: Nulls,
+    ignores_members: bool,
     /// A bit for each field of the table that came.
     came: [u64; 4],
 }
@@ -39,7 +42,9 @@ impl Record {
         let bytes: usize = mapped.fields.iter().map(|(_, raw)| raw.len() + 4).sum::<usize>()
             + mapped.attributes.iter().map(|attribute| attribute.key.len() + attribute.raw.len() + 4).sum::<usize>();
         let body = Body::with_capacity(bytes, mapped.fields.len(), mapped.attributes.len() + IN_A_MAP);
-        let mut record = Self { body, faults: Vec::new(), resource, references: Vec::new(), nulls, came: [0; 4] };
+        let ignores_members = mapped.ignores_members;
+        let mut record =
+            Self { body, faults: Vec::new(), resource, references: Vec::new(), nulls, ignores_members, came: [0; 4] };
         for slot in &mapped.twice {
             let name = record.name(*slot);
             record.faults.push(Fault::field(Code::FieldTwice, name, "two columns give this field a value"));
@@ -203,14 +208,8 @@ impl Record {
                         self.scalar(at, &fields[inner], value, nulls);
                     }
                 }
-                None => {
-                    let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-                    self.faults.push(Fault::field(
-                        Code::FieldUnknown,
-                        format!("{}.{name}", field.name),
-                        format!("`{}` takes {}", field.name, names.join(", ")),
-                    ));
-                }
+                None if self.ignores_members => {}
+                None => self.faults.push(no_such_member(field.name, &name, fields)),
             }
         }
     }
@@ -227,7 +226,7 @@ impl Record {
             b'n' => return,
             _ => return self.faults.push(takes("a list of objects", raw).of(field.name)),
         };
-        let faults = &mut self.faults;
+        let (faults, ignores) = (&mut self.faults, self.ignores_members);
         let pushed: Result<(), ()> = self.body.push(slot, |out| {
             let before = faults.len();
             out.push('[');
@@ -235,7 +234,7 @@ impl Record {
                 if at > 0 {
                     out.push(',');
                 }
-                list_element(&format!("{}[{at}]", field.name), fields, element, out, faults);
+                list_element(&format!("{}[{at}]", field.name), fields, ignores, element, out, faults);
             }
             out.push(']');
             if faults.len() == before { Ok(()) } else { Err(()) }
