@@ -162,9 +162,9 @@ fn a_request_that_leads_elsewhere_is_rejected_unsent() {
 }
 
 #[test]
-fn a_row_that_is_marked_as_deleted_sends_nothing() {
+fn a_row_that_is_marked_as_deleted_is_rejected_unsent() {
     let world = World::new();
     let row = request("GET", "/ping", &json!({"_ab_cdc_deleted_at": "2026-01-02"}));
-    assert_eq!(outcomes(&world, &policy(100), &[row]), "1 read, 1 skipped, 1 skipped as no_match");
-    assert_eq!(world.requests("GET", "/v1/ping"), 0);
+    assert_eq!(outcomes(&world, &policy(100), &[row]), "1 read, 1 rejected, 1 rejected with DELETE_NOT_SUPPORTED");
+    assert_eq!(world.arrived(), 0);
 }

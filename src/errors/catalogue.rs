@@ -53,6 +53,7 @@ codes! {
     RecordTooLarge "RECORD_TOO_LARGE": "The request for this record would be larger than is sent.", "Shorten its texts or leave columns out with `exclude`.";
     DeleteMergedCustomer "DELETE_MERGED_CUSTOMER": "The customer is merged from several source customers; deleting it would delete the data of the others too.", "Unmerge it in ChartMogul first, or delete it there by hand.";
     ApiDeleteRefused "API_DELETE_REFUSED": "A record of `api_requests` would send a DELETE, and deletions are ignored or it would reach a data source.", "Set `deletions` to the policy `delete`; a data source is deleted in ChartMogul itself, never from here.";
+    DeleteNotSupported "DELETE_NOT_SUPPORTED": "A record is marked as deleted, and nothing of its object can be deleted from here.", "Leave deleted rows of this stream out in the source; what they made is undone in ChartMogul by hand, where that is possible.";
     // Warnings: logged once per field, no outcome of their own.
     FieldNotKept "FIELD_NOT_KEPT": "ChartMogul accepted a field but answered with another value.", "Check the value: an unknown owner, a state outside the US, or a contact attribute that was not defined in the app are dropped silently.";
     NullNotCleared "NULL_NOT_CLEARED": "A null was sent to clear a field, and ChartMogul kept the old value.", "Clear the field in ChartMogul by hand.";
