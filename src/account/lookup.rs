@@ -134,13 +134,13 @@ impl<'c> Account<'c> {
 
     /// What is known of a scope without asking; `None` means nothing.
     pub fn known(&self, scope: Scope) -> Option<Vec<Rc<Known>>> {
-        self.index.borrow().shelf(scope).map(<[_]>::to_vec)
+        self.index.borrow().shelf(scope)
     }
 
     /// The one entry that an object is known to have under a key.
     pub fn known_by_key(&self, kin: Kin, key: &str) -> Option<Rc<Known>> {
         let look = objects::find(kin.object())?.look_by_key(key, &self.data_source)?;
-        self.index.borrow().shelf(look.scope?)?.first().cloned()
+        self.index.borrow().shelf(look.scope?)?.into_iter().next()
     }
 
     /// The entries that a look shows: those that are known, unless a fresh look is asked for.
@@ -151,7 +151,7 @@ impl<'c> Account<'c> {
         if let Some(scope) = look.scope.filter(|_| !fresh) {
             let mut index = self.index.borrow_mut();
             if let Some(known) = index.shelf(scope) {
-                return Ok(known.to_vec());
+                return Ok(known);
             }
             if look.parent.as_ref().is_some_and(|parent| index.is_empty(parent)) {
                 return Ok(index.listed(scope, &[], false));
@@ -164,8 +164,11 @@ impl<'c> Account<'c> {
             self.proven.set(true);
         }
         Ok(match look.scope {
-            // What belongs to a parent may be listed late; one key is answered by what there is.
-            Some(scope) => self.index.borrow_mut().listed(scope, &known, look.parent.is_some()),
+            // What there is may be listed late. Only for one key another entry stands instead of the one that was known.
+            Some(scope) => {
+                let of_a_key = look.query.iter().any(|(name, _)| name == "external_id");
+                self.index.borrow_mut().listed(scope, &known, !of_a_key || known.is_empty())
+            }
             None => known,
         })
     }
@@ -189,7 +192,7 @@ impl<'c> Account<'c> {
         let Some(look) = object.look_by_key(key, &self.data_source) else { return Ok(Found::Absent) };
         // Many records may refer to one thing at once: it is looked at once.
         let alone = match look.scope {
-            Some(scope) if self.index.borrow().shelf(scope).is_none() => Some(self.alone_with(scope).await),
+            Some(scope) if !self.index.borrow().has(scope) => Some(self.alone_with(scope).await),
             _ => None,
         };
         let entries = self.look(object, &look, fresh).await?;
@@ -308,11 +311,6 @@ impl<'c> Account<'c> {
         self.index.borrow_mut().made_empty(uuid);
     }
 
-    /// What was known of a scope proved wrong.
-    pub fn forget(&self, scope: Scope) {
-        self.index.borrow_mut().forget(scope);
-    }
-
     /// An entry was deleted, or its identity is known to be gone.
     pub fn gone(&self, uuid: &str) {
         self.index.borrow_mut().gone(uuid);
@@ -330,6 +328,11 @@ impl<'c> Account<'c> {
         self.index.borrow().now(uuid).into()
     }
 
+    /// Whether this run saw any thing become part of another, so that a name may lead elsewhere than before.
+    pub fn names_moved(&self) -> bool {
+        self.index.borrow().names_moved()
+    }
+
     /// Whether this run saw another thing become part of this one.
     pub fn has_absorbed(&self, uuid: &str) -> bool {
         self.index.borrow().has_absorbed(uuid)
@@ -338,7 +341,8 @@ impl<'c> Account<'c> {
     fn know(&self, object: &dyn Object, entry: &Value) -> Option<Rc<Known>> {
         let known = object.know(entry, &self.data_source)?;
         let now = self.now(&known.uuid);
-        Some(Rc::new(if now == known.uuid { known } else { known.leading_to(&now) }))
+        let known = Rc::new(if now == known.uuid { known } else { known.leading_to(&now) });
+        Some(self.index.borrow().naming(&known))
     }
 
     /// The same as [`Self::gone`], of an entry that stands within those of a scope.

@@ -29,7 +29,7 @@ use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::OBJECTS;
 use crate::outcome::{Outcome, Skip};
-use crate::plan::{LaneKey, Plan, Reference};
+use crate::plan::{LaneKey, LaneKeys, Mode, Plan, Reference};
 use crate::protocol::{Emitter, Outbound, StateKind, StateMessage, StreamStatus};
 
 /// Records read ahead of the API, at most.
@@ -38,8 +38,9 @@ const MAX_JOBS: usize = 4096;
 const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 /// Plans under way at once: more than there are connections, since those that wait before a repetition hold none.
 const MAX_RUNNING: usize = 256;
-/// Records that go in one request, at most; how many the API takes is unknown.
-const MOST_JOINED: usize = 100;
+/// Records that go in one request, at most; how many the API takes is unknown, and a body of so many stays far below the
+/// size that is sent.
+const MOST_JOINED: usize = 1000;
 /// Bytes of plans that wait for their parents, at most.
 const MAX_PARKED_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of STATEs that wait, at most.
@@ -83,9 +84,16 @@ struct Job {
     line: u64,
     plan: Box<Plan>,
     last_chance: bool,
+    /// It waited for its turn behind a record of its own thing, that it was thought to complete.
+    stood_behind: bool,
 }
 
 impl Job {
+    /// The names of the thing that it is about.
+    fn own(&self, bindings: &Bindings) -> LaneKeys {
+        self.plan.own_lanes(bindings.at(self.stream).object.resource().name)
+    }
+
     fn member<'j>(&'j self, bindings: &'j Bindings) -> Member<'j> {
         let binding = bindings.at(self.stream);
         Member { object: binding.object, how: binding.how(), plan: &self.plan, last_chance: self.last_chance }
@@ -113,6 +121,7 @@ impl Engine<'_> {
             account: Account::new(self.client, self.data_source),
             deletions: RefCell::new(DeleteGuard::new(self.deletions)),
             warnings: Warnings::default(),
+            brought: RefCell::default(),
         };
         let mut sync = Sync {
             engine: self,
@@ -180,7 +189,7 @@ impl Sync<'_> {
             }
             while self.halted.is_none()
                 && running.len() < MAX_RUNNING
-                && let Some((id, jobs)) = self.start(bindings)
+                && let Some((id, jobs)) = self.start(world, bindings)?
             {
                 running.push(Box::pin(async move {
                     let members: Vec<Member<'_>> = jobs.iter().map(|job| job.member(bindings)).collect();
@@ -234,7 +243,9 @@ impl Sync<'_> {
                 let ticket = self.ledger.admit(stream);
                 match planned {
                     PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, &Of::Key(&key), outcome)?,
-                    PlannedRecord::Plan(plan) => self.queue(world, Job { ticket, stream, line, plan, last_chance: false }),
+                    PlannedRecord::Plan(plan) => {
+                        self.queue(world, Job { ticket, stream, line, plan, last_chance: false, stood_behind: false });
+                    }
                 }
             }
             Item::State(state) => {
@@ -287,12 +298,57 @@ impl Sync<'_> {
     }
 
     /// The next record that may start, with those right behind it that can go with it.
-    fn start(&mut self, bindings: &Bindings) -> Option<(JobId, Jobs)> {
-        let (id, first) = self.lanes.start()?;
-        let object = bindings.at(first.stream).object;
-        let joins = |next: &Job| object.joins(&first.plan, bindings.at(next.stream).object.resource().name, &next.plan);
-        let others = self.lanes.absorb(id, MOST_JOINED - 1, joins);
-        Some((id, std::iter::once(first).chain(others).collect()))
+    fn start(&mut self, world: &World<'_>, bindings: &Bindings) -> Result<Option<(JobId, Jobs)>, Failure> {
+        while let Some((id, first)) = self.lanes.start() {
+            if let Some((lane, part)) = self.behind(&first, bindings) {
+                self.queued_bytes = self.queued_bytes.saturating_sub(first.plan.bytes());
+                if self.park(lane, part, Job { stood_behind: part == Part::Completing, ..first })? {
+                    self.arrived(world, &lane);
+                }
+                self.lanes.done(id);
+                continue;
+            }
+            let object = bindings.at(first.stream).object;
+            // A name that leads elsewhere since the record was queued: it keeps its place behind what is under way there.
+            if world.account.names_moved() {
+                let lanes = world.lanes(object, &first.plan);
+                if !self.lanes.holds(id, &lanes) {
+                    self.lanes.push_first(vec![(lanes, first)]);
+                    self.lanes.done(id);
+                    continue;
+                }
+            }
+            let bindings_of = |job: &Job| bindings.at(job.stream).object.resource().name;
+            let fits = |next: &Job| object.joins(&first.plan, bindings_of(next), &next.plan);
+            // What waits for it can go with it, unless an earlier record about the same waits elsewhere.
+            let mut others = Vec::new();
+            if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
+                others = self.parking.take(&LaneKey::key(object.resource().name, key), Job::bytes, fits);
+                self.queued_bytes += others.iter().map(|job| job.plan.bytes()).sum::<usize>();
+            }
+            let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
+            others.extend(self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), joins));
+            return Ok(Some((id, std::iter::once(first).chain(others).collect())));
+        }
+        Ok(None)
+    }
+
+    /// Where a record has to wait behind an earlier one about the same thing, and what it is to the thing of that lane.
+    fn behind(&self, job: &Job, bindings: &Bindings) -> Option<(LaneKey, Part)> {
+        if self.parking.is_empty() {
+            return None;
+        }
+        let own = job.own(bindings);
+        let lane = self.parking.holder(&own)?;
+        let makes = matches!(job.plan.mode, Mode::Insert | Mode::Upsert);
+        if !makes || !own.contains(&lane) || !self.parking.is_incomplete(&lane) {
+            return Some((lane, Part::Other));
+        }
+        match bindings.at(job.stream).object.is_incomplete(&job.plan) {
+            true => Some((lane, Part::Incomplete)),
+            // Together they are complete. Where they could not go together it goes alone.
+            false => (!job.stood_behind).then_some((lane, Part::Completing)),
+        }
     }
 
     /// The turn of some plans ended.
@@ -301,41 +357,43 @@ impl Sync<'_> {
             // Told by whoever tries to write next.
             self.engine.emitter.emit(&Outbound::Log { level: crate::protocol::Level::Info, message: "ended".to_owned() })?;
         }
+        // All of them that have to wait are put aside before anything goes on, so that none is overtaken by what follows it.
+        let mut there = LaneKeys::new();
         for (job, step) in jobs.into_iter().zip(steps) {
             self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
             match self.in_order(&job, step) {
-                Step::Park(lane, waits) => self.park(world, lane, waits, job)?,
-                Step::Settled(Settled { outcome, arrived }) => {
-                    for lane in &arrived {
-                        self.arrived(world, lane);
+                Step::Park(lane, waits) => {
+                    let part = match waits {
+                        Waits::ForParts => Part::Incomplete,
+                        Waits::ForIt if self.engine.bindings.at(job.stream).object.completes() => Part::Completing,
+                        Waits::ForIt => Part::Other,
+                    };
+                    if self.park(lane, part, job)? {
+                        there.push(lane);
                     }
+                }
+                Step::Settled(Settled { outcome, arrived }) => {
+                    there.extend(arrived);
                     let Job { ticket, stream, line, plan, .. } = job;
                     self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
                 }
             }
         }
+        for lane in &there {
+            self.arrived(world, lane);
+        }
         self.lanes.done(id);
         Ok(())
     }
 
-    fn park(&mut self, world: &World<'_>, lane: LaneKey, waits: Waits, job: Job) -> Result<(), Failure> {
-        let part = match waits {
-            Waits::ForParts => Part::Incomplete,
-            Waits::ForIt if self.engine.bindings.at(job.stream).object.completes() => Part::Completing,
-            Waits::ForIt => Part::Other,
-        };
-        let bytes = job.bytes();
+    /// Puts a record aside. Answers whether all is there now to make the thing of the lane.
+    fn park(&mut self, lane: LaneKey, part: Part, job: Job) -> Result<bool, Failure> {
+        let (bytes, own) = (job.bytes(), job.own(&self.engine.bindings));
         self.engine.report.borrow_mut().parked += 1;
-        let can_go = self.parking.park(lane, part, job, bytes).map_err(|full| {
-            Failure::system(
-                Code::ParkingFull,
-                format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy()),
-            )
-        })?;
-        if can_go {
-            self.arrived(world, &lane);
-        }
-        Ok(())
+        self.parking.park(lane, part, own, job, bytes).map_err(|full| {
+            let text = format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy());
+            Failure::system(Code::ParkingFull, text)
+        })
     }
 
     /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.

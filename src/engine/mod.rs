@@ -8,6 +8,10 @@
 mod cap_tests;
 #[cfg(test)]
 mod chaos_tests;
+#[cfg(test)]
+mod company_chaos_tests;
+#[cfg(test)]
+mod company_tests;
 mod conductor;
 #[cfg(test)]
 mod deletion_tests;

@@ -56,6 +56,7 @@ codes! {
     DeleteNotSupported "DELETE_NOT_SUPPORTED": "A record is marked as deleted, and nothing of its object can be deleted from here.", "Leave deleted rows of this stream out in the source; what they made is undone in ChartMogul by hand, where that is possible.";
     // Warnings: logged once per field, no outcome of their own.
     FieldNotKept "FIELD_NOT_KEPT": "ChartMogul accepted a field but answered with another value.", "Check the value: an unknown owner, a state outside the US, or a contact attribute that was not defined in the app are dropped silently.";
+    FieldHeldBack "FIELD_HELD_BACK": "A field that ChartMogul does not show, or may drop, was all that a record could change of an object that exists; it was not sent.", "It goes along when another field changes; to set it now, do so in ChartMogul.";
     NullNotCleared "NULL_NOT_CLEARED": "A null was sent to clear a field, and ChartMogul kept the old value.", "Clear the field in ChartMogul by hand.";
     // What the user has to change: ends the command with config_error.
     ConfigUnreadable "CONFIG_UNREADABLE": "The configuration file can not be read or is not JSON.", "Check the path given with --config and the file's syntax.";

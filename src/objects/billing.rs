@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::resource::{Field, Kind, WHOLE, field};
+use super::resource::{Field, Kind, Resource, WHOLE, field};
 use super::{At, Resolved};
 use crate::errors::Code;
 use crate::mapping::values;
@@ -45,7 +45,7 @@ pub(super) const LINE_ITEM: [Field; 23] = [
         "\"full\"",
     ),
     field("cancelled_at", Kind::Timestamp, "When the subscription was cancelled.", "\"2026-03-01T00:00:00.000Z\"").not_kept(),
-    field("description", Kind::Text, "What was sold; for one-time items.", "\"Setup\"").not_kept(),
+    field("description", Kind::Text, "What was sold; for one-time items.", "\"Setup\""),
     field("discount_code", Kind::Text, "Code of the discount.", "\"SPRING\""),
     field("discount_amount_in_cents", Kind::Cents, "Amount of the discount.", "100").zero_when_unset(),
     field("discount_description", Kind::Text, "What the discount is for.", "\"Spring sale\""),
@@ -54,7 +54,7 @@ pub(super) const LINE_ITEM: [Field; 23] = [
     field("transaction_fees_currency", Kind::Currency, "Currency of the fees.", "\"EUR\""),
     field("account_code", Kind::Code(30), "Account of the item in your books.", "\"4400\""),
     field("event_order", WHOLE, "Decides between items of one point in time.", "1"),
-    field("balance_transfer", Kind::Boolean, "Whether it only moves a balance.", "false").not_kept(),
+    field("balance_transfer", Kind::Boolean, "Whether it only moves a balance.", "false").zero_when_unset(),
     PLAN_KEY,
     PLAN_UUID,
 ];
@@ -168,4 +168,53 @@ pub(super) fn sent_item(item: &Map<String, Value>, plan: &Plan, at: &At<'_>) -> 
 /// The entries of a nested list in a plan's body.
 pub(super) fn entries(text: Option<&str>) -> Vec<Map<String, Value>> {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Lays the entries of a later record over those of an earlier one, as if they had been written one after the other: each
+/// changes the one of its key, or without a key the one that holds all of its values but these, or is new.
+pub(super) fn lay_over(list: &mut Vec<Map<String, Value>>, entries: Vec<Map<String, Value>>, part: &Resource, but: &[&str]) {
+    let mut taken = Vec::new();
+    for entry in entries {
+        let key = entry.get("external_id").filter(|key| !key.is_null());
+        let kept = |name: &str| !but.contains(&name) && part.field(name).is_none_or(|field| field.kept);
+        let is_it = |known: &Map<String, Value>| match key {
+            Some(key) => known.get("external_id") == Some(key),
+            None => entry.iter().all(|(name, value)| value.is_null() || !kept(name) || known.get(name) == Some(value)),
+        };
+        match (0..list.len()).find(|at| !taken.contains(at) && is_it(&list[*at])) {
+            Some(at) => {
+                taken.push(at);
+                list[at].extend(entry);
+            }
+            None => {
+                taken.push(list.len());
+                list.push(entry);
+            }
+        }
+        if let Some(entry) = taken.last().and_then(|at| list.get_mut(*at)) {
+            entry.retain(|_, value| !value.is_null());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::line_items::RESOURCE;
+    use super::*;
+
+    #[test]
+    fn entries_of_a_later_record_change_those_of_their_key_or_of_their_values_or_are_new() {
+        let entries = |list: Value| -> Vec<Map<String, Value>> { serde_json::from_value(list).unwrap() };
+        let mut list = entries(json!([{"external_id": "a", "amount_in_cents": 1}, {"amount_in_cents": 5, "plan_uuid": "p"}]));
+        let later = json!([{"external_id": "a", "amount_in_cents": 2}, {"amount_in_cents": 5, "cancelled_at": "not shown"},
+            {"amount_in_cents": 5}]);
+        lay_over(&mut list, entries(later), &RESOURCE, &["plan_uuid"]);
+        let whole = json!([{"external_id": "a", "amount_in_cents": 2},
+            {"amount_in_cents": 5, "plan_uuid": "p", "cancelled_at": "not shown"}, {"amount_in_cents": 5}]);
+        assert_eq!(Value::from_iter(list.clone()), whole);
+        lay_over(&mut list, entries(json!([{"amount_in_cents": 5, "plan_uuid": "q"}])), &RESOURCE, &["plan_uuid"]);
+        assert_eq!((list.len(), &list[1]["plan_uuid"]), (3, &json!("q")));
+    }
 }

@@ -7,6 +7,8 @@
 //! recorded: each call carries one. A list hides invalid invoices unless asked for all (documented), and their external ids
 //! are taken all the same.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::billing::{self, LINE_ITEM, TRANSACTION};
@@ -18,7 +20,9 @@ use super::{Asked, At, Existing, How, Object, line_items, transactions};
 use crate::errors::Code;
 use crate::mapping::Slot;
 use crate::outcome::Fault;
-use crate::plan::{By, Kin, Known, LaneKey, LaneKeys, MatchBy, Mode, Need, Part, Plan, Record, Reference, Role, Target};
+use crate::plan::{
+    By, Kin, Known, LaneKey, LaneKeys, MatchBy, Mode, Need, Part, Plan, Record, Reference, Role, Target, fingerprint_of,
+};
 
 /// The object.
 #[derive(Debug)]
@@ -143,8 +147,9 @@ impl Object for Invoices {
         if items.is_empty() {
             let text = "an invoice is made with its line items, and none came with it or in this sync";
             faults.push(Fault::field(Code::FieldMissing, "line_items", text));
+        } else {
+            billing::check_sums(&items, &transactions, &mut faults);
         }
-        billing::check_sums(&items, &transactions, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -184,14 +189,11 @@ impl Object for Invoices {
             let path = common::own_path(&RESOURCE, &existing.uuid);
             requests.push(Request::new(Method::Patch, path, Some(header.finish()), RESOURCE.calls.update));
         }
-        let mut parts = Parts { existing, taken: Vec::new(), requests: Vec::new() };
-        for item in billing::entries(body(plan, "line_items")) {
-            parts.add(&line_items::RESOURCE, &billing::sent_item(&item, plan, at));
-        }
-        for transaction in billing::entries(body(plan, "transactions")) {
-            parts.add(&transactions::RESOURCE, &transaction);
-        }
-        requests.extend(parts.requests);
+        let items = billing::entries(body(plan, "line_items"));
+        let items = items.iter().map(|item| billing::sent_item(item, plan, at));
+        requests.extend(Parts::new(&line_items::RESOURCE, existing).requests(items));
+        let entries = billing::entries(body(plan, "transactions"));
+        requests.extend(Parts::new(&transactions::RESOURCE, existing).requests(entries.into_iter()));
         match self.set_status(plan, at, known) {
             Ok(request) => requests.extend(request),
             Err(fault) => faults.push(fault),
@@ -216,34 +218,57 @@ impl Object for Invoices {
     }
 
     fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
-        let part = object == line_items::RESOURCE.name || object == transactions::RESOURCE.name;
         let makes = |mode| matches!(mode, Mode::Insert | Mode::Upsert);
+        if !makes(plan.mode) || !makes(next.mode) {
+            return false;
+        }
+        if object == RESOURCE.name {
+            let named = matches!(plan.target, Target::Key(_)) && plan.target == next.target;
+            return named && plan.mode == Mode::Upsert && next.mode == Mode::Upsert && plan.parents().eq(next.parents());
+        }
+        let part = object == line_items::RESOURCE.name || object == transactions::RESOURCE.name;
         let mine = next.parents().next().map(|invoice| &invoice.by);
-        part && makes(plan.mode) && makes(next.mode) && plan.target.key().is_some_and(|key| mine == Some(&By::Key(key.into())))
+        part && plan.target.key().is_some_and(|key| mine == Some(&By::Key(key.into())))
     }
 
     fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
-        let mut lists = [(line_items::RESOURCE.name, "line_items"), (transactions::RESOURCE.name, "transactions")]
-            .map(|(object, field)| (object, field, billing::entries(body(plan, field))));
+        let mut lists =
+            [&line_items::RESOURCE, &transactions::RESOURCE].map(|part| (part, billing::entries(body(plan, part.list_root))));
         let mut joined = plan.clone();
         for (object, other) in others {
-            let resource = super::find(object)?.resource();
-            let mut entry = Map::new();
-            for (slot, value) in other.body.fields().filter(|(_, value)| *value != "null") {
-                let field = resource.all_fields().nth(usize::from(slot.field))?;
-                entry.insert(field.name.to_owned(), serde_json::from_str(value).ok()?);
-            }
             for reference in other.refs.iter().filter(|reference| reference.kin == Kin::Plan) {
-                let name = if matches!(reference.by, By::Key(_)) { "plan_external_id" } else { "plan_uuid" };
-                entry.insert(name.to_owned(), reference.by.text().into());
                 if !joined.refs.iter().any(|known| known.kin == Kin::Plan && known.by == reference.by) {
                     joined.refs.push(reference.clone());
                 }
             }
-            lists.iter_mut().find(|(of, ..)| of == object)?.2.push(entry);
+            if *object == RESOURCE.name {
+                for (slot, value) in other.body.fields().filter(|(_, value)| *value != "null") {
+                    joined.body.replace(slot, value);
+                }
+                for (part, list) in &mut lists {
+                    billing::lay_over(list, billing::entries(body(other, part.list_root)), part, &[]);
+                }
+                continue;
+            }
+            let (part, list) = lists.iter_mut().find(|(part, _)| part.name == *object)?;
+            let mut entry = Map::new();
+            for (slot, value) in other.body.fields().filter(|(_, value)| *value != "null") {
+                let field = part.all_fields().nth(usize::from(slot.field))?;
+                entry.insert(field.name.to_owned(), serde_json::from_str(value).ok()?);
+            }
+            for reference in other.refs.iter().filter(|reference| reference.kin == Kin::Plan) {
+                let [given, left] = match reference.by {
+                    By::Key(_) => ["plan_external_id", "plan_uuid"],
+                    By::Uuid(_) => ["plan_uuid", "plan_external_id"],
+                };
+                entry.insert(given.to_owned(), reference.by.text().into());
+                entry.insert(left.to_owned(), Value::Null);
+            }
+            // A row of its own is not found by its plan.
+            billing::lay_over(list, vec![entry], part, &["plan_external_id", "plan_uuid"]);
         }
-        for (_, field, list) in lists.iter().filter(|(.., list)| !list.is_empty()) {
-            let slot = Slot { field: RESOURCE.slot(field)?, inner: None };
+        for (part, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
+            let slot = Slot { field: RESOURCE.slot(part.list_root)?, inner: None };
             joined.body.replace(slot, &json(list));
         }
         Some(joined)
@@ -294,53 +319,85 @@ impl Invoices {
     }
 }
 
-/// Line items and transactions of an invoice that exists: which of the record's are there, and what the others need.
+/// Line items or transactions of an invoice that exists: which of the record's are there, and what the others need.
 struct Parts<'a> {
+    resource: &'static Resource,
     existing: &'a Existing,
-    taken: Vec<Box<str>>,
-    requests: Vec<Request>,
+    parts: Vec<&'a Known>,
+    by_key: HashMap<&'a str, usize>,
+    taken: Vec<bool>,
+    /// All before this one are taken.
+    first_free: usize,
 }
 
-impl Parts<'_> {
-    fn add(&mut self, resource: &'static Resource, entry: &Map<String, Value>) {
-        let parts = self.existing.known.as_deref().map_or(&[][..], |known| &known.parts);
-        let mine = parts.iter().filter(|part| part.object == resource.name && !self.taken.contains(&part.known.uuid));
-        let key = entry.get("external_id").and_then(Value::as_str);
-        let found = mine.map(|part| &part.known).find(|known| match key {
-            Some(key) => known.keys.iter().any(|known| known.as_ref() == key),
-            None => differing(resource, entry, known).is_empty(),
-        });
-        match found {
-            Some(known) => {
-                self.taken.push(known.uuid.clone());
-                let changed = differing(resource, entry, known);
-                if !changed.is_empty() {
-                    let path = common::own_path(resource, &known.uuid);
-                    let request = Request::new(Method::Patch, path, Some(json(&changed)), resource.calls.update);
-                    self.requests.push(request.shows(Shows::Part(resource.name)));
-                }
-            }
-            None => {
-                let path = format!("/import{}/{}{}", RESOURCE.path, common::encoded(&self.existing.uuid), resource.path);
-                let request = Request::new(Method::Post, path, Some(json(entry)), resource.calls.create).once();
-                self.requests.push(request.shows(Shows::Part(resource.name)));
-            }
+impl<'a> Parts<'a> {
+    fn new(resource: &'static Resource, existing: &'a Existing) -> Self {
+        let all = existing.known.as_deref().map_or(&[][..], |known| &known.parts);
+        let parts: Vec<&Known> = all.iter().filter(|part| part.object == resource.name).map(|part| &part.known).collect();
+        let by_key =
+            parts.iter().enumerate().flat_map(|(at, known)| known.keys.iter().map(move |key| (key.as_ref(), at))).collect();
+        let taken = vec![false; parts.len()];
+        Self { resource, existing, parts, by_key, taken, first_free: 0 }
+    }
+
+    fn requests(mut self, entries: impl Iterator<Item = Map<String, Value>>) -> Vec<Request> {
+        entries.filter_map(|entry| self.request(&entry)).collect()
+    }
+
+    /// What one entry of the record needs.
+    fn request(&mut self, entry: &Map<String, Value>) -> Option<Request> {
+        let values = fingerprints(self.resource, entry);
+        let found = match entry.get("external_id").and_then(Value::as_str) {
+            Some(key) => self.by_key.get(key).copied().filter(|at| !self.taken[*at]),
+            None => (self.first_free..self.parts.len()).find(|at| !self.taken[*at] && is_same(&values, self.parts[*at])),
+        };
+        let Some(at) = found else {
+            let path = format!("/import{}/{}{}", RESOURCE.path, common::encoded(&self.existing.uuid), self.resource.path);
+            let request = Request::new(Method::Post, path, Some(json(entry)), self.resource.calls.create).once();
+            return Some(request.shows(Shows::Part(self.resource.name)));
+        };
+        self.taken[at] = true;
+        while self.taken.get(self.first_free) == Some(&true) {
+            self.first_free += 1;
         }
+        let known = self.parts[at];
+        let changed = changed(self.resource, entry, &values, known);
+        if changed.is_empty() {
+            return None;
+        }
+        let path = common::own_path(self.resource, &known.uuid);
+        let request = Request::new(Method::Patch, path, Some(json(&changed)), self.resource.calls.update);
+        Some(request.shows(Shows::Part(self.resource.name)))
     }
 }
 
-/// The members of an entry that what is known does not hold. What may be dropped goes along with another, never alone.
-fn differing(resource: &'static Resource, entry: &Map<String, Value>, known: &Known) -> Map<String, Value> {
-    let differs = |(name, value): &(&String, &Value)| {
-        let (Some(at), Some(field)) = (resource.slot(name), resource.field(name)) else { return true };
-        known.holds(Slot { field: at, inner: None }, field, &value.to_string()) != Some(true)
-    };
-    let is_reason = |(name, _): &(&String, &Value)| resource.field(name).is_none_or(|field| field.kept);
-    let changed: Vec<_> = entry.iter().filter(|(name, _)| name.as_str() != "external_id").filter(differs).collect();
-    if !changed.iter().any(is_reason) {
+/// The values of an entry as they are kept of what is known.
+fn fingerprints(resource: &'static Resource, entry: &Map<String, Value>) -> Vec<(u8, u64)> {
+    let values = entry.iter().filter(|(name, _)| name.as_str() != "external_id").filter_map(|(name, value)| {
+        let (at, field) = (resource.slot(name)?, resource.field(name)?);
+        Some((at, fingerprint_of(field, value)))
+    });
+    values.collect()
+}
+
+/// Whether what is known is this entry: nothing that it shows is another value, and something is the same.
+fn is_same(values: &[(u8, u64)], known: &Known) -> bool {
+    let held = |(at, value): &(u8, u64)| known.value(*at).map(|held| held == *value);
+    values.iter().all(|value| held(value) != Some(false)) && values.iter().any(|value| held(value) == Some(true))
+}
+
+/// The members of an entry that what is known does not hold. What is not shown, or may be dropped, goes along with another
+/// and never alone.
+fn changed(resource: &'static Resource, entry: &Map<String, Value>, values: &[(u8, u64)], known: &Known) -> Map<String, Value> {
+    let other = |at: u8| values.iter().find(|(place, _)| *place == at).is_some_and(|(_, value)| known.value(at) != Some(*value));
+    let field = |at: u8| resource.all_fields().nth(usize::from(at));
+    let is_reason =
+        |at: u8| known.value(at).is_some() && (field(at).is_some_and(|field| field.kept) || known.is_set(at) == Some(true));
+    if !values.iter().any(|(at, _)| other(*at) && is_reason(*at)) {
         return Map::new();
     }
-    changed.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+    let differs = |name: &str| resource.slot(name).is_some_and(other);
+    entry.iter().filter(|(name, _)| differs(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Whether an entry shows another value of a reference than this one.

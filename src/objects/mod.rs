@@ -207,6 +207,11 @@ pub trait Object: Sync + fmt::Debug {
         None
     }
 
+    /// The members of an object that was written by this plan, where the plan says them all and no answer shows them.
+    fn members_written(&self, _plan: &Plan, _at: &At<'_>) -> Option<Box<[Box<str>]>> {
+        None
+    }
+
     /// What an entry of a list, or the answer to a write, tells.
     fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
         let mut known = Known::read(self.resource(), entry)?;
@@ -347,6 +352,8 @@ pub trait Object: Sync + fmt::Debug {
     fn examples(&self) -> &'static [&'static str];
 }
 
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod tests;
 

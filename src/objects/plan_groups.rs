@@ -91,6 +91,11 @@ impl Object for PlanGroups {
         (!plan.refs.is_empty()).then(|| Look::new(path, "plans", "look up plans of a group"))
     }
 
+    fn members_written(&self, plan: &Plan, at: &At<'_>) -> Option<Box<[Box<str>]>> {
+        // Where some fields are never overwritten, those that it had may have stayed.
+        (!plan.refs.is_empty() && at.how.only_if_empty.is_empty()).then(|| members(at).into())
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
         let mut missing = common::missing(&RESOURCE, &plan.body);
         if plan.refs.is_empty() {

@@ -57,7 +57,7 @@ pub enum Shows {
     Tags,
     /// An entry of this object that stands within the one that was changed.
     Part(&'static str),
-    /// Nothing of the entry, which is another one now.
+    /// Nothing of the entry: what was sent stands in it now.
     Unseen,
     /// Nothing that is known.
     Nothing,

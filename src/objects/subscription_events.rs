@@ -284,7 +284,7 @@ pub static RESOURCE: Resource = Resource {
         field("quantity", WHOLE, "How many.", "1"),
         field("tax_amount_in_cents", Kind::Cents, "Tax within the amount.", "1900"),
         // In no recorded answer.
-        field("event_order", WHOLE, "Decides between events of one point in time.", "1").not_kept(),
+        field("event_order", WHOLE, "Decides between events of one point in time.", "1"),
         field("retracted_event_id", Kind::ExternalId, "The event that this one takes back.", "\"e-0\"").not_kept(),
     ],
     attributes: None,

@@ -11,7 +11,7 @@ mod normal;
 mod record;
 
 pub use body::{Attribute, Body};
-pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, same};
+pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, fingerprint_of, held_back, same};
 pub use record::Record;
 
 use std::fmt;
@@ -314,6 +314,17 @@ impl Plan {
         if lanes.is_empty() {
             // Without a key of its own and of a parent, it may be any of them.
             lanes.push(LaneKey::hash(object, ""));
+        }
+        lanes
+    }
+
+    /// The names of the thing that the record is about: what another record about it can be told by. None where it has no
+    /// name of its own.
+    pub fn own_lanes(&self, object: &str) -> LaneKeys {
+        let mut lanes = LaneKeys::new();
+        self.target.lanes(object, &mut lanes);
+        if self.target == Target::Part {
+            lanes.extend(self.parents().next().map(|whole| LaneKey::hash(object, whole.by.text())));
         }
         lanes
     }

@@ -15,8 +15,8 @@ use crate::objects::{self, At, Existing, Pick};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
 use crate::plan::{By, Known, LaneKey, Mode, Reference, Target, attributes_not_taken};
 
-/// Waits between the looks for a create whose answer was lost and that the API would make a second time: a list may lag.
-const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
+/// Waits between the looks for what this run made, or may have made: a list may lag.
+pub(super) const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
 
 /// The status of a create that was taken.
 const CREATED: u16 = 201;
@@ -210,7 +210,7 @@ impl Turn<'_> {
             self.world.deletions.borrow_mut().created(self.object.resource().name);
         }
         let entry = self.object.answered(answer);
-        if let Some(known) = self.world.account.saw(self.object, &entry, self.home(at))
+        if let Some(known) = self.saw(&entry, at, self.home(at))
             && self.object.is_made_empty(self.plan)
         {
             self.world.account.made_empty(&known.uuid);
@@ -223,6 +223,15 @@ impl Turn<'_> {
         Ok(self.see_to(&entry, at, self.home(at), made).await?.into())
     }
 
+    /// Takes in the object as the answer to a write shows it, and what the write itself tells beside that.
+    pub(super) fn saw(&self, entry: &Value, at: &At<'_>, home: Option<Scope>) -> Option<Rc<Known>> {
+        let known = self.world.account.saw(self.object, entry, home)?;
+        if let Some(members) = self.object.members_written(self.plan, at) {
+            self.world.account.amend(&known.uuid, |known| known.members = Some(members.clone()));
+        }
+        Some(known)
+    }
+
     /// Sends what sets the things that an answer shows were not taken, and warns of what was not kept.
     pub(super) async fn see_to(
         &self,
@@ -232,7 +241,7 @@ impl Turn<'_> {
         outcome: Outcome,
     ) -> Result<Outcome, Trouble> {
         let resource = self.object.resource();
-        for difference in differences(self.object, self.plan, entry) {
+        for difference in differences(self.object, self.plan, &self.how.only_if_empty, entry) {
             let code = if difference.null { Code::NullNotCleared } else { Code::FieldNotKept };
             self.world.warnings.once(code, resource.name, difference.field);
         }
@@ -284,13 +293,23 @@ impl Turn<'_> {
                 }
                 Reply::Refused(refusal) => return Ok(Err(Step::Settled(rejected(refusal).into()))),
             };
-            return Ok(match account.refer(reference.kin, &reference.by, true).await? {
-                Found::Present(known) => Ok(known),
-                Found::Absent if lost => continue,
-                Found::Absent if !self.last_chance => Err(Step::Park(lane, Waits::ForIt)),
-                Found::Absent => Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into())),
-                Found::Ambiguous(many) => Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())),
-            });
+            // The API refuses a second one: where the answer was lost, sending again is the surest look there is.
+            for wait in if lost { &LOOKS[..1] } else { &LOOKS[..] } {
+                tokio::time::sleep(*wait).await;
+                match account.refer(reference.kin, &reference.by, true).await? {
+                    Found::Present(known) => return Ok(Ok(known)),
+                    Found::Absent => {}
+                    Found::Ambiguous(many) => {
+                        return Ok(Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())));
+                    }
+                }
+            }
+            if !lost {
+                return Ok(Err(match self.last_chance {
+                    false => Step::Park(lane, Waits::ForIt),
+                    true => Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into()),
+                }));
+            }
         }
     }
 }

@@ -82,18 +82,22 @@ impl Turn<'_> {
             // Many deletions may come at once: what there is is counted once, and the others wait for it.
             let _alone = account.alone_with(Scope::count(listed.name)).await;
             let must_count = deletions.borrow().must_count(name);
-            if let Some(enough) = must_count {
-                let mut tallies = vec![Tally { of: name, count_in, enough, count: 0 }];
+            if let Some((enough, created)) = must_count {
                 // What stands within the same entries is counted with it, as far as these have to be listed.
-                tallies.extend(OBJECTS.iter().filter_map(|other| {
+                let beside = OBJECTS.iter().filter_map(|other| {
                     let (of, (resource, count_in)) = (other.resource().name, other.counted_in());
-                    let enough = deletions.borrow().must_count(of).filter(|_| of != name && std::ptr::eq(resource, listed))?;
-                    Some(Tally { of, count_in, enough, count: 0 })
-                }));
+                    let shares = of != name && std::ptr::eq(resource, listed);
+                    let (enough, created) = deletions.borrow().must_count(of).filter(|_| shares)?;
+                    Some((Tally { of, count_in, enough, count: 0 }, created))
+                });
+                let first = (Tally { of: name, count_in, enough, count: 0 }, created);
+                let (mut tallies, created): (Vec<Tally>, Vec<u64>) = std::iter::once(first).chain(beside).unzip();
                 let all = account.count(listed, &mut tallies).await?;
                 let mut guard = deletions.borrow_mut();
-                for tally in tallies.iter().filter(|tally| all || tally.count >= tally.enough) {
-                    guard.counted(tally.of, tally.count);
+                for (tally, created) in tallies.iter().zip(created) {
+                    if all || tally.count >= tally.enough {
+                        guard.counted(tally.of, tally.count, created);
+                    }
                 }
             }
         }

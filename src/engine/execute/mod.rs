@@ -11,11 +11,12 @@ mod group;
 pub(super) use group::{Member, execute};
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use serde_json::Value;
 
-use self::create::Changed;
+use self::create::{Changed, LOOKS};
 use super::deletions::DeleteGuard;
 use super::report::Warnings;
 use crate::account::{Account, Found, Trouble};
@@ -34,6 +35,8 @@ pub(super) struct World<'c> {
     pub(super) account: Account<'c>,
     pub(super) deletions: RefCell<DeleteGuard>,
     pub(super) warnings: Warnings,
+    /// The lanes of things that came into being by what this run wrote, and that no answer has shown: a list may show them late.
+    pub(super) brought: RefCell<HashSet<LaneKey>>,
 }
 
 impl World<'_> {
@@ -49,9 +52,15 @@ impl World<'_> {
             lanes.extend(shelf.first().map(|known| LaneKey::uuid(&known.uuid)));
         }
         for parent in plan.parents() {
-            if let By::Key(key) = &parent.by {
-                lanes.extend(self.account.known_by_key(parent.kin, key).map(|known| LaneKey::uuid(&known.uuid)));
+            match &parent.by {
+                By::Key(key) => {
+                    lanes.extend(self.account.known_by_key(parent.kin, key).map(|known| LaneKey::uuid(&known.uuid)));
+                }
+                By::Uuid(uuid) => lanes.push(LaneKey::uuid(&self.account.now(uuid))),
             }
+        }
+        if let Target::Uuid(uuid, _) = &plan.target {
+            lanes.push(LaneKey::uuid(&self.account.now(uuid)));
         }
         lanes
     }
@@ -103,7 +112,7 @@ async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
     };
     match ended {
         Ok(Step::Settled(mut settled)) => {
-            settled.arrived = arrived(object, plan, &settled.outcome);
+            settled.arrived = arrived(world, object, plan, &settled.outcome);
             Ok(Step::Settled(settled))
         }
         Ok(step) => Ok(step),
@@ -113,9 +122,18 @@ async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
 }
 
 /// The lanes of what exists now that a plan has its outcome.
-fn arrived(object: &dyn Object, plan: &Plan, outcome: &Outcome) -> LaneKeys {
+fn arrived(world: &World<'_>, object: &dyn Object, plan: &Plan, outcome: &Outcome) -> LaneKeys {
     let nothing = outcome.is_rejected() || plan.mode == Mode::Delete || *outcome == Outcome::Skipped(Skip::NoMatch);
-    if nothing { LaneKeys::new() } else { object.brings(plan) }
+    if nothing {
+        return LaneKeys::new();
+    }
+    let lanes = object.brings(plan);
+    let account = &world.account;
+    let own = plan.target.key().and_then(|key| object.look_by_key(key, account.data_source())?.scope);
+    let is_known = own.and_then(|own| account.known(own)).is_some_and(|known| !known.is_empty());
+    let names = plan.target.key().filter(|_| is_known).map(|key| LaneKey::key(object.resource().name, key));
+    world.brought.borrow_mut().extend(lanes.iter().copied().filter(|lane| Some(*lane) != names));
+    lanes
 }
 
 /// Whether an outcome rests on the absence of something.
@@ -284,15 +302,12 @@ impl Turn<'_> {
     /// One thing that the record refers to.
     async fn find(&self, reference: &Reference, within: Option<&str>, fresh: bool) -> Result<OrEnd<Rc<Known>>, Trouble> {
         let account = &self.world.account;
-        let found = match within {
-            Some(parent) => account.refer_within(reference.kin, &reference.by, parent).await?,
-            None => match account.refer(reference.kin, &reference.by, fresh && reference.role == Role::Parent).await? {
-                // At the end of the input an absence that was seen earlier is looked at once more: others write too.
-                Found::Absent if self.last_chance && !fresh && matches!(reference.by, By::Key(_)) => {
-                    account.refer(reference.kin, &reference.by, true).await?
-                }
-                found => found,
-            },
+        let found = match self.look_for(reference, within, fresh && reference.role == Role::Parent).await? {
+            // At the end of the input an absence that was seen earlier is looked at once more: others write too.
+            Found::Absent if self.last_chance && within.is_none() && !fresh && matches!(reference.by, By::Key(_)) => {
+                account.refer(reference.kin, &reference.by, true).await?
+            }
+            found => found,
         };
         Ok(match found {
             Found::Present(known) => Ok(known),
@@ -308,6 +323,23 @@ impl Turn<'_> {
                 _ => Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into())),
             },
         })
+    }
+
+    /// Looks for one thing that the record refers to. What came into being by this run is waited for, once: a list may lag.
+    async fn look_for(&self, reference: &Reference, within: Option<&str>, fresh: bool) -> Result<Found<Rc<Known>>, Trouble> {
+        let (account, lane) = (&self.world.account, reference.lane());
+        for wait in LOOKS {
+            tokio::time::sleep(wait).await;
+            let found = match within {
+                Some(parent) => account.refer_within(reference.kin, &reference.by, parent).await?,
+                None => account.refer(reference.kin, &reference.by, fresh || !wait.is_zero()).await?,
+            };
+            if found != Found::Absent || !self.world.brought.borrow().contains(&lane) {
+                return Ok(found);
+            }
+        }
+        self.world.brought.borrow_mut().remove(&lane);
+        Ok(Found::Absent)
     }
 
     /// Whether what a reference names is made where it does not exist.
