@@ -13,6 +13,8 @@ mod company_chaos_tests;
 #[cfg(test)]
 mod company_tests;
 mod conductor;
+#[cfg(test)]
+mod deletion_tests;
 mod deletions;
 mod execute;
 pub mod intake;

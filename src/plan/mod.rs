@@ -7,6 +7,7 @@ mod body;
 mod countries;
 mod hide;
 mod known;
+mod normal;
 mod record;
 
 pub use body::{Attribute, Body};
@@ -108,6 +109,16 @@ impl Kin {
             Self::Plan => "plans",
             Self::Invoice => "invoices",
             Self::Subscription => "subscriptions",
+        }
+    }
+
+    /// One of it, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Customer => "a customer",
+            Self::Plan => "a plan",
+            Self::Invoice => "an invoice",
+            Self::Subscription => "a subscription",
         }
     }
 
