@@ -13,6 +13,7 @@ use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::request::{Look, Scope};
+use crate::objects::resource::Resource;
 use crate::objects::{self, OBJECTS, Object};
 use crate::plan::{By, Kin, Known};
 
@@ -45,6 +46,19 @@ impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self::Stop(failure)
     }
+}
+
+/// A count in the making.
+#[derive(Debug)]
+pub struct Tally {
+    /// The object that is counted.
+    pub of: &'static str,
+    /// How many of them one entry is.
+    pub count_in: fn(&Value) -> usize,
+    /// So many tell as much as all of them.
+    pub enough: usize,
+    /// How many were seen.
+    pub count: usize,
 }
 
 /// The account, seen through the API and through what this run has learnt. Used from one task only; no borrow is held
@@ -252,25 +266,26 @@ impl<'c> Account<'c> {
         }
     }
 
-    /// How many entries an object has in the configured data source, or at least `enough` when there are that many. Objects
-    /// without a data source are counted in the whole account.
+    /// Counts what the entries of an object hold in the configured data source; in the whole account where they stand in none.
+    /// It ends where the first tally has enough; whether all entries were seen is told.
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn count(&self, object: &dyn Object, enough: usize) -> Result<usize, Trouble> {
-        let (resource, count_in) = object.counted_in();
+    pub async fn count(&self, resource: &'static Resource, tallies: &mut [Tally]) -> Result<bool, Trouble> {
         let mut look = Look::new(resource.path, resource.list_root, "count entries");
         if resource.filters.contains(&"data_source_uuid") {
             look = look.filter("data_source_uuid", &self.data_source);
         }
-        let mut count = 0;
         let mut cursor = None;
         loop {
             let page = self.page(&look, cursor).await?;
-            count += page.entries.iter().map(count_in).sum::<usize>();
+            for tally in &mut *tallies {
+                tally.count += page.entries.iter().map(tally.count_in).sum::<usize>();
+            }
             match page.next {
-                Some(next) if count < enough => cursor = Some(next),
-                _ => return Ok(count),
+                None => return Ok(true),
+                Some(_) if tallies.first().is_none_or(|first| first.count >= first.enough) => return Ok(false),
+                next => cursor = next,
             }
         }
     }

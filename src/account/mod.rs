@@ -6,4 +6,4 @@
 mod index;
 mod lookup;
 
-pub use lookup::{Account, Found, Trouble};
+pub use lookup::{Account, Found, Tally, Trouble};

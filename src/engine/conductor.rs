@@ -1,7 +1,9 @@
 //! The one loop: reads items, gives records their turn, settles them, lets STATEs go.
 //!
 //! Owns all concurrency of a sync: plans run as futures of this one task, so that nothing here needs a lock. Owns the order
-//! of work: finish before starting, start before reading; what is in flight is bounded, so that a slow API stops the reading.
+//! of work: what was read already is queued before anything starts, so that records that stand together can go together, and
+//! what is finished is settled before more is waited for. What is in flight is bounded, so that a slow API stops the reading.
+//! Does not own whose turn it is (`turns`).
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -15,11 +17,11 @@ use futures_util::stream::FuturesUnordered;
 use smallvec::SmallVec;
 
 use super::deletions::DeleteGuard;
-use super::execute::{Member, Settled, Step, Waits, World, execute};
+use super::execute::{Member, Step, World, execute};
 use super::intake::{Intake, Item, PlannedRecord};
 use super::lanes::{JobId, Lanes};
 use super::ledger::{Ledger, Ready, Scope, Ticket};
-use super::parking::{Parking, Part};
+use super::parking::Parking;
 use super::report::{Of, Report, Warnings};
 use crate::account::Account;
 use crate::binding::Bindings;
@@ -28,8 +30,8 @@ use crate::config::Deletions;
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::OBJECTS;
-use crate::outcome::{Outcome, Skip};
-use crate::plan::{LaneKey, LaneKeys, Mode, Plan, Reference};
+use crate::outcome::Outcome;
+use crate::plan::{LaneKeys, Plan};
 use crate::protocol::{Emitter, Outbound, StateKind, StateMessage, StreamStatus};
 
 /// Records read ahead of the API, at most.
@@ -40,7 +42,7 @@ const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 const MAX_RUNNING: usize = 256;
 /// Records that go in one request, at most; how many the API takes is unknown, and a body of so many stays far below the
 /// size that is sent.
-const MOST_JOINED: usize = 1000;
+pub(super) const MOST_JOINED: usize = 1000;
 /// Bytes of plans that wait for their parents, at most.
 const MAX_PARKED_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of STATEs that wait, at most.
@@ -78,19 +80,19 @@ pub struct Engine<'e> {
 
 /// A record on its way.
 #[derive(Debug)]
-struct Job {
-    ticket: Ticket,
-    stream: usize,
-    line: u64,
-    plan: Box<Plan>,
-    last_chance: bool,
+pub(super) struct Job {
+    pub(super) ticket: Ticket,
+    pub(super) stream: usize,
+    pub(super) line: u64,
+    pub(super) plan: Box<Plan>,
+    pub(super) last_chance: bool,
     /// It waited for its turn behind a record of its own thing, that it was thought to complete.
-    stood_behind: bool,
+    pub(super) stood_behind: bool,
 }
 
 impl Job {
     /// The names of the thing that it is about.
-    fn own(&self, bindings: &Bindings) -> LaneKeys {
+    pub(super) fn own(&self, bindings: &Bindings) -> LaneKeys {
         self.plan.own_lanes(bindings.at(self.stream).object.resource().name)
     }
 
@@ -99,13 +101,13 @@ impl Job {
         Member { object: binding.object, how: binding.how(), plan: &self.plan, last_chance: self.last_chance }
     }
 
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.plan.bytes() + size_of::<Self>()
     }
 }
 
 /// Records under way together, mostly one.
-type Jobs = SmallVec<[Job; 1]>;
+pub(super) type Jobs = SmallVec<[Job; 1]>;
 type Running<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (JobId, Jobs, Result<Vec<Step>, Failure>)> + 'w>>>;
 
 impl Engine<'_> {
@@ -153,15 +155,15 @@ enum Input {
 }
 
 /// One sync under way.
-struct Sync<'e> {
-    engine: &'e Engine<'e>,
+pub(super) struct Sync<'e> {
+    pub(super) engine: &'e Engine<'e>,
     ledger: Ledger<StateMessage>,
-    lanes: Lanes<Job>,
-    parking: Parking<Job>,
+    pub(super) lanes: Lanes<Job>,
+    pub(super) parking: Parking<Job>,
     complete: Vec<bool>,
     /// Streams of which records came after their COMPLETE.
     late: Vec<bool>,
-    queued_bytes: usize,
+    pub(super) queued_bytes: usize,
     state_bytes: usize,
     input: Input,
     /// Ends the sync once what is under way is finished.
@@ -291,132 +293,14 @@ impl Sync<'_> {
         Ok(())
     }
 
-    fn queue(&mut self, world: &World<'_>, job: Job) {
-        self.queued_bytes += job.plan.bytes();
-        let lanes = world.lanes(self.engine.bindings.at(job.stream).object, &job.plan);
-        self.lanes.push(lanes, job);
-    }
-
-    /// The next record that may start, with those right behind it that can go with it.
-    fn start(&mut self, world: &World<'_>, bindings: &Bindings) -> Result<Option<(JobId, Jobs)>, Failure> {
-        while let Some((id, first)) = self.lanes.start() {
-            if let Some((lane, part)) = self.behind(&first, bindings) {
-                self.queued_bytes = self.queued_bytes.saturating_sub(first.plan.bytes());
-                if self.park(lane, part, Job { stood_behind: part == Part::Completing, ..first })? {
-                    self.arrived(world, &lane);
-                }
-                self.lanes.done(id);
-                continue;
-            }
-            let object = bindings.at(first.stream).object;
-            // A name that leads elsewhere since the record was queued: it keeps its place behind what is under way there.
-            if world.account.names_moved() {
-                let lanes = world.lanes(object, &first.plan);
-                if !self.lanes.holds(id, &lanes) {
-                    self.lanes.push_first(vec![(lanes, first)]);
-                    self.lanes.done(id);
-                    continue;
-                }
-            }
-            let bindings_of = |job: &Job| bindings.at(job.stream).object.resource().name;
-            let fits = |next: &Job| object.joins(&first.plan, bindings_of(next), &next.plan);
-            // What waits for it can go with it, unless an earlier record about the same waits elsewhere.
-            let mut others = Vec::new();
-            if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
-                others = self.parking.take(&LaneKey::key(object.resource().name, key), Job::bytes, fits);
-                self.queued_bytes += others.iter().map(|job| job.plan.bytes()).sum::<usize>();
-            }
-            let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
-            others.extend(self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), joins));
-            return Ok(Some((id, std::iter::once(first).chain(others).collect())));
-        }
-        Ok(None)
-    }
-
-    /// Where a record has to wait behind an earlier one about the same thing, and what it is to the thing of that lane.
-    fn behind(&self, job: &Job, bindings: &Bindings) -> Option<(LaneKey, Part)> {
-        if self.parking.is_empty() {
-            return None;
-        }
-        let own = job.own(bindings);
-        let lane = self.parking.holder(&own)?;
-        let makes = matches!(job.plan.mode, Mode::Insert | Mode::Upsert);
-        if !makes || !own.contains(&lane) || !self.parking.is_incomplete(&lane) {
-            return Some((lane, Part::Other));
-        }
-        match bindings.at(job.stream).object.is_incomplete(&job.plan) {
-            true => Some((lane, Part::Incomplete)),
-            // Together they are complete. Where they could not go together it goes alone.
-            false => (!job.stood_behind).then_some((lane, Part::Completing)),
-        }
-    }
-
-    /// The turn of some plans ended.
-    fn ended(&mut self, world: &World<'_>, id: JobId, jobs: Jobs, steps: Vec<Step>) -> Result<(), Failure> {
-        if self.engine.emitter.is_closed() {
-            // Told by whoever tries to write next.
-            self.engine.emitter.emit(&Outbound::Log { level: crate::protocol::Level::Info, message: "ended".to_owned() })?;
-        }
-        // All of them that have to wait are put aside before anything goes on, so that none is overtaken by what follows it.
-        let mut there = LaneKeys::new();
-        for (job, step) in jobs.into_iter().zip(steps) {
-            self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
-            match self.in_order(&job, step) {
-                Step::Park(lane, waits) => {
-                    let part = match waits {
-                        Waits::ForParts => Part::Incomplete,
-                        Waits::ForIt if self.engine.bindings.at(job.stream).object.completes() => Part::Completing,
-                        Waits::ForIt => Part::Other,
-                    };
-                    if self.park(lane, part, job)? {
-                        there.push(lane);
-                    }
-                }
-                Step::Settled(Settled { outcome, arrived }) => {
-                    there.extend(arrived);
-                    let Job { ticket, stream, line, plan, .. } = job;
-                    self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
-                }
-            }
-        }
-        for lane in &there {
-            self.arrived(world, lane);
-        }
-        self.lanes.done(id);
-        Ok(())
-    }
-
-    /// Puts a record aside. Answers whether all is there now to make the thing of the lane.
-    fn park(&mut self, lane: LaneKey, part: Part, job: Job) -> Result<bool, Failure> {
-        let (bytes, own) = (job.bytes(), job.own(&self.engine.bindings));
-        self.engine.report.borrow_mut().parked += 1;
-        self.parking.park(lane, part, own, job, bytes).map_err(|full| {
-            let text = format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy());
-            Failure::system(Code::ParkingFull, text)
-        })
-    }
-
-    /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.
-    fn in_order(&self, job: &Job, step: Step) -> Step {
-        match &step {
-            Step::Settled(settled) if settled.outcome == Outcome::Skipped(Skip::NoMatch) && !job.last_chance => {
-                let waited_for = job.plan.parents().map(Reference::lane).find(|lane| self.parking.waits_for(lane));
-                waited_for.map_or(step, |lane| Step::Park(lane, Waits::ForIt))
-            }
-            _ => step,
-        }
-    }
-
-    /// Children that waited for this parent go next, before what has not started.
-    fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) {
-        let jobs = self.parking.arrived(parent, Job::bytes);
-        let object = |job: &Job| self.engine.bindings.at(job.stream).object;
-        let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(object(&job), &job.plan), job)).collect();
-        self.queued_bytes += jobs.iter().map(|(_, job)| job.plan.bytes()).sum::<usize>();
-        self.lanes.push_first(jobs);
-    }
-
-    fn settle(&mut self, ticket: Ticket, stream: usize, line: u64, of: &Of<'_>, outcome: Outcome) -> Result<(), Failure> {
+    pub(super) fn settle(
+        &mut self,
+        ticket: Ticket,
+        stream: usize,
+        line: u64,
+        of: &Of<'_>,
+        outcome: Outcome,
+    ) -> Result<(), Failure> {
         let rejected = outcome.is_rejected();
         self.engine.report.borrow_mut().settled(stream, line, of, outcome);
         let ready = self.ledger.settle(ticket, rejected);

@@ -67,10 +67,14 @@ impl DeleteGuard {
         Ok(())
     }
 
-    /// The same for what can not be counted, so that only `max_deletes` can be meant.
+    /// The same for what can not be counted, so that only `max_deletes` can be meant, unless nothing is to be deleted at all.
     pub(super) fn take_uncounted(&mut self) -> Result<(), Failure> {
-        let Deletions::Delete { max_deletes, .. } = self.policy else { return Err(ignored()) };
+        let Deletions::Delete { max_deletes, max_percent } = self.policy else { return Err(ignored()) };
         self.within(max_deletes)?;
+        // No share of any number is none of it.
+        if max_percent <= 0.0 {
+            return Err(limit("`max_percent` is 0"));
+        }
         self.sent += 1;
         Ok(())
     }
@@ -123,10 +127,12 @@ mod tests {
 
     #[test]
     fn what_can_not_be_counted_is_held_to_the_number_alone() {
-        let mut guard = DeleteGuard::new(Deletions::Delete { max_deletes: 2, max_percent: 0.0 });
+        let mut guard = DeleteGuard::new(Deletions::Delete { max_deletes: 2, max_percent: 10.0 });
         assert_eq!(guard.take_uncounted(), Ok(()));
         assert_eq!(guard.take_uncounted(), Ok(()));
         assert!(guard.take_uncounted().unwrap_err().message.contains("`max_deletes` is 2"));
+        let mut none = DeleteGuard::new(Deletions::Delete { max_deletes: 2, max_percent: 0.0 });
+        assert!(none.take_uncounted().unwrap_err().message.contains("`max_percent` is 0"));
         assert_eq!(DeleteGuard::new(Deletions::Ignore).take_uncounted().unwrap_err().code, Code::Internal);
     }
 }

@@ -38,7 +38,7 @@ codes! {
     FieldType "FIELD_TYPE": "A field holds a value of a type that ChartMogul does not take there.", "Convert the column in the source, or map another one with `fields`.";
     FieldValue "FIELD_VALUE": "A field holds a value of the right type that breaks the field's rule.", "Correct the value in the source; the message names the rule.";
     FieldTooLong "FIELD_TOO_LONG": "A text is longer than ChartMogul stores.", "Shorten it in the source, or leave the column out with `exclude`.";
-    FieldUnknown "FIELD_UNKNOWN": "The record has a field that the object does not have, and `unknown_fields` is `reject`.", "Map it with `fields`, leave it out with `exclude`, or set `unknown_fields` to `custom_attributes` or `ignore`.";
+    FieldUnknown "FIELD_UNKNOWN": "The record has a column that is no field while `unknown_fields` is `reject`, or a nested object has a member that is no field of it while `unknown_fields` is not `ignore`.", "Map a column with `fields`, leave it out with `exclude`, or set `unknown_fields` to `custom_attributes` or `ignore`; leave a nested member out in the source, or set `unknown_fields` to `ignore`.";
     FieldTwice "FIELD_TWICE": "Two source columns were mapped to one ChartMogul field and both hold a value.", "Keep one of them in `fields` and leave the other out with `exclude`.";
     AttributeKey "ATTRIBUTE_KEY": "A custom attribute's key has characters other than letters, digits and underscore.", "Rename the column with `fields`, or leave it out with `exclude`.";
     AttributeNested "ATTRIBUTE_NESTED": "A custom attribute would be an array or an object.", "Take parts of it with dotted paths in `fields`, or leave it out with `exclude`.";
@@ -53,6 +53,7 @@ codes! {
     RecordTooLarge "RECORD_TOO_LARGE": "The request for this record would be larger than is sent.", "Shorten its texts or leave columns out with `exclude`.";
     DeleteMergedCustomer "DELETE_MERGED_CUSTOMER": "The customer is merged from several source customers; deleting it would delete the data of the others too.", "Unmerge it in ChartMogul first, or delete it there by hand.";
     ApiDeleteRefused "API_DELETE_REFUSED": "A record of `api_requests` would send a DELETE, and deletions are ignored or it would reach a data source.", "Set `deletions` to the policy `delete`; a data source is deleted in ChartMogul itself, never from here.";
+    DeleteNotSupported "DELETE_NOT_SUPPORTED": "A record is marked as deleted, and nothing of its object can be deleted from here.", "Leave deleted rows of this stream out in the source; what they made is undone in ChartMogul by hand, where that is possible.";
     // Warnings: logged once per field, no outcome of their own.
     FieldNotKept "FIELD_NOT_KEPT": "ChartMogul accepted a field but answered with another value.", "Check the value: an unknown owner, a state outside the US, or a contact attribute that was not defined in the app are dropped silently.";
     FieldHeldBack "FIELD_HELD_BACK": "A field that ChartMogul does not show, or may drop, was all that a record could change of an object that exists; it was not sent.", "It goes along when another field changes; to set it now, do so in ChartMogul.";

@@ -332,9 +332,10 @@ pub trait Object: Sync + fmt::Debug {
         true
     }
 
-    /// Whether the objects can be counted, so that a share of them can be a limit of deletions.
-    fn is_counted(&self) -> bool {
-        true
+    /// The object of which a request deletes something, so that a share of its entries can be the limit; `None` where nothing
+    /// tells how many there are.
+    fn counted_as(&self, _request: &Request) -> Option<&'static str> {
+        Some(self.resource().name)
     }
 
     /// Of which entries these objects are counted, and how many of them one entry is.

@@ -174,6 +174,11 @@ impl Scope {
         Self::hash((object, 'a', ""))
     }
 
+    /// How many entries this object has, of which nothing else is known.
+    pub fn count(object: &'static str) -> Self {
+        Self::hash((object, 'n', ""))
+    }
+
     fn hash(of: (&str, char, &str)) -> Self {
         let mut hasher = DefaultHasher::new();
         of.hash(&mut hasher);

@@ -64,8 +64,8 @@ impl Object for SubscriptionCancellations {
     }
 
     /// Subscriptions are listed for one customer at a time (documented): nothing tells how many there are.
-    fn is_counted(&self) -> bool {
-        false
+    fn counted_as(&self, _request: &Request) -> Option<&'static str> {
+        None
     }
 
     /// A customer made now has no subscription.

@@ -7,6 +7,7 @@ mod body;
 mod countries;
 mod hide;
 mod known;
+mod normal;
 mod record;
 
 pub use body::{Attribute, Body};
@@ -111,6 +112,17 @@ impl Kin {
             Self::Invoice => "invoices",
             Self::Subscription => "subscriptions",
             Self::Event => "subscription_events",
+        }
+    }
+
+    /// One of it, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Customer => "a customer",
+            Self::Plan => "a plan",
+            Self::Invoice => "an invoice",
+            Self::Subscription => "a subscription",
+            Self::Event => "an event",
         }
     }
 

@@ -82,7 +82,7 @@ impl Turn<'_> {
         let looks = if refuses { &LOOKS[..1] } else { &LOOKS[..] };
         let method = request.method;
         if method == Method::Delete {
-            self.take_leave().await?;
+            self.take_leave(&request).await?;
         }
         let call = Call::from(request);
         let mut trial = Trial::default();
@@ -93,7 +93,7 @@ impl Turn<'_> {
                     let settled = self.made(read(&answer), at, method).await?;
                     return Ok(Created::Settled(settled));
                 }
-                Reply::Missing(refusal) => return self.nothing_above(at, refusal).await,
+                Reply::Missing(refusal) => return self.nothing_above(at, &call, refusal).await,
                 // Our own lost request may be what exists.
                 Reply::Exists(refusal) if lost && self.names_own_key(&refusal) => {
                     return Ok(match self.look_again(at, look, &LOOKS).await? {
@@ -126,7 +126,7 @@ impl Turn<'_> {
     }
 
     /// A create was answered with a 404: something above it is not there.
-    async fn nothing_above(&self, at: &At<'_>, refusal: Refusal) -> Result<Created, Trouble> {
+    async fn nothing_above(&self, at: &At<'_>, call: &Call, refusal: Refusal) -> Result<Created, Trouble> {
         let mut stale = false;
         for (reference, resolved) in self.plan.refs.iter().zip(at.refs) {
             if let By::Key(_) = &reference.by {
@@ -137,9 +137,11 @@ impl Turn<'_> {
         Ok(match self.plan.parents().next() {
             Some(_) if stale => Created::NoParent,
             Some(parent) => Created::Settled(Outcome::rejected(self.no_parent(Some(parent))).into()),
-            // Above these stands nothing but the data source: without it no record could be written.
             None => {
-                self.world.account.assure_data_source().await?;
+                // Above these stands nothing but the data source, where they name it: without it no record could be written.
+                if names(call, at.data_source) {
+                    self.world.account.assure_data_source().await?;
+                }
                 Created::Settled(rejected(refusal).into())
             }
         })
@@ -310,6 +312,12 @@ impl Turn<'_> {
             }
         }
     }
+}
+
+/// Whether a request says this somewhere.
+fn names(call: &Call, text: &str) -> bool {
+    let body = call.body.as_ref().is_some_and(|body| body.contains(text));
+    body || call.path.contains(text) || call.query.iter().any(|(_, value)| value.contains(text))
 }
 
 /// All attributes, as the attributes endpoint answers them.

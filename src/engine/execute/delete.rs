@@ -1,12 +1,12 @@
 //! Deleting an object, under the guard of the deletion policy.
 
 use super::create::Sent;
-use super::{Step, Turn, ambiguous, never_lost};
-use crate::account::{Found, Trouble};
+use super::{Step, Turn, World, ambiguous, never_lost};
+use crate::account::{Found, Tally, Trouble};
 use crate::client::Trial;
 use crate::errors::Code;
-use crate::objects::request::{Look, Method};
-use crate::objects::{At, Existing};
+use crate::objects::request::{Look, Method, Request, Scope};
+use crate::objects::{self, At, Existing, OBJECTS};
 use crate::outcome::{Fault, Outcome, Skip};
 use crate::plan::Target;
 
@@ -31,7 +31,7 @@ impl Turn<'_> {
                     if self.object.can_be_merged() && (known.pairs > 1 || account.has_absorbed(&known.uuid)) =>
                 {
                     let pairs = known.pairs.max(2);
-                    let text = format!("the customer stands under at least {pairs} pairs of data source and external id");
+                    let text = format!("the object stands under at least {pairs} pairs of data source and external id");
                     return settled(Outcome::rejected(Fault::record(Code::DeleteMergedCustomer, text)));
                 }
                 Found::Present(known) if !known.ours => return settled(Outcome::rejected(foreign())),
@@ -49,12 +49,10 @@ impl Turn<'_> {
             return settled(Outcome::Skipped(Skip::NoMatch));
         }
         let requests = self.object.delete(self.plan, at, &existing);
-        if requests.is_empty() {
-            return settled(Outcome::Skipped(Skip::NoMatch));
-        }
+        let Some(first) = requests.first() else { return settled(Outcome::Skipped(Skip::NoMatch)) };
         // What is taken out of an object by changing it leaves the object there.
         let remains = requests.iter().all(|request| request.method != Method::Delete);
-        self.take_leave().await?;
+        self.take_leave(first).await?;
         let mut outcome = Outcome::Deleted;
         for request in requests {
             let mut trial = Trial::default();
@@ -79,21 +77,37 @@ impl Turn<'_> {
     }
 
     /// Takes leave to send one deletion; what there is to delete is counted before the first.
-    pub(super) async fn take_leave(&self) -> Result<(), Trouble> {
-        if !self.object.is_counted() {
-            return Ok(self.world.deletions.borrow_mut().take_uncounted()?);
-        }
-        let name = self.object.resource().name;
-        let must_count = self.world.deletions.borrow().must_count(name);
-        if let Some((enough, created)) = must_count {
-            let entries = self.world.account.count(self.object, enough).await?;
-            // Another deletion may have counted meanwhile: the first count stands.
-            let mut guard = self.world.deletions.borrow_mut();
-            if guard.must_count(name).is_some() {
-                guard.counted(name, entries, created);
+    pub(super) async fn take_leave(&self, request: &Request) -> Result<(), Trouble> {
+        let World { account, deletions, .. } = self.world;
+        let Some(object) = self.object.counted_as(request).and_then(objects::find) else {
+            return Ok(deletions.borrow_mut().take_uncounted()?);
+        };
+        let name = object.resource().name;
+        if deletions.borrow().must_count(name).is_some() {
+            let (listed, count_in) = object.counted_in();
+            // Many deletions may come at once: what there is is counted once, and the others wait for it.
+            let _alone = account.alone_with(Scope::count(listed.name)).await;
+            let must_count = deletions.borrow().must_count(name);
+            if let Some((enough, created)) = must_count {
+                // What stands within the same entries is counted with it, as far as these have to be listed.
+                let beside = OBJECTS.iter().filter_map(|other| {
+                    let (of, (resource, count_in)) = (other.resource().name, other.counted_in());
+                    let shares = of != name && std::ptr::eq(resource, listed);
+                    let (enough, created) = deletions.borrow().must_count(of).filter(|_| shares)?;
+                    Some((Tally { of, count_in, enough, count: 0 }, created))
+                });
+                let first = (Tally { of: name, count_in, enough, count: 0 }, created);
+                let (mut tallies, created): (Vec<Tally>, Vec<u64>) = std::iter::once(first).chain(beside).unzip();
+                let all = account.count(listed, &mut tallies).await?;
+                let mut guard = deletions.borrow_mut();
+                for (tally, created) in tallies.iter().zip(created) {
+                    if all || tally.count >= tally.enough {
+                        guard.counted(tally.of, tally.count, created);
+                    }
+                }
             }
         }
-        Ok(self.world.deletions.borrow_mut().take(name)?)
+        Ok(deletions.borrow_mut().take(name)?)
     }
 }
 

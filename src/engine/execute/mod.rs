@@ -351,13 +351,7 @@ impl Turn<'_> {
         let Some(reference) = reference else {
             return Fault::record(Code::ParentNotFound, "belongs to something that does not exist");
         };
-        let what = match reference.kin {
-            Kin::Customer => "a customer",
-            Kin::Plan => "a plan",
-            Kin::Invoice => "an invoice",
-            Kin::Subscription => "a subscription",
-            Kin::Event => "an event",
-        };
+        let what = reference.kin.words();
         Fault::field(
             Code::ParentNotFound,
             reference.field,
