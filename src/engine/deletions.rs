@@ -27,23 +27,21 @@ impl DeleteGuard {
         Self { policy, sent: 0, by_object: BTreeMap::new() }
     }
 
-    /// The number of entries from which on only `max_deletes` can be passed, when the object was not counted yet; and how many
-    /// of them this run has made so far.
-    pub(super) fn must_count(&self, object: &'static str) -> Option<(usize, u64)> {
+    /// The number of entries from which on only `max_deletes` can be passed, when the object was not counted yet.
+    pub(super) fn must_count(&self, object: &'static str) -> Option<usize> {
         let Deletions::Delete { max_deletes, max_percent } = self.policy else { return None };
         if self.by_object.get(object).is_some_and(|entry| entry.at_start.is_some()) {
             return None;
         }
         let enough = if max_percent > 0.0 { (max_deletes as f64 * 100.0 / max_percent).ceil() as usize } else { 0 };
         let created = self.by_object.get(object).map_or(0, |entry| entry.created);
-        Some((enough + created as usize, created))
+        Some(enough + created as usize)
     }
 
-    /// So many entries were counted, of which this run had made so many when the count began: what was made since may be
-    /// among them or not.
-    pub(super) fn counted(&mut self, object: &'static str, entries: usize, created: u64) {
+    /// So many entries were counted, while none was being made.
+    pub(super) fn counted(&mut self, object: &'static str, entries: usize) {
         let entry = self.by_object.entry(object).or_default();
-        entry.at_start = Some((entries as u64).saturating_sub(created));
+        entry.at_start = Some((entries as u64).saturating_sub(entry.created));
     }
 
     pub(super) fn created(&mut self, object: &'static str) {
@@ -108,19 +106,17 @@ mod tests {
     #[test]
     fn the_deletion_that_would_pass_a_limit_is_not_sent() {
         let mut guard = DeleteGuard::new(Deletions::Delete { max_deletes: 3, max_percent: 10.0 });
-        assert_eq!(guard.must_count("customers"), Some((30, 0)));
+        assert_eq!(guard.must_count("customers"), Some(30));
         guard.created("customers");
-        assert_eq!(guard.must_count("customers"), Some((31, 1)));
-        // Made while the others were counted.
-        guard.created("customers");
-        guard.counted("customers", 21, 1);
+        assert_eq!(guard.must_count("customers"), Some(31));
+        guard.counted("customers", 21);
         assert_eq!(guard.must_count("customers"), None);
         assert_eq!(guard.take("customers"), Ok(()));
         assert_eq!(guard.take("customers"), Ok(()));
         let failure = guard.take("customers").unwrap_err();
         assert_eq!(failure.code, Code::DeleteLimit);
         assert!(failure.message.contains("`max_percent` is 10, and 2 of the 20 customers"), "{failure}");
-        guard.counted("contacts", 1000, 0);
+        guard.counted("contacts", 1000);
         assert_eq!(guard.take("contacts"), Ok(()));
         assert!(guard.take("contacts").unwrap_err().message.contains("`max_deletes` is 3"));
     }

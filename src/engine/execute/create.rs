@@ -85,6 +85,7 @@ impl Turn<'_> {
             self.take_leave(&request).await?;
         }
         let call = Call::from(request);
+        let _making = self.world.making(self.object.resource().name).read_owned().await;
         let mut trial = Trial::default();
         let mut lost = false;
         loop {
@@ -274,6 +275,7 @@ impl Turn<'_> {
         let call = Call::from(request);
         let mut trial = Trial::default();
         let lane = reference.lane();
+        let _making = self.world.making(resource.name).read_owned().await;
         loop {
             let lost = match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => {

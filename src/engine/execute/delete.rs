@@ -6,7 +6,7 @@ use crate::account::{Found, Tally, Trouble};
 use crate::client::Trial;
 use crate::errors::Code;
 use crate::objects::request::{Look, Method, Request, Scope};
-use crate::objects::{self, At, Existing, OBJECTS};
+use crate::objects::{self, At, Existing, OBJECTS, Object};
 use crate::outcome::{Fault, Outcome, Skip};
 use crate::plan::Target;
 
@@ -84,26 +84,29 @@ impl Turn<'_> {
         };
         let name = object.resource().name;
         if deletions.borrow().must_count(name).is_some() {
-            let (listed, count_in) = object.counted_in();
+            let (listed, _) = object.counted_in();
             // Many deletions may come at once: what there is is counted once, and the others wait for it.
             let _alone = account.alone_with(Scope::count(listed.name)).await;
-            let must_count = deletions.borrow().must_count(name);
-            if let Some((enough, created)) = must_count {
+            if deletions.borrow().must_count(name).is_some() {
                 // What stands within the same entries is counted with it, as far as these have to be listed.
-                let beside = OBJECTS.iter().filter_map(|other| {
-                    let (of, (resource, count_in)) = (other.resource().name, other.counted_in());
-                    let shares = of != name && std::ptr::eq(resource, listed);
-                    let (enough, created) = deletions.borrow().must_count(of).filter(|_| shares)?;
-                    Some((Tally { of, count_in, enough, count: 0 }, created))
-                });
-                let first = (Tally { of: name, count_in, enough, count: 0 }, created);
-                let (mut tallies, created): (Vec<Tally>, Vec<u64>) = std::iter::once(first).chain(beside).unzip();
+                let beside = OBJECTS.iter().filter(|other| std::ptr::eq(other.counted_in().0, listed));
+                let mut counted: Vec<&dyn Object> = beside.copied().filter(|other| other.resource().name != name).collect();
+                counted.insert(0, object);
+                // None of them is made meanwhile, so that what this run has made is known to the last one.
+                let mut still = Vec::with_capacity(counted.len());
+                for object in &counted {
+                    still.push(self.world.making(object.resource().name).write_owned().await);
+                }
+                let guard = || deletions.borrow();
+                let tally = |object: &&dyn Object| {
+                    let (of, (_, count_in)) = (object.resource().name, object.counted_in());
+                    guard().must_count(of).map(|enough| Tally { of, count_in, enough, count: 0 })
+                };
+                let mut tallies: Vec<Tally> = counted.iter().filter_map(tally).collect();
                 let all = account.count(listed, &mut tallies).await?;
                 let mut guard = deletions.borrow_mut();
-                for (tally, created) in tallies.iter().zip(created) {
-                    if all || tally.count >= tally.enough {
-                        guard.counted(tally.of, tally.count, created);
-                    }
+                for tally in tallies.iter().filter(|tally| all || tally.count >= tally.enough) {
+                    guard.counted(tally.of, tally.count);
                 }
             }
         }

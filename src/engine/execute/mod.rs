@@ -11,10 +11,12 @@ mod group;
 pub(super) use group::{Member, execute};
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::sync::RwLock;
 
 use self::create::{Changed, LOOKS};
 use super::deletions::DeleteGuard;
@@ -37,9 +39,16 @@ pub(super) struct World<'c> {
     pub(super) warnings: Warnings,
     /// The lanes of things that came into being by what this run wrote, and that no answer has shown: a list may show them late.
     pub(super) brought: RefCell<HashSet<LaneKey>>,
+    /// By object: shared while one is being made, alone while the guard of deletions counts what there was at the start.
+    pub(super) making: RefCell<HashMap<&'static str, Arc<RwLock<()>>>>,
 }
 
 impl World<'_> {
+    /// Who may make an object, or count how many there are without any being made meanwhile.
+    fn making(&self, object: &'static str) -> Arc<RwLock<()>> {
+        Arc::clone(self.making.borrow_mut().entry(object).or_default())
+    }
+
     /// The lanes of a plan: its own, and those of the UUIDs that its keys are known to stand for. So records that name one
     /// thing by key and by UUID keep their order, as soon as both names are known to be one.
     pub(super) fn lanes(&self, object: &dyn Object, plan: &Plan) -> LaneKeys {
