@@ -342,3 +342,8 @@ pub(super) fn complaints(entry: &Value) -> Vec<Fault> {
     };
     errors.map(|(field, value)| Fault::field(Code::ApiRefused, field, words(value))).collect()
 }
+
+/// A value as JSON text.
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

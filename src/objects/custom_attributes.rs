@@ -30,10 +30,6 @@ impl Object for CustomAttributes {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["customer_external_id", "key"], &["customer_uuid", "key"]]
     }

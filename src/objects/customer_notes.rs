@@ -23,10 +23,6 @@ impl Object for CustomerNotes {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["created_at", "text"], &["uuid"]]
     }

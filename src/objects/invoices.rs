@@ -7,12 +7,11 @@
 //! recorded: each call carries one. A list hides invalid invoices unless asked for all (documented), and their external ids
 //! are taken all the same.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value};
 
 use super::billing::{self, LINE_ITEM, TRANSACTION};
 use super::common::{self, CUSTOMER, check_data_source};
+use super::invoice_parts::Parts;
 use super::json::{JsonObject, add_fields};
 use super::request::{Look, Method, Request, Scope, Shows};
 use super::resource::{Calls, Field, Kind, Resource, Statuses, field};
@@ -20,9 +19,7 @@ use super::{Asked, At, Existing, How, Object, line_items, transactions};
 use crate::errors::Code;
 use crate::mapping::Slot;
 use crate::outcome::Fault;
-use crate::plan::{
-    By, Kin, Known, LaneKey, LaneKeys, MatchBy, Mode, Need, Part, Plan, Record, Reference, Role, Target, fingerprint_of,
-};
+use crate::plan::{By, Kin, Known, LaneKey, LaneKeys, Mode, Need, Part, Plan, Record, Reference, Role, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -36,10 +33,6 @@ const NO_HEADER: &[&str] = &["external_id", "status", "line_items", "transaction
 impl Object for Invoices {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
     }
 
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
@@ -64,14 +57,6 @@ impl Object for Invoices {
                 "1 look-up per key, then 1 for its header and 1 for each line item or transaction that differs; 0 when nothing does"
             }
             Mode::Delete => "1 look-up per key, then 1",
-        }
-    }
-
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        match fields {
-            ["external_id"] => Some(MatchBy::ExternalId),
-            ["uuid"] => Some(MatchBy::Uuid),
-            _ => None,
         }
     }
 
@@ -166,9 +151,9 @@ impl Object for Invoices {
             out.text("customer_external_id", key);
         }
         let items: Vec<Map<String, Value>> = items.iter().map(|item| billing::sent_item(item, plan, at)).collect();
-        out.raw("line_items", &json(&items));
+        out.raw("line_items", &common::json(&items));
         if !transactions.is_empty() {
-            out.raw("transactions", &json(&transactions));
+            out.raw("transactions", &common::json(&transactions));
         }
         let path = format!("/import/customers/{}/invoices", common::encoded(at.parent()));
         let body = format!("{{\"invoices\":[{}]}}", out.finish());
@@ -272,7 +257,7 @@ impl Object for Invoices {
         }
         for (part, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
             let slot = Slot { field: RESOURCE.slot(part.list_root)?, inner: None };
-            joined.body.replace(slot, &json(list));
+            joined.body.replace(slot, &common::json(list));
         }
         Some(joined)
     }
@@ -322,92 +307,11 @@ impl Invoices {
     }
 }
 
-/// Line items or transactions of an invoice that exists: which of the record's are there, and what the others need.
-struct Parts<'a> {
-    resource: &'static Resource,
-    existing: &'a Existing,
-    parts: Vec<&'a Known>,
-    by_key: HashMap<&'a str, usize>,
-    taken: Vec<bool>,
-    /// All before this one are taken.
-    first_free: usize,
-}
-
-impl<'a> Parts<'a> {
-    fn new(resource: &'static Resource, existing: &'a Existing) -> Self {
-        let all = existing.known.as_deref().map_or(&[][..], |known| &known.parts);
-        let parts: Vec<&Known> = all.iter().filter(|part| part.object == resource.name).map(|part| &part.known).collect();
-        let by_key =
-            parts.iter().enumerate().flat_map(|(at, known)| known.keys.iter().map(move |key| (key.as_ref(), at))).collect();
-        let taken = vec![false; parts.len()];
-        Self { resource, existing, parts, by_key, taken, first_free: 0 }
-    }
-
-    fn requests(mut self, entries: impl Iterator<Item = Map<String, Value>>) -> Vec<Request> {
-        entries.filter_map(|entry| self.request(&entry)).collect()
-    }
-
-    /// What one entry of the record needs.
-    fn request(&mut self, entry: &Map<String, Value>) -> Option<Request> {
-        let values = fingerprints(self.resource, entry);
-        let found = match entry.get("external_id").and_then(Value::as_str) {
-            Some(key) => self.by_key.get(key).copied().filter(|at| !self.taken[*at]),
-            None => (self.first_free..self.parts.len()).find(|at| !self.taken[*at] && is_same(&values, self.parts[*at])),
-        };
-        let Some(at) = found else {
-            let path = format!("/import{}/{}{}", RESOURCE.path, common::encoded(&self.existing.uuid), self.resource.path);
-            let request = Request::new(Method::Post, path, Some(json(entry)), self.resource.calls.create).once();
-            return Some(request.shows(Shows::Part(self.resource.name)));
-        };
-        self.taken[at] = true;
-        while self.taken.get(self.first_free) == Some(&true) {
-            self.first_free += 1;
-        }
-        let known = self.parts[at];
-        let changed = changed(self.resource, entry, &values, known);
-        if changed.is_empty() {
-            return None;
-        }
-        let path = common::own_path(self.resource, &known.uuid);
-        let request = Request::new(Method::Patch, path, Some(json(&changed)), self.resource.calls.update);
-        Some(request.shows(Shows::Part(self.resource.name)))
-    }
-}
-
-/// The values of an entry as they are kept of what is known.
-fn fingerprints(resource: &'static Resource, entry: &Map<String, Value>) -> Vec<(u8, u64)> {
-    let values = entry.iter().filter(|(name, _)| name.as_str() != "external_id").filter_map(|(name, value)| {
-        let (at, field) = (resource.slot(name)?, resource.field(name)?);
-        Some((at, fingerprint_of(field, value)))
-    });
-    values.collect()
-}
-
-/// Whether what is known is this entry: nothing that it shows is another value, and something is the same.
-fn is_same(values: &[(u8, u64)], known: &Known) -> bool {
-    let held = |(at, value): &(u8, u64)| known.value(*at).map(|held| held == *value);
-    values.iter().all(|value| held(value) != Some(false)) && values.iter().any(|value| held(value) == Some(true))
-}
-
-/// The members of an entry that what is known does not hold. What is not shown, or may be dropped, goes along with another
-/// and never alone.
-fn changed(resource: &'static Resource, entry: &Map<String, Value>, values: &[(u8, u64)], known: &Known) -> Map<String, Value> {
-    let other = |at: u8| values.iter().find(|(place, _)| *place == at).is_some_and(|(_, value)| known.value(at) != Some(*value));
-    let field = |at: u8| resource.all_fields().nth(usize::from(at));
-    let is_reason =
-        |at: u8| known.value(at).is_some() && (field(at).is_some_and(|field| field.kept) || known.is_set(at) == Some(true));
-    if !values.iter().any(|(at, _)| other(*at) && is_reason(*at)) {
-        return Map::new();
-    }
-    let differs = |name: &str| resource.slot(name).is_some_and(other);
-    entry.iter().filter(|(name, _)| differs(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
 /// Whether an entry shows another value of a reference than this one.
 pub(super) fn is_other(known: &Known, name: &str, uuid: &str) -> bool {
     let (Some(at), Some(field)) = (RESOURCE.slot(name), RESOURCE.field(name)) else { return false };
     let slot = Slot { field: at, inner: None };
-    !uuid.is_empty() && known.is_set(at) == Some(true) && known.holds(slot, field, &json(&uuid)) == Some(false)
+    !uuid.is_empty() && known.is_set(at) == Some(true) && known.holds(slot, field, &common::json(&uuid)) == Some(false)
 }
 
 /// The plans that line items name, each once.
@@ -430,10 +334,6 @@ fn plans_of(items: &[Map<String, Value>]) -> Vec<Reference> {
 
 fn body<'p>(plan: &'p Plan, name: &str) -> Option<&'p str> {
     plan.body.get(Slot { field: RESOURCE.slot(name)?, inner: None }).filter(|text| *text != "null")
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The facts.

@@ -14,7 +14,7 @@ use super::resource::{Calls, Field, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object, invoices};
 use crate::mapping::Slot;
 use crate::outcome::Fault;
-use crate::plan::{Kin, Known, LaneKey, LaneKeys, MatchBy, Mode, Need, Plan, Record, Role, Target};
+use crate::plan::{Kin, Known, LaneKey, LaneKeys, Mode, Need, Plan, Record, Role, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -23,10 +23,6 @@ pub struct LineItems;
 impl Object for LineItems {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
     }
 
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
@@ -48,14 +44,6 @@ impl Object for LineItems {
                 "1 look-up per invoice, then 1; 0 when nothing differs; 1 without a look-up where it names no invoice"
             }
             Mode::Delete => "1 look-up per invoice, then 1; 1 look-up of its own, then 1 where it names no invoice",
-        }
-    }
-
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        match fields {
-            ["external_id"] => Some(MatchBy::ExternalId),
-            ["uuid"] => Some(MatchBy::Uuid),
-            _ => None,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod customer_merges;
 pub mod customer_notes;
 pub mod customers;
 pub mod data_sources;
+mod invoice_parts;
 pub mod invoices;
 mod json;
 pub mod line_items;
@@ -152,7 +153,9 @@ pub trait Object: Sync + fmt::Debug {
     fn resource(&self) -> &'static Resource;
 
     /// The modes in which it can be written.
-    fn modes(&self) -> &'static [Mode];
+    fn modes(&self) -> &'static [Mode] {
+        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
+    }
 
     /// The keys by which a record may be matched: alternatives, each a set of fields.
     fn matching_keys(&self) -> &'static [&'static [&'static str]];
@@ -165,7 +168,11 @@ pub trait Object: Sync + fmt::Debug {
 
     /// What a set of primary key fields says about matching; `None` when it is no key of this object.
     fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        (fields == ["uuid"] && self.resource().field("uuid").is_some()).then_some(MatchBy::Uuid)
+        match fields {
+            ["external_id"] if self.has_own_key() && self.resource().field("external_id").is_some() => Some(MatchBy::ExternalId),
+            ["uuid"] if self.resource().field("uuid").is_some() => Some(MatchBy::Uuid),
+            _ => None,
+        }
     }
 
     /// Whether the object has a key of its own in the data source, so that a source's key does not say how it is matched.

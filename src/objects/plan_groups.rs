@@ -27,10 +27,6 @@ impl Object for PlanGroups {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["name"], &["uuid"]]
     }

@@ -31,10 +31,6 @@ impl Object for SubscriptionCancellations {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["subscription_external_id"], &["subscription_uuid"], &["subscription_external_id", "cancelled_at"]]
     }

@@ -24,10 +24,6 @@ impl Object for Tags {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["customer_external_id", "tag"], &["customer_uuid", "tag"]]
     }

@@ -13,7 +13,7 @@ use super::request::{Look, Method, Request};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object, invoices};
 use crate::outcome::Fault;
-use crate::plan::{Kin, Known, MatchBy, Mode, Need, Plan, Record, Role, Target};
+use crate::plan::{Kin, Known, Mode, Need, Plan, Record, Role, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -22,10 +22,6 @@ pub struct Transactions;
 impl Object for Transactions {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
     }
 
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
@@ -47,14 +43,6 @@ impl Object for Transactions {
                 "1 look-up per invoice, then 1; 0 when nothing differs; 1 without a look-up where it names no invoice"
             }
             Mode::Delete => "1 look-up per invoice, then 1; 1 look-up of its own, then 1 where it names no invoice",
-        }
-    }
-
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        match fields {
-            ["external_id"] => Some(MatchBy::ExternalId),
-            ["uuid"] => Some(MatchBy::Uuid),
-            _ => None,
         }
     }
 
