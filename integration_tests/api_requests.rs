@@ -29,7 +29,7 @@ fn given_plan(world: &World) -> String {
 const DELETE: &str = "DELETE";
 
 fn policy(max_deletes: u32) -> Value {
-    json!({"deletions": {"policy": "delete", "max_deletes": max_deletes, "max_percent": 0}})
+    json!({"deletions": {"policy": "delete", "max_deletes": max_deletes, "max_percent": 100}})
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn each_record_is_one_request_and_its_method_is_its_outcome() {
         config["mode"] = mode.into();
         let words = "5 read, 1 created, 1 deleted, 2 unchanged, 1 updated";
         assert_eq!(outcomes(&world, &config, &rows), words, "{mode}");
-        assert_eq!(world.arrived(), 5, "{mode}: one request a record");
+        assert_eq!(world.arrived(), 6, "{mode}: one request a record, and the count of what there is to delete");
         let customer = world.customer("c-1");
         assert_eq!((&customer["fields"]["name"], &customer["tags"]), (&"Ann Lee".into(), &json!(["vip"])), "{mode}");
     }
@@ -131,6 +131,10 @@ fn a_delete_needs_the_policy_and_counts_against_its_guard() {
     let message = sync(&world, &policy(1), &rows).failed("config_error", "DELETE_LIMIT");
     assert!(message.contains("`max_deletes` is 1 and so many were deleted"), "{message}");
     assert_eq!((world.requests_with(DELETE), world.customers().len()), (1, 1));
+    let mut none = policy(100);
+    none["deletions"]["max_percent"] = 0.into();
+    sync(&world, &none, &rows[1..]).failed("config_error", "DELETE_LIMIT");
+    assert_eq!((world.requests_with(DELETE), world.customers().len()), (1, 1));
 }
 
 #[test]
@@ -158,9 +162,9 @@ fn a_request_that_leads_elsewhere_is_rejected_unsent() {
 }
 
 #[test]
-fn a_row_that_is_marked_as_deleted_sends_nothing() {
+fn a_row_that_is_marked_as_deleted_is_rejected_unsent() {
     let world = World::new();
     let row = request("GET", "/ping", &json!({"_ab_cdc_deleted_at": "2026-01-02"}));
-    assert_eq!(outcomes(&world, &policy(100), &[row]), "1 read, 1 skipped, 1 skipped as no_match");
-    assert_eq!(world.requests("GET", "/v1/ping"), 0);
+    assert_eq!(outcomes(&world, &policy(100), &[row]), "1 read, 1 rejected, 1 rejected with DELETE_NOT_SUPPORTED");
+    assert_eq!(world.arrived(), 0);
 }

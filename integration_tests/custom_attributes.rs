@@ -101,14 +101,19 @@ fn a_null_removes_the_key_where_nulls_clear() {
 }
 
 #[test]
-fn insert_leaves_a_key_alone_and_update_needs_the_customer_only() {
+fn insert_leaves_a_key_alone_and_update_changes_only_what_is_there() {
     let world = with(&[pro()]);
     let rows = [row("pro", &json!(false)), row("seats", &json!(1))];
     assert_eq!(outcomes(&world, &json!({"mode": "insert"}), &rows), "2 read, 1 skipped, 1 updated, 1 skipped as exists");
     assert_eq!(custom(&world), json!({"pro": true, "seats": 1}));
     let nobody = json!({"customer_external_id": "c-9", "key": "seats", "value": 1});
-    let rows = [row("channel", &json!("ads")), nobody];
-    assert_eq!(outcomes(&world, &json!({"mode": "update"}), &rows), "2 read, 1 skipped, 1 updated, 1 skipped as no_match");
+    let rows = [row("channel", &json!("ads")), nobody, row("seats", &json!(2)), row("pro", &json!(true))];
+    let update = json!({"mode": "update", "nulls": "clear"});
+    assert_eq!(outcomes(&world, &update, &rows), "4 read, 2 skipped, 1 unchanged, 1 updated, 2 skipped as no_match");
+    assert_eq!(custom(&world), json!({"pro": true, "seats": 2}));
+    let rows = [row("seats", &Value::Null), row("seats", &json!(3)), row("channel", &Value::Null)];
+    assert_eq!(outcomes(&world, &update, &rows), "3 read, 1 skipped, 1 unchanged, 1 updated, 1 skipped as no_match");
+    assert_eq!(custom(&world), json!({"pro": true}));
 }
 
 #[test]

@@ -48,3 +48,19 @@ fn the_length_of_a_note_is_a_fault() {
     let run = notes().sync(&world, &json!({}), &[row]).succeeded();
     assert_eq!(run.outcomes("customer_notes"), "1 read, 1 rejected, 1 rejected with FIELD_VALUE");
 }
+
+#[test]
+fn the_kind_of_a_note_stays_and_a_row_that_says_otherwise_is_a_fault() {
+    let world = World::new();
+    world.given_customer("c-1", json!({}));
+    notes().sync(&world, &json!({}), &[note()]).succeeded();
+    let uuid = world.entries("customer_notes")[0]["uuid"].clone();
+    let by_date = json!({"streams": [{"stream": "customer_notes", "match": "created_at"}]});
+    for (config, row) in [(by_date, notes().with(&json!({"type": "call"}))), (json!({}), json!({"uuid": uuid, "type": "call"}))] {
+        let run = notes().sync(&world, &config, &[row]).succeeded();
+        assert_eq!(run.outcomes("customer_notes"), "1 read, 1 rejected, 1 rejected with FIELD_FIXED");
+        assert!(run.logged(&["FIELD_FIXED", "field type"]), "{run}");
+    }
+    let run = notes().sync(&world, &json!({}), &[json!({"uuid": uuid, "type": "note"})]).succeeded();
+    assert_eq!((run.outcomes("customer_notes"), world.writes()), ("1 read, 1 unchanged", 1));
+}

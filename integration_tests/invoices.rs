@@ -370,3 +370,112 @@ fn missing_customers_are_made_where_the_stream_says_so() {
     assert_eq!(world.customer_keys(), ["c-1"]);
     assert_eq!(world.requests("POST", "/v1/customers"), 1);
 }
+
+#[test]
+fn one_key_for_two_entries_of_one_invoice_is_a_fault_of_the_second() {
+    let world = World::new();
+    let lists = json!({
+        "line_items": [item("li-1", 100), item("li-2", 100), item("li-1", 200)],
+        "transactions": [payment("tr-1"), payment("tr-1")],
+    });
+    let run = write(&world, &[invoice("i-1", lists)]).succeeded();
+    assert_eq!(run.outcomes("invoices"), "1 read, 1 rejected, 1 rejected with FIELD_VALUE");
+    for field in ["line_items[2].external_id", "transactions[1].external_id"] {
+        assert!(run.logged(&["FIELD_VALUE", field]), "{run}");
+    }
+    assert_eq!(world.arrived(), 0);
+}
+
+#[test]
+fn the_number_of_an_event_is_a_whole_number() {
+    let world = World::new();
+    let rows = ["one", "1.5", "-1"].map(|id| ("subscription_events", json!({"id": id, "quantity": 2})));
+    let run = write(&world, &rows).succeeded();
+    assert_eq!(run.outcomes("subscription_events"), "3 read, 3 rejected, 3 rejected with FIELD_VALUE");
+    assert!(run.logged(&["FIELD_VALUE", "field id"]), "{run}");
+    assert_eq!(world.arrived(), 0);
+}
+
+fn event(key: &str, customer: &str, more: &Value) -> (&'static str, Value) {
+    let mut row = json!({"external_id": key, "customer_external_id": customer, "event_type": "subscription_cancelled",
+        "event_date": "2026-01-01", "effective_date": "2026-01-31", "subscription_external_id": "s-1"});
+    row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    ("subscription_events", row)
+}
+
+#[test]
+fn a_retraction_waits_for_the_event_that_it_takes_back() {
+    let world = World::new();
+    world.given_customer("c-1", json!({}));
+    let other = world.given_customer("c-2", json!({}));
+    let back =
+        |key: &str, of: &str| event(key, "c-1", &json!({"event_type": "subscription_event_retracted", "retracted_event_id": of}));
+    let mut later = event("e-2", "c-2", &json!({}));
+    later.1.as_object_mut().unwrap().remove("customer_external_id");
+    later.1["customer_uuid"] = other.into();
+    let rows = [back("e-9", "e-1"), back("e-8", "e-2"), back("e-7", "e-never"), event("e-1", "c-1", &json!({})), later];
+    let run = write(&world, &rows).succeeded();
+    assert_eq!(run.outcomes("subscription_events"), "5 read, 4 created, 1 rejected, 1 rejected with PARENT_NOT_FOUND");
+    assert!(run.logged(&["PARENT_NOT_FOUND", "field retracted_event_id", "an event that does not exist"]), "{run}");
+    // A number is ChartMogul's own, and used as it is.
+    let looks = world.requests("GET", "/v1/subscription_events");
+    let run = write(&world, &[back("e-6", "4711")]).succeeded();
+    assert!(run.logged(&["API_REFUSED"]), "{run}");
+    assert_eq!(world.requests("GET", "/v1/subscription_events") - looks, 1, "the look for e-6 itself");
+}
+
+#[test]
+fn parts_are_changed_and_deleted_by_their_own_keys_where_no_invoice_is_named() {
+    let world = World::new();
+    write(&world, &[customer(), plan(), whole("i-1")]).succeeded();
+    let looks = world.requests_with("GET");
+    let rows = |li: &str, tr: &str| {
+        let item = json!({"external_id": li, "amount_in_cents": 5000, "plan_external_id": "gold"});
+        [("line_items", item), ("transactions", json!({"external_id": tr, "result": "failed"}))]
+    };
+    let update = |rows: &[(&str, Value)]| write_with(&world, json!({"mode": "update"}), |stream| stream, rows).succeeded();
+    let run = update(&rows("i-1-li", "i-1-tr"));
+    assert_eq!((run.outcomes("line_items"), run.outcomes("transactions")), ("1 read, 1 updated", "1 read, 1 updated"));
+    assert_eq!(world.requests_with("GET") - looks, 1, "the plan that is mentioned");
+    let invoice = &invoices(&world)[0];
+    assert_eq!(invoice["line_items"][0]["fields"]["amount_in_cents"], 5000, "{invoice:#}");
+    assert_eq!(invoice["transactions"][0]["result"], "failed", "{invoice:#}");
+    let run = update(&rows("nobody", "nobody"));
+    for name in ["line_items", "transactions"] {
+        assert_eq!(run.outcomes(name), "1 read, 1 skipped, 1 skipped as no_match");
+    }
+
+    let policy = || json!({"deletions": {"policy": "delete", "max_percent": 100}});
+    let gone = |key: &str| json!({"external_id": key, "_ab_cdc_deleted_at": "2026-02-01"});
+    let rows = [
+        ("line_items", gone("i-1-li")),
+        ("line_items", gone("nobody")),
+        ("transactions", gone("i-1-tr")),
+        ("transactions", gone("nobody")),
+    ];
+    let run = write_with(&world, policy(), |stream| stream, &rows).succeeded();
+    for name in ["line_items", "transactions"] {
+        assert_eq!(run.outcomes(name), "2 read, 1 deleted, 1 skipped, 1 skipped as no_match");
+        assert_eq!(world.requests("DELETE", &format!("/v1/{name}")), 1);
+    }
+    let before = world.writes();
+    assert!(write_with(&world, policy(), |stream| stream, &rows).succeeded().outcomes("line_items").contains("2 skipped"));
+    assert_eq!(world.writes(), before, "what is gone counts against no limit");
+    // What is to be made stands in an invoice.
+    let run =
+        write(&world, &[("line_items", json!({"external_id": "li-9", "type": "one_time", "amount_in_cents": 1}))]).succeeded();
+    assert!(run.logged(&["FIELD_MISSING", "invoice_external_id"]), "{run}");
+}
+
+#[test]
+fn a_part_that_was_deleted_by_its_own_key_is_made_again_by_a_later_row() {
+    let world = World::new();
+    write(&world, &[customer(), plan(), whole("i-1")]).succeeded();
+    let policy = json!({"deletions": {"policy": "delete", "max_percent": 100}});
+    let row = of("i-1", payment("i-1-tr"));
+    let gone = json!({"external_id": "i-1-tr", "_ab_cdc_deleted_at": "2026-02-01"});
+    let rows = [("transactions", row.clone()), ("transactions", gone), ("transactions", row)];
+    let run = write_with(&world, policy, |stream| stream, &rows).succeeded();
+    assert_eq!(run.outcomes("transactions"), "3 read, 1 created, 1 deleted, 1 unchanged");
+    assert_eq!(invoices(&world)[0]["transactions"].as_array().unwrap().len(), 1);
+}

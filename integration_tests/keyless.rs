@@ -127,6 +127,12 @@ impl Keyless {
         let run = self.sync(&world, &json!({"mode": "insert"}), &[lacking]).succeeded();
         assert_eq!(run.outcomes(self.name), "1 read, 1 rejected, 1 rejected with FIELD_MISSING");
         assert!(run.logged(&["FIELD_MISSING", self.needed]), "{run}");
+        let empty = json!({"customer_external_id": "c-1"});
+        let run = self.sync(&world, &json!({}), std::slice::from_ref(&empty)).succeeded();
+        assert!(run.logged(&["FIELD_MISSING", self.needed]), "{run}");
+        // An update needs none of them, and yet one by which it finds what it is about.
+        let run = self.sync(&world, &json!({"mode": "update"}), &[empty]).succeeded();
+        assert!(run.logged(&["KEY_MISSING", self.by[0]]), "{run}");
         assert_eq!(world.arrived(), before, "nothing is asked for a row that can not be made");
     }
 

@@ -36,6 +36,7 @@ mod opportunities;
 mod plan_groups;
 mod plans;
 mod presets;
+mod promises;
 mod requests;
 mod restart;
 mod scenarios;

@@ -83,6 +83,27 @@ fn unknown_fields_become_attributes_or_are_ignored_or_rejected() {
 }
 
 #[test]
+fn unknown_members_of_nested_objects_are_faults_unless_they_are_ignored() {
+    let customer = json!({"external_id": "c-1", "primary_contact": {"first_name": "Ann", "zork": 1}});
+    let invoice = json!({"external_id": "i-1", "customer_external_id": "c-2", "date": "2026-01-01", "currency": "USD",
+        "line_items": [{"type": "one_time", "amount_in_cents": 100, "foo": [1]}]});
+    for (word, outcome) in [
+        ("custom_attributes", "1 read, 1 rejected, 1 rejected with FIELD_UNKNOWN"),
+        ("ignore", "1 read, 1 created"),
+        ("reject", "1 read, 1 rejected, 1 rejected with FIELD_UNKNOWN"),
+    ] {
+        let world = World::new();
+        world.given_customer("c-2", json!({}));
+        let sync = world.sync().config(json!({"unknown_fields": word})).stream(stream("customers")).stream(stream("invoices"));
+        let run = sync.line(record("customers", customer.clone())).line(record("invoices", invoice.clone())).run().succeeded();
+        assert_eq!((run.outcomes("customers"), run.outcomes("invoices")), (outcome, outcome), "{word}");
+        let told = run.logged(&["FIELD_UNKNOWN", "field primary_contact.zork:", "set `unknown_fields` to `ignore`"])
+            && run.logged(&["FIELD_UNKNOWN", "field line_items[0].foo:"]);
+        assert_eq!(told, word != "ignore", "{run}");
+    }
+}
+
+#[test]
 fn objects_and_modes_of_single_streams_come_before_those_of_all() {
     let world = World::new();
     world.given_customer("c-1", json!({"name": "Old Name"}));

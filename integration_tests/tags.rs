@@ -91,9 +91,10 @@ fn insert_and_update_do_not_make_what_is_there_or_wait_for_what_is_not() {
     assert_eq!(outcomes(&world, &insert, &rows), "2 read, 1 skipped, 1 updated, 1 skipped as exists");
     assert_eq!(outcomes(&world, &insert, &rows[..1]), "1 read, 1 skipped, 1 skipped as exists");
     let update = json!({"mode": "update"});
-    let rows = [row("c-1", "c"), row("c-9", "c")];
-    assert_eq!(outcomes(&world, &update, &rows), "2 read, 1 skipped, 1 updated, 1 skipped as no_match");
-    assert_eq!(tags(&world, "c-1"), json!(["a", "b", "c"]));
+    let rows = [row("c-1", "c"), row("c-9", "c"), row("c-1", "a"), row("c-1", "d"), remove("c-1", "b"), remove("c-1", "e")];
+    let before = requests(&world)[1];
+    assert_eq!(outcomes(&world, &update, &rows), "6 read, 3 skipped, 2 unchanged, 1 updated, 3 skipped as no_match");
+    assert_eq!((tags(&world, "c-1"), requests(&world)[1]), (json!(["a"]), before));
 }
 
 #[test]

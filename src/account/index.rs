@@ -6,27 +6,57 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 
 use crate::objects::request::Scope;
-use crate::plan::{Known, Part};
+use crate::objects::resource::Kind;
+use crate::plan::{Known, Part, fingerprint};
 
 /// See the module's header.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// All entries of a scope. A scope that is not here is unknown; an empty one is known to have none.
     shelves: HashMap<Scope, Vec<Rc<Known>>>,
+    /// Entries that are known to stand in a scope of which not all are known.
+    some: HashMap<Scope, Vec<Rc<Known>>>,
     /// Where an entry stands, by its identity.
     places: HashMap<Box<str>, SmallVec<[Scope; 1]>>,
+    /// In which scope an entry stands that is part of another, by its own key.
+    homes: HashMap<Scope, Scope>,
     /// Things that this run made with nothing that belongs to them.
     made_empty: HashSet<Box<str>>,
     /// UUIDs that this run saw end in another thing, and that thing's.
     absorbed: HashMap<Box<str>, Box<str>>,
     /// Scopes of which a listing does not tell all.
     unlisted: HashSet<Scope>,
+    /// The same as fingerprints, as which entries name things.
+    renamed: HashMap<u64, u64>,
 }
 
 impl Index {
     /// All entries of a scope; `None` when they are not known.
-    pub(super) fn shelf(&self, scope: Scope) -> Option<&[Rc<Known>]> {
-        self.shelves.get(&scope).map(Vec::as_slice)
+    pub(super) fn shelf(&self, scope: Scope) -> Option<Vec<Rc<Known>>> {
+        self.shelves.get(&scope).map(|shelf| shelf.iter().map(|entry| self.naming(entry)).collect())
+    }
+
+    /// Whether all entries of a scope are known.
+    pub(super) fn has(&self, scope: Scope) -> bool {
+        self.shelves.contains_key(&scope)
+    }
+
+    /// The entry, naming what it belongs to as that is called now.
+    pub(super) fn naming(&self, entry: &Rc<Known>) -> Rc<Known> {
+        let now = |at: u64| {
+            let mut now = *self.renamed.get(&at)?;
+            for _ in 0..self.renamed.len() {
+                match self.renamed.get(&now) {
+                    Some(next) => now = *next,
+                    None => break,
+                }
+            }
+            Some(now)
+        };
+        match self.renamed.is_empty() {
+            true => Rc::clone(entry),
+            false => entry.naming(now).map_or_else(|| Rc::clone(entry), Rc::new),
+        }
     }
 
     /// Whether a whole listing tells all of this scope.
@@ -40,20 +70,25 @@ impl Index {
         shelves.find_map(|shelf| shelf.iter().find(|entry| entry.uuid.as_ref() == uuid)).cloned()
     }
 
-    /// Takes in all entries of a scope as they were listed. A list may lag behind our own writes: what it lacks and was
-    /// known is not gone, unless the scope is that of one key, which a list that was asked for it answers truly or not at
-    /// all.
+    /// Takes in all entries of a scope as they were listed. A list may lag behind our own writes: with `keep`, what it lacks
+    /// and was known is not gone; that it is shows when it is used.
     pub(super) fn listed(&mut self, scope: Scope, entries: &[Rc<Known>], keep: bool) -> Vec<Rc<Known>> {
-        let before = self.shelves.remove(&scope).unwrap_or_default();
+        let before = self.shelves.remove(&scope).into_iter().chain(self.some.remove(&scope)).flatten();
         let mut all = entries.to_vec();
         if keep {
-            all.extend(before.into_iter().filter(|entry| entries.iter().all(|listed| listed.uuid != entry.uuid)));
+            all.extend(before.filter(|entry| entries.iter().all(|listed| listed.uuid != entry.uuid)));
         }
         for entry in &all {
             self.note(scope, &entry.uuid);
+            self.note_parts(scope, &entry.parts);
         }
         self.shelves.insert(scope, all.clone());
         all
+    }
+
+    /// The scope in which the part of this key stands, as far as that is known.
+    pub(super) fn home_of(&self, object: &'static str, key: &str) -> Option<Scope> {
+        self.homes.get(&Scope::key(object, key)).copied()
     }
 
     /// Lays one entry over what is known of its scope. With `complete`, the scope has room for this one only.
@@ -67,6 +102,7 @@ impl Index {
             None => return,
         }
         self.note(scope, &entry.uuid);
+        self.note_parts(scope, &entry.parts);
     }
 
     /// Lays an entry over what is known of it, wherever it stands.
@@ -85,10 +121,11 @@ impl Index {
         let mut parts = std::mem::take(&mut whole.parts).into_vec();
         let new = Part { object, known: part.clone() };
         match parts.iter_mut().find(|other| other.known.uuid == part.uuid) {
-            Some(other) => *other = new,
-            None => parts.push(new),
+            Some(other) => *other = new.clone(),
+            None => parts.push(new.clone()),
         }
         whole.parts = parts.into();
+        self.note_parts(scope, &[new]);
     }
 
     /// An entry within the one entry of a scope is gone.
@@ -120,6 +157,9 @@ impl Index {
             if let Some(shelf) = self.shelves.get_mut(&scope) {
                 shelf.retain(|entry| entry.uuid.as_ref() != uuid);
             }
+            if let Some(some) = self.some.get_mut(&scope) {
+                some.retain(|entry| entry.uuid.as_ref() != uuid);
+            }
         }
         self.made_empty.remove(uuid);
     }
@@ -146,20 +186,30 @@ impl Index {
         for (old, new) in children(from).into_iter().zip(children(into)) {
             // What was listed stands under the old name.
             self.unlisted.insert(new);
-            let all = match (self.shelves.remove(&old), self.shelves.remove(&new)) {
-                (Some(moved), Some(there)) => [there, moved].concat(),
-                (None, Some(there)) if gone_had_none => there,
-                (Some(moved), None) if had_none => moved,
-                _ => continue,
+            let (moved, there) = (self.shelves.remove(&old), self.shelves.remove(&new));
+            let are_all = match (&moved, &there) {
+                (Some(_), Some(_)) => true,
+                (None, Some(_)) => gone_had_none,
+                (Some(_), None) => had_none,
+                (None, None) => false,
             };
+            let some = [self.some.remove(&old), self.some.remove(&new)];
+            let all: Vec<_> = [there, moved].into_iter().chain(some).flatten().flatten().collect();
             for entry in &all {
                 self.note(new, &entry.uuid);
             }
-            self.shelves.insert(new, all);
+            match are_all {
+                true => drop(self.shelves.insert(new, all)),
+                // A list may lag behind what this run made.
+                false if !all.is_empty() => drop(self.some.insert(new, all)),
+                false => {}
+            }
         }
         if !gone_had_none {
             self.made_empty.remove(into);
         }
+        let [old, new] = [from, into].map(|uuid| fingerprint(&Kind::Uuid(""), &uuid.into()));
+        self.renamed.insert(old, new);
         self.absorbed.insert(from.into(), into.into());
     }
 
@@ -176,6 +226,10 @@ impl Index {
         now
     }
 
+    pub(super) fn names_moved(&self) -> bool {
+        !self.absorbed.is_empty()
+    }
+
     /// Whether this run saw another thing become part of this one.
     pub(super) fn has_absorbed(&self, uuid: &str) -> bool {
         self.absorbed.values().any(|into| into.as_ref() == uuid)
@@ -187,6 +241,12 @@ impl Index {
 
     pub(super) fn is_empty(&self, uuid: &str) -> bool {
         self.made_empty.contains(uuid)
+    }
+
+    fn note_parts(&mut self, scope: Scope, parts: &[Part]) {
+        for part in parts {
+            self.homes.extend(part.known.keys.iter().map(|key| (Scope::key(part.object, key), scope)));
+        }
     }
 
     fn note(&mut self, scope: Scope, uuid: &str) {
@@ -203,6 +263,7 @@ mod tests {
     use super::*;
     use crate::objects::contacts::RESOURCE as CONTACTS;
     use crate::objects::customers::RESOURCE as CUSTOMERS;
+    use crate::objects::invoices::RESOURCE as INVOICES;
     use serde_json::json;
 
     fn key(key: &str) -> Scope {
@@ -236,7 +297,7 @@ mod tests {
         contacts(&mut index, "into", &["k2"]);
         index.absorbed("from", "into", children);
         for key in [key("f"), key("i")] {
-            let [entry] = index.shelf(key).unwrap() else { panic!() };
+            let [entry] = &index.shelf(key).unwrap()[..] else { panic!() };
             assert_eq!((entry.uuid.as_ref(), entry.pairs), ("into", 2));
             assert_eq!(entry.keys.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["i", "f"]);
             // The survivor's own name stays; what came of the attributes is not known.
@@ -280,12 +341,41 @@ mod tests {
     }
 
     #[test]
+    fn what_this_run_made_is_not_forgotten_where_the_other_children_are_unknown() {
+        let mut index = Index::default();
+        contacts(&mut index, "from", &["ours"]);
+        index.absorbed("from", "into", children);
+        let scope = children("into")[0];
+        assert_eq!(uuids(&index, scope), None);
+        // The list lags.
+        index.listed(scope, &[], true);
+        assert_eq!(uuids(&index, scope).unwrap(), ["ours"]);
+    }
+
+    #[test]
     fn a_survivor_that_was_not_looked_up_goes_by_the_keys_that_lead_to_it() {
         let mut index = Index::default();
         customer(&mut index, "from", "f");
         index.absorbed("from", "into", children);
-        let [entry] = index.shelf(key("f")).unwrap() else { panic!() };
+        let [entry] = &index.shelf(key("f")).unwrap()[..] else { panic!() };
         assert_eq!(entry.uuid.as_ref(), "into");
         assert_eq!(entry.is_set(CUSTOMERS.slot("name").unwrap()), None);
+    }
+
+    #[test]
+    fn what_names_a_thing_that_became_part_of_another_names_that_one() {
+        let mut index = Index::default();
+        let invoice = json!({"uuid": "inv", "customer_uuid": "from", "external_id": "from"});
+        let home = Scope::key(INVOICES.name, "i");
+        index.saw(home, &Rc::new(Known::read(&INVOICES, &invoice).unwrap()), true);
+        let names = |index: &Index, uuid: &str| {
+            let slot = crate::mapping::Slot { field: INVOICES.slot("customer_uuid").unwrap(), inner: None };
+            let text = json!(uuid).to_string();
+            index.shelf(home).unwrap()[0].holds(slot, INVOICES.field("customer_uuid").unwrap(), &text)
+        };
+        index.absorbed("from", "into", children);
+        assert_eq!((names(&index, "into"), names(&index, "from")), (Some(true), Some(false)));
+        index.absorbed("into", "last", children);
+        assert_eq!(names(&index, "last"), Some(true));
     }
 }

@@ -15,6 +15,7 @@ use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::request::{Look, Scope};
+use crate::objects::resource::Resource;
 use crate::objects::{self, OBJECTS, Object};
 use crate::plan::{By, Kin, Known};
 
@@ -47,6 +48,19 @@ impl From<Failure> for Trouble {
     fn from(failure: Failure) -> Self {
         Self::Stop(failure)
     }
+}
+
+/// A count in the making.
+#[derive(Debug)]
+pub struct Tally {
+    /// The object that is counted.
+    pub of: &'static str,
+    /// How many of them one entry is.
+    pub count_in: fn(&Value) -> usize,
+    /// So many tell as much as all of them.
+    pub enough: usize,
+    /// How many were seen.
+    pub count: usize,
 }
 
 /// The account, seen through the API and through what this run has learnt. Used from one task only; no borrow is held
@@ -126,13 +140,13 @@ impl<'c> Account<'c> {
 
     /// What is known of a scope without asking; `None` means nothing.
     pub fn known(&self, scope: Scope) -> Option<Vec<Rc<Known>>> {
-        self.index.borrow().shelf(scope).map(<[_]>::to_vec)
+        self.index.borrow().shelf(scope)
     }
 
     /// The one entry that an object is known to have under a key.
     pub fn known_by_key(&self, kin: Kin, key: &str) -> Option<Rc<Known>> {
         let look = objects::find(kin.object())?.look_by_key(key, &self.data_source)?;
-        self.index.borrow().shelf(look.scope?)?.first().cloned()
+        self.index.borrow().shelf(look.scope?)?.into_iter().next()
     }
 
     /// What is known of the entry of this identity without asking.
@@ -154,8 +168,11 @@ impl<'c> Account<'c> {
         let entries = self.list(look).await?;
         let known: Vec<Rc<Known>> = self.take_in(object, look, &entries).into_iter().map(|(known, _)| known).collect();
         Ok(match look.scope {
-            // What belongs to a parent may be listed late; one key is answered by what there is.
-            Some(scope) => self.index.borrow_mut().listed(scope, &known, look.parent.is_some()),
+            // What there is may be listed late. Only for one key another entry stands instead of the one that was known.
+            Some(scope) => {
+                let of_a_key = look.query.iter().any(|(name, _)| name == "external_id");
+                self.index.borrow_mut().listed(scope, &known, !of_a_key || known.is_empty())
+            }
             None => known,
         })
     }
@@ -193,7 +210,7 @@ impl<'c> Account<'c> {
                 let mut listings = self.listings.borrow_mut();
                 let listing = listings.entry(name).or_default();
                 let index = self.index.borrow();
-                let waiting = self.expected.borrow().waiting(name, |scope| index.shelf(scope).is_some());
+                let waiting = self.expected.borrow().waiting(name, |scope| index.has(scope));
                 if listing.tally.complete || listing.tally.next(waiting) == Next::Key {
                     listing.tally.key();
                     return Ok(None);
@@ -208,13 +225,15 @@ impl<'c> Account<'c> {
     fn known_without_asking(&self, object: &'static dyn Object, look: &Look, scope: Scope) -> Option<Vec<Rc<Known>>> {
         let mut index = self.index.borrow_mut();
         if let Some(known) = index.shelf(scope) {
-            return Some(known.to_vec());
+            return Some(known);
         }
         if look.parent.as_ref().is_some_and(|parent| index.is_empty(parent)) {
             return Some(index.listed(scope, &[], false));
         }
         let listings = self.listings.borrow();
-        let listing = listings.get(object.resource().name).filter(|listing| look.is_listed && listing.tally.complete && index.is_listed(scope))?;
+        let listing = listings
+            .get(object.resource().name)
+            .filter(|listing| look.is_listed && listing.tally.complete && index.is_listed(scope))?;
         // What the API itself refuses to make twice may be taken for absent.
         (!listing.disturbed || object.has_refused_key()).then(|| index.listed(scope, &[], false))
     }
@@ -228,7 +247,7 @@ impl<'c> Account<'c> {
         for (known, entry) in &known {
             for key in &known.keys {
                 let scope = object.look_by_key(key, &self.data_source).and_then(|look| look.scope);
-                if let Some(scope) = scope.filter(|scope| index.shelf(*scope).is_none()) {
+                if let Some(scope) = scope.filter(|scope| !index.has(*scope)) {
                     index.saw(scope, known, true);
                 }
             }
@@ -241,7 +260,7 @@ impl<'c> Account<'c> {
         if listing.tally.complete {
             let staged = std::mem::take(&mut listing.staged);
             for (scope, entries) in staged.into_iter().filter(|_| !listing.disturbed) {
-                if index.shelf(scope).is_none() && index.is_listed(scope) {
+                if !index.has(scope) && index.is_listed(scope) {
                     index.listed(scope, &entries, false);
                 }
             }
@@ -277,7 +296,7 @@ impl<'c> Account<'c> {
         let Some(look) = object.look_by_key(key, &self.data_source) else { return Ok(Found::Absent) };
         // Many records may refer to one thing at once: it is looked at once.
         let alone = match look.scope {
-            Some(scope) if self.index.borrow().shelf(scope).is_none() => Some(self.alone_with(scope).await),
+            Some(scope) if !self.index.borrow().has(scope) => Some(self.alone_with(scope).await),
             _ => None,
         };
         let entries = self.look(object, &look, fresh).await?;
@@ -331,25 +350,46 @@ impl<'c> Account<'c> {
         }
     }
 
-    /// How many entries an object has in the configured data source, or at least `enough` when there are that many. Objects
-    /// without a data source are counted in the whole account.
+    /// Whether there is an entry of this key, of an object that the API finds by it.
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn count(&self, object: &dyn Object, enough: usize) -> Result<usize, Trouble> {
-        let (resource, count_in) = object.counted_in();
+    pub async fn stands(&self, object: &dyn Object, key: &str) -> Result<bool, Trouble> {
+        let resource = object.resource();
+        let query = vec![("data_source_uuid".into(), self.data_source.to_string()), ("external_id".into(), key.to_owned())];
+        let call = Call { query, ..read_call(resource.path.to_owned(), resource.calls.read) };
+        match self.client.ask(&call).await? {
+            // Documented: one object, or a 404. The tests of an official client know a list there.
+            Reply::Done(answer) => {
+                let answer: Value = answer.json()?;
+                Ok(answer.get(resource.list_root).and_then(Value::as_array).is_none_or(|list| !list.is_empty()))
+            }
+            Reply::Missing(_) => Ok(false),
+            Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
+            Reply::Lost(why) => Err(never_lost(&why)),
+        }
+    }
+
+    /// Counts what the entries of an object hold in the configured data source; in the whole account where they stand in none.
+    /// It ends where the first tally has enough; whether all entries were seen is told.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn count(&self, resource: &'static Resource, tallies: &mut [Tally]) -> Result<bool, Trouble> {
         let mut look = Look::new(resource.path, resource.list_root, "count entries");
         if resource.filters.contains(&"data_source_uuid") {
             look = look.filter("data_source_uuid", &self.data_source);
         }
-        let mut count = 0;
         let mut cursor = None;
         loop {
             let page = self.page(&look, cursor).await?;
-            count += page.entries.iter().map(count_in).sum::<usize>();
+            for tally in &mut *tallies {
+                tally.count += page.entries.iter().map(tally.count_in).sum::<usize>();
+            }
             match page.next {
-                Some(next) if count < enough => cursor = Some(next),
-                _ => return Ok(count),
+                None => return Ok(true),
+                Some(_) if tallies.first().is_none_or(|first| first.count >= first.enough) => return Ok(false),
+                next => cursor = next,
             }
         }
     }
@@ -398,6 +438,11 @@ impl<'c> Account<'c> {
         self.index.borrow_mut().made_empty(uuid);
     }
 
+    /// The scope in which the part of this key stands, as far as this run has seen it.
+    pub fn home_of(&self, part: &dyn Object, key: &str) -> Option<Scope> {
+        self.index.borrow().home_of(part.resource().name, key)
+    }
+
     /// What was known of a scope proved wrong.
     pub fn forget(&self, scope: Scope) {
         self.index.borrow_mut().forget(scope);
@@ -420,6 +465,11 @@ impl<'c> Account<'c> {
         self.index.borrow().now(uuid).into()
     }
 
+    /// Whether this run saw any thing become part of another, so that a name may lead elsewhere than before.
+    pub fn names_moved(&self) -> bool {
+        self.index.borrow().names_moved()
+    }
+
     /// Whether this run saw another thing become part of this one.
     pub fn has_absorbed(&self, uuid: &str) -> bool {
         self.index.borrow().has_absorbed(uuid)
@@ -428,7 +478,8 @@ impl<'c> Account<'c> {
     fn know(&self, object: &dyn Object, entry: &Value) -> Option<Rc<Known>> {
         let known = object.know(entry, &self.data_source)?;
         let now = self.now(&known.uuid);
-        Some(Rc::new(if now == known.uuid { known } else { known.leading_to(&now) }))
+        let known = Rc::new(if now == known.uuid { known } else { known.leading_to(&now) });
+        Some(self.index.borrow().naming(&known))
     }
 
     /// The same as [`Self::gone`], of an entry that stands within those of a scope.

@@ -8,4 +8,4 @@ mod listing;
 mod lookup;
 mod rent_or_buy;
 
-pub use lookup::{Account, Found, Trouble};
+pub use lookup::{Account, Found, Tally, Trouble};

@@ -299,6 +299,10 @@ impl Binding {
         };
         let mut record = Record::read(self.object.resource(), mapped, self.nulls, |key| self.mapper.attribute_type(key));
         record.faults.append(&mut mapped.faults);
+        if deletes && !self.object.modes().contains(&Mode::Delete) {
+            let key = self.key_of(&record).unwrap_or_default();
+            return Planned::Reject(Rejection::local(vec![not_deletable(self.object)]), key);
+        }
         // Taken before the record is used up, and only where it is likely to be needed.
         let key = if record.faults.is_empty() { None } else { self.key_of(&record) };
         match self.object.plan(record, &how) {
@@ -329,6 +333,18 @@ impl Binding {
     fn key_of(&self, record: &Record) -> Option<String> {
         self.object.matching_keys().iter().copied().flatten().find_map(|name| record.text(name)).map(String::from)
     }
+}
+
+/// The fault of a record that is marked as deleted and whose object can only be written.
+fn not_deletable(object: &dyn Object) -> Fault {
+    let name = object.resource().name;
+    let text = format!("is marked as deleted, and {name} can not be deleted; they take {}", words(object.modes()));
+    Fault::record(Code::DeleteNotSupported, text)
+}
+
+fn words(modes: &[Mode]) -> String {
+    let names: Vec<&str> = modes.iter().map(|mode| mode.as_str()).collect();
+    names.join(", ")
 }
 
 /// What a stream becomes.
@@ -393,10 +409,7 @@ fn resolve_mode(
         DefaultMode::Insert => Mode::Insert,
         DefaultMode::Update => Mode::Update,
     };
-    let allowed = || {
-        let names: Vec<&str> = object.modes().iter().map(|mode| mode.as_str()).collect();
-        names.join(", ")
-    };
+    let allowed = || words(object.modes());
     let mode = match stream.destination_sync_mode {
         Append if activation => Mode::Insert,
         AppendDedup if activation => Mode::Upsert,
@@ -643,6 +656,37 @@ mod tests {
         let kind = |key: &str| bindings.at(0).mapper.attribute_type(key);
         assert_eq!((kind("is_target"), kind("seat_count")), (Some(AttributeType::Boolean), Some(AttributeType::Integer)));
         assert_eq!(kind("level"), None, "what is sent is the table's");
+    }
+
+    #[test]
+    fn an_unknown_member_of_a_nested_object_is_left_out_only_where_unknown_fields_are_ignored() {
+        let row = json!({"external_id": "a", "customer_external_id": "c", "date": "2026-01-01", "currency": "USD",
+            "line_items": [{"type": "one_time", "amount_in_cents": 1, "foo": 2}]});
+        for (word, wanted) in
+            [("custom_attributes", "FIELD_UNKNOWN 1"), ("reject", "FIELD_UNKNOWN 1"), ("ignore", "upsert a of c")]
+        {
+            let bindings = bind(&[stream("invoices", &json!({}))], &json!({"unknown_fields": word})).unwrap();
+            assert_eq!(planned(&bindings, &row), wanted, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_deleted_row_of_what_can_not_be_deleted_is_rejected_with_what_it_takes() {
+        let policy = json!({"deletions": {"policy": "delete"}});
+        for object in objects::OBJECTS.iter().filter(|object| !object.modes().contains(&Mode::Delete)) {
+            let name = object.resource().name;
+            let mut row: Value = serde_json::from_str(object.examples()[0]).unwrap();
+            row["_ab_cdc_deleted_at"] = json!("2026-01-01");
+            let raw = serde_json::value::to_raw_value(&row).unwrap();
+            let bindings = bind(&[stream(name, &json!({}))], &policy).unwrap();
+            let Planned::Reject(rejection, key) = bindings.at(0).plan(&raw, &mut Mapped::default()) else {
+                panic!("{name} is not rejected")
+            };
+            assert_eq!((rejection.code(), key.is_empty()), (Code::DeleteNotSupported, false), "{name}");
+            assert!(rejection.faults[0].message.contains("they take upsert, insert"), "{name}");
+            let ignored = bind(&[stream(name, &json!({}))], &json!({})).unwrap();
+            assert_eq!(planned(&ignored, &row), "deletion_ignored", "{name}");
+        }
     }
 
     #[test]

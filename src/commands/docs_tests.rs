@@ -116,6 +116,7 @@ fn kind(kind: &Kind) -> String {
     match kind {
         Kind::Text => "text".to_owned(),
         Kind::ExternalId => "text or whole number".to_owned(),
+        Kind::Uuid("") => "UUID".to_owned(),
         Kind::Uuid(prefix) => format!("UUID with `{prefix}`"),
         Kind::Email => "e-mail address".to_owned(),
         Kind::Url => "web address".to_owned(),

@@ -70,7 +70,7 @@ pub(super) struct Typed {
     #[serde(default)]
     #[schemars(
         title = "Unknown fields",
-        description = "What to do with a field that the object does not have: make it a custom attribute, ignore it, or reject the record.",
+        description = "What to do with a field that the object does not have: make it a custom attribute, ignore it, or reject the record. A member of a nested object that is no field of it rejects the record unless it is ignored.",
         extend("group" = "writing", "examples" = ["custom_attributes", "ignore"])
     )]
     pub(super) unknown_fields: UnknownFields,

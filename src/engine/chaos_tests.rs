@@ -8,10 +8,10 @@ use super::testing::{catalog, record, run, run_until, settings, state};
 use crate::sandbox::{Options, Quirks, Sandbox};
 
 /// A small generator: the same seed gives the same input.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
@@ -61,12 +61,13 @@ fn contents(sandbox: &Sandbox) -> Value {
     contents
 }
 
-fn sandbox(seed: u64) -> Sandbox {
-    let quirks = Quirks {
-        list_lag: Duration::from_millis(seed % 3 * 1500),
-        retry_after: seed.is_multiple_of(2).then_some(2),
-        ..Quirks::default()
-    };
+/// How long lists lag in the sandbox of a seed.
+pub(super) fn lists_lag(seed: u64) -> Duration {
+    Duration::from_millis(seed % 3 * 1500)
+}
+
+pub(super) fn sandbox(seed: u64) -> Sandbox {
+    let quirks = Quirks { list_lag: lists_lag(seed), retry_after: seed.is_multiple_of(2).then_some(2), ..Quirks::default() };
     Sandbox::new(Options {
         seed,
         latency: Duration::from_millis(30),
@@ -76,7 +77,7 @@ fn sandbox(seed: u64) -> Sandbox {
     })
 }
 
-const FAULTS: &[&str] = &[
+pub(super) const FAULTS: &[&str] = &[
     "* rate=0.02 reset",
     "* rate=0.02 after-work reset",
     "* rate=0.02 status=500",

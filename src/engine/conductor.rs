@@ -1,7 +1,9 @@
 //! The one loop: reads items, gives records their turn, settles them, lets STATEs go.
 //!
 //! Owns all concurrency of a sync: plans run as futures of this one task, so that nothing here needs a lock. Owns the order
-//! of work: finish before starting, start before reading; what is in flight is bounded, so that a slow API stops the reading.
+//! of work: what was read already is queued before anything starts, so that records that stand together can go together, and
+//! what is finished is settled before more is waited for. What is in flight is bounded, so that a slow API stops the reading.
+//! Does not own whose turn it is (`turns`).
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -15,11 +17,11 @@ use futures_util::stream::FuturesUnordered;
 use smallvec::SmallVec;
 
 use super::deletions::DeleteGuard;
-use super::execute::{Member, Settled, Step, Waits, World, execute};
+use super::execute::{Member, Step, World, execute};
 use super::intake::{Intake, Item, PlannedRecord};
 use super::lanes::{JobId, Lanes};
 use super::ledger::{Ledger, Ready, Scope, Ticket};
-use super::parking::{Parking, Part};
+use super::parking::Parking;
 use super::report::{Of, Report, Warnings};
 use crate::account::Account;
 use crate::binding::Bindings;
@@ -28,8 +30,8 @@ use crate::config::Deletions;
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::OBJECTS;
-use crate::outcome::{Outcome, Skip};
-use crate::plan::{LaneKey, Plan, Reference};
+use crate::outcome::Outcome;
+use crate::plan::{LaneKeys, Plan};
 use crate::protocol::{Emitter, Outbound, StateKind, StateMessage, StreamStatus};
 
 /// Records read ahead of the API, at most.
@@ -38,8 +40,9 @@ const MAX_JOBS: usize = 4096;
 const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 /// Plans under way at once: more than there are connections, since those that wait before a repetition hold none.
 const MAX_RUNNING: usize = 256;
-/// Records that go in one request, at most; how many the API takes is unknown.
-const MOST_JOINED: usize = 100;
+/// Records that go in one request, at most; how many the API takes is unknown, and a body of so many stays far below the
+/// size that is sent.
+pub(super) const MOST_JOINED: usize = 1000;
 /// Bytes of plans that wait for their parents, at most.
 const MAX_PARKED_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of STATEs that wait, at most.
@@ -77,27 +80,34 @@ pub struct Engine<'e> {
 
 /// A record on its way.
 #[derive(Debug)]
-struct Job {
-    ticket: Ticket,
-    stream: usize,
-    line: u64,
-    plan: Box<Plan>,
-    last_chance: bool,
+pub(super) struct Job {
+    pub(super) ticket: Ticket,
+    pub(super) stream: usize,
+    pub(super) line: u64,
+    pub(super) plan: Box<Plan>,
+    pub(super) last_chance: bool,
+    /// It waited for its turn behind a record of its own thing, that it was thought to complete.
+    pub(super) stood_behind: bool,
 }
 
 impl Job {
+    /// The names of the thing that it is about.
+    pub(super) fn own(&self, bindings: &Bindings) -> LaneKeys {
+        self.plan.own_lanes(bindings.at(self.stream).object.resource().name)
+    }
+
     fn member<'j>(&'j self, bindings: &'j Bindings) -> Member<'j> {
         let binding = bindings.at(self.stream);
         Member { object: binding.object, how: binding.how(), plan: &self.plan, last_chance: self.last_chance }
     }
 
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.plan.bytes() + size_of::<Self>()
     }
 }
 
 /// Records under way together, mostly one.
-type Jobs = SmallVec<[Job; 1]>;
+pub(super) type Jobs = SmallVec<[Job; 1]>;
 type Running<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (JobId, Jobs, Result<Vec<Step>, Failure>)> + 'w>>>;
 
 impl Engine<'_> {
@@ -113,6 +123,8 @@ impl Engine<'_> {
             account: Account::new(self.client, self.data_source),
             deletions: RefCell::new(DeleteGuard::new(self.deletions)),
             warnings: Warnings::default(),
+            brought: RefCell::default(),
+            making: RefCell::default(),
         };
         let mut sync = Sync {
             engine: self,
@@ -144,15 +156,15 @@ enum Input {
 }
 
 /// One sync under way.
-struct Sync<'e> {
-    engine: &'e Engine<'e>,
+pub(super) struct Sync<'e> {
+    pub(super) engine: &'e Engine<'e>,
     ledger: Ledger<StateMessage>,
-    lanes: Lanes<Job>,
-    parking: Parking<Job>,
+    pub(super) lanes: Lanes<Job>,
+    pub(super) parking: Parking<Job>,
     complete: Vec<bool>,
     /// Streams of which records came after their COMPLETE.
     late: Vec<bool>,
-    queued_bytes: usize,
+    pub(super) queued_bytes: usize,
     state_bytes: usize,
     input: Input,
     /// Ends the sync once what is under way is finished.
@@ -180,7 +192,7 @@ impl Sync<'_> {
             }
             while self.halted.is_none()
                 && running.len() < MAX_RUNNING
-                && let Some((id, jobs)) = self.start(bindings)
+                && let Some((id, jobs)) = self.start(world, bindings)?
             {
                 running.push(Box::pin(async move {
                     let members: Vec<Member<'_>> = jobs.iter().map(|job| job.member(bindings)).collect();
@@ -234,7 +246,9 @@ impl Sync<'_> {
                 let ticket = self.ledger.admit(stream);
                 match planned {
                     PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, &Of::Key(&key), outcome)?,
-                    PlannedRecord::Plan(plan) => self.queue(world, Job { ticket, stream, line, plan, last_chance: false }),
+                    PlannedRecord::Plan(plan) => {
+                        self.queue(world, Job { ticket, stream, line, plan, last_chance: false, stood_behind: false });
+                    }
                 }
             }
             Item::State(state) => {
@@ -280,90 +294,14 @@ impl Sync<'_> {
         Ok(())
     }
 
-    fn queue(&mut self, world: &World<'_>, job: Job) {
-        self.queued_bytes += job.plan.bytes();
-        let object = self.engine.bindings.at(job.stream).object;
-        world.expect(object, &job.plan);
-        self.lanes.push(world.lanes(object, &job.plan), job);
-    }
-
-    /// The next record that may start, with those right behind it that can go with it.
-    fn start(&mut self, bindings: &Bindings) -> Option<(JobId, Jobs)> {
-        let (id, first) = self.lanes.start()?;
-        let object = bindings.at(first.stream).object;
-        let joins = |next: &Job| object.joins(&first.plan, bindings.at(next.stream).object.resource().name, &next.plan);
-        let others = self.lanes.absorb(id, MOST_JOINED - 1, joins);
-        Some((id, std::iter::once(first).chain(others).collect()))
-    }
-
-    /// The turn of some plans ended.
-    fn ended(&mut self, world: &World<'_>, id: JobId, jobs: Jobs, steps: Vec<Step>) -> Result<(), Failure> {
-        if self.engine.emitter.is_closed() {
-            // Told by whoever tries to write next.
-            self.engine.emitter.emit(&Outbound::Log { level: crate::protocol::Level::Info, message: "ended".to_owned() })?;
-        }
-        for (job, step) in jobs.into_iter().zip(steps) {
-            self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
-            world.met(self.engine.bindings.at(job.stream).object, &job.plan);
-            match self.in_order(&job, step) {
-                Step::Park(lane, waits) => self.park(world, lane, waits, job)?,
-                Step::Settled(Settled { outcome, arrived }) => {
-                    for lane in &arrived {
-                        self.arrived(world, lane);
-                    }
-                    let Job { ticket, stream, line, plan, .. } = job;
-                    self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
-                }
-            }
-        }
-        self.lanes.done(id);
-        Ok(())
-    }
-
-    fn park(&mut self, world: &World<'_>, lane: LaneKey, waits: Waits, job: Job) -> Result<(), Failure> {
-        let part = match waits {
-            Waits::ForParts => Part::Incomplete,
-            Waits::ForIt if self.engine.bindings.at(job.stream).object.completes() => Part::Completing,
-            Waits::ForIt => Part::Other,
-        };
-        let bytes = job.bytes();
-        self.engine.report.borrow_mut().parked += 1;
-        let can_go = self.parking.park(lane, part, job, bytes).map_err(|full| {
-            Failure::system(
-                Code::ParkingFull,
-                format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy()),
-            )
-        })?;
-        if can_go {
-            self.arrived(world, &lane);
-        }
-        Ok(())
-    }
-
-    /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.
-    fn in_order(&self, job: &Job, step: Step) -> Step {
-        match &step {
-            Step::Settled(settled) if settled.outcome == Outcome::Skipped(Skip::NoMatch) && !job.last_chance => {
-                let waited_for = job.plan.parents().map(Reference::lane).find(|lane| self.parking.waits_for(lane));
-                waited_for.map_or(step, |lane| Step::Park(lane, Waits::ForIt))
-            }
-            _ => step,
-        }
-    }
-
-    /// Children that waited for this parent go next, before what has not started.
-    fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) {
-        let jobs = self.parking.arrived(parent, Job::bytes);
-        let object = |job: &Job| self.engine.bindings.at(job.stream).object;
-        let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(object(&job), &job.plan), job)).collect();
-        for (_, job) in &jobs {
-            self.queued_bytes += job.plan.bytes();
-            world.expect(object(job), &job.plan);
-        }
-        self.lanes.push_first(jobs);
-    }
-
-    fn settle(&mut self, ticket: Ticket, stream: usize, line: u64, of: &Of<'_>, outcome: Outcome) -> Result<(), Failure> {
+    pub(super) fn settle(
+        &mut self,
+        ticket: Ticket,
+        stream: usize,
+        line: u64,
+        of: &Of<'_>,
+        outcome: Outcome,
+    ) -> Result<(), Failure> {
         let rejected = outcome.is_rejected();
         self.engine.report.borrow_mut().settled(stream, line, of, outcome);
         let ready = self.ledger.settle(ticket, rejected);

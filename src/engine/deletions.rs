@@ -34,9 +34,11 @@ impl DeleteGuard {
             return None;
         }
         let enough = if max_percent > 0.0 { (max_deletes as f64 * 100.0 / max_percent).ceil() as usize } else { 0 };
-        Some(enough + self.by_object.get(object).map_or(0, |entry| entry.created as usize))
+        let created = self.by_object.get(object).map_or(0, |entry| entry.created);
+        Some(enough + created as usize)
     }
 
+    /// So many entries were counted, while none was being made.
     pub(super) fn counted(&mut self, object: &'static str, entries: usize) {
         let entry = self.by_object.entry(object).or_default();
         entry.at_start = Some((entries as u64).saturating_sub(entry.created));
@@ -63,10 +65,14 @@ impl DeleteGuard {
         Ok(())
     }
 
-    /// The same for what can not be counted, so that only `max_deletes` can be meant.
+    /// The same for what can not be counted, so that only `max_deletes` can be meant, unless nothing is to be deleted at all.
     pub(super) fn take_uncounted(&mut self) -> Result<(), Failure> {
-        let Deletions::Delete { max_deletes, .. } = self.policy else { return Err(ignored()) };
+        let Deletions::Delete { max_deletes, max_percent } = self.policy else { return Err(ignored()) };
         self.within(max_deletes)?;
+        // No share of any number is none of it.
+        if max_percent <= 0.0 {
+            return Err(limit("`max_percent` is 0"));
+        }
         self.sent += 1;
         Ok(())
     }
@@ -102,6 +108,7 @@ mod tests {
         let mut guard = DeleteGuard::new(Deletions::Delete { max_deletes: 3, max_percent: 10.0 });
         assert_eq!(guard.must_count("customers"), Some(30));
         guard.created("customers");
+        assert_eq!(guard.must_count("customers"), Some(31));
         guard.counted("customers", 21);
         assert_eq!(guard.must_count("customers"), None);
         assert_eq!(guard.take("customers"), Ok(()));
@@ -116,10 +123,12 @@ mod tests {
 
     #[test]
     fn what_can_not_be_counted_is_held_to_the_number_alone() {
-        let mut guard = DeleteGuard::new(Deletions::Delete { max_deletes: 2, max_percent: 0.0 });
+        let mut guard = DeleteGuard::new(Deletions::Delete { max_deletes: 2, max_percent: 10.0 });
         assert_eq!(guard.take_uncounted(), Ok(()));
         assert_eq!(guard.take_uncounted(), Ok(()));
         assert!(guard.take_uncounted().unwrap_err().message.contains("`max_deletes` is 2"));
+        let mut none = DeleteGuard::new(Deletions::Delete { max_deletes: 2, max_percent: 0.0 });
+        assert!(none.take_uncounted().unwrap_err().message.contains("`max_percent` is 0"));
         assert_eq!(DeleteGuard::new(Deletions::Ignore).take_uncounted().unwrap_err().code, Code::Internal);
     }
 }

@@ -17,12 +17,17 @@ pub(super) struct Difference {
 }
 
 /// The fields of the record that an answer shows otherwise. Fields that the answer does not have prove nothing.
-pub(super) fn differences(object: &dyn Object, plan: &Plan, entry: &Value) -> Vec<Difference> {
+pub(super) fn differences(object: &dyn Object, plan: &Plan, only_if_empty: &[u8], entry: &Value) -> Vec<Difference> {
     let resource = object.resource();
     let mut found = Vec::new();
     for (slot, sent) in plan.body.fields() {
         let Some(field) = resource.all_fields().nth(usize::from(slot.field)) else { continue };
         if slot.inner.is_some() || field.apart || matches!(field.kind, Kind::Tags | Kind::List(_) | Kind::Json | Kind::Scalar) {
+            continue;
+        }
+        // What an object is found by is not sent to one that exists, and a customer may stand under another key of its own;
+        // what is never written over may hold anything.
+        if field.name == "external_id" || only_if_empty.contains(&slot.field) {
             continue;
         }
         // An insert adds to a list: what was there before is answered too.

@@ -160,6 +160,11 @@ impl<J> Lanes<J> {
         job.work
     }
 
+    /// Whether a started job holds all of these keys.
+    pub fn holds(&self, id: JobId, keys: &[LaneKey]) -> bool {
+        self.jobs.get(&id).is_some_and(|job| keys.iter().all(|key| job.keys.contains(key)))
+    }
+
     /// Ends a started job: those behind it move up.
     pub fn done(&mut self, id: JobId) {
         let Some(job) = self.jobs.remove(&id) else { return };

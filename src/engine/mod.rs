@@ -8,7 +8,13 @@
 mod cap_tests;
 #[cfg(test)]
 mod chaos_tests;
+#[cfg(test)]
+mod company_chaos_tests;
+#[cfg(test)]
+mod company_tests;
 mod conductor;
+#[cfg(test)]
+mod deletion_tests;
 mod deletions;
 mod execute;
 pub mod intake;
@@ -21,5 +27,6 @@ pub mod report;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use conductor::{Ending, Engine};

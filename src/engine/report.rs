@@ -141,7 +141,11 @@ impl Report {
                 if *logged <= LOGGED_EACH {
                     for fault in rejection.faults.iter().take(LOGGED_EACH as usize) {
                         let field = fault.field.as_deref().unwrap_or("-");
-                        let message = of.hide(&fault.message);
+                        // Our own words name rules and no values; the API's may quote the record.
+                        let message = match rejection.http_status {
+                            None => fault.message.clone(),
+                            Some(_) => of.hide(&fault.message),
+                        };
                         let reason = match rejection.http_status {
                             None => format!("{}.", message.trim_end_matches('.')),
                             Some(status) => format!("{message} (HTTP {status})."),

@@ -373,3 +373,60 @@ async fn one_customer_under_two_names_gets_no_contact_twice() {
     ran.assert_sound();
     assert_eq!((ran.count("created"), ran.count("updated"), contacts(&sandbox).len()), (1, 5, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_waits_is_not_overtaken_by_a_later_one_about_the_same_thing() {
+    let event = |plan: &str, amount: u64| {
+        let row = json!({"external_id": "e", "customer_external_id": "a", "event_type": "subscription_start",
+            "event_date": "2026-01-01", "effective_date": "2026-01-01", "subscription_external_id": "s", "currency": "USD",
+            "plan_external_id": plan, "amount_in_cents": amount});
+        record("subscription_events", &row)
+    };
+    let plan =
+        |key: &str| record("plans", &json!({"external_id": key, "name": key, "interval_count": 1, "interval_unit": "month"}));
+    let input =
+        record("customers", &json!({"external_id": "a"})) + &plan("soon") + &event("late", 1) + &event("soon", 2) + &plan("late");
+    let sandbox = sandbox();
+    let streams = catalog(&["customers", "plans", "subscription_events"]);
+    let ran = run(&sandbox, &settings(&json!({})), &streams, input).await;
+    ran.assert_sound();
+    let events = sandbox.dump()["subscription_events"].clone();
+    assert_eq!((ran.count("updated"), &events[0]["amount_in_cents"]), (1, &json!(2)), "{events}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invoice_of_a_customer_that_was_merged_away_is_still_its_own() {
+    let invoice = |due: &str| {
+        let row = json!({"customer_external_id": "gone", "external_id": "i", "date": "2026-01-01", "currency": "EUR",
+            "due_date": due, "line_items": [{"type": "one_time", "external_id": "l", "amount_in_cents": 5}]});
+        record("invoices", &row)
+    };
+    let input = record("customers", &json!({"external_id": "gone"}))
+        + &record("customers", &json!({"external_id": "kept"}))
+        + &invoice("2026-02-01")
+        + &record("customer_merges", &json!({"from_external_id": "gone", "into_external_id": "kept"}))
+        + &invoice("2026-02-02");
+    let streams = catalog(&["customers", "invoices", "customer_merges"]);
+    let ran = run(&sandbox(), &settings(&json!({"limits": {"connections": 1}})), &streams, input).await;
+    ran.assert_sound();
+    assert_eq!(ran.count("rejected"), 0, "{:?}", ran.report.samples.first());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_line_item_does_not_take_the_header_with_it() {
+    let item = |key: &str, kind: &str| {
+        let row = json!({"invoice_external_id": "i", "external_id": key, "type": kind, "amount_in_cents": 5});
+        record("line_items", &row)
+    };
+    let header = json!({"customer_external_id": "a", "external_id": "i", "date": "2026-01-01", "currency": "EUR"});
+    let input = record("customers", &json!({"external_id": "a"}))
+        + &record("invoices", &header)
+        + &item("bad", "subscription")
+        + &item("good", "one_time");
+    let sandbox = sandbox();
+    let ran = run(&sandbox, &settings(&json!({})), &catalog(&["customers", "invoices", "line_items"]), input).await;
+    ran.assert_sound();
+    assert_eq!((ran.count("created"), ran.count("rejected")), (3, 1), "{:?}", ran.report.samples);
+    let invoices = sandbox.dump()["invoices"].clone();
+    assert_eq!(invoices[0]["line_items"].as_array().map(Vec::len), Some(1), "{invoices}");
+}

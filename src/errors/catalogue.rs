@@ -38,7 +38,7 @@ codes! {
     FieldType "FIELD_TYPE": "A field holds a value of a type that ChartMogul does not take there.", "Convert the column in the source, or map another one with `fields`.";
     FieldValue "FIELD_VALUE": "A field holds a value of the right type that breaks the field's rule.", "Correct the value in the source; the message names the rule.";
     FieldTooLong "FIELD_TOO_LONG": "A text is longer than ChartMogul stores.", "Shorten it in the source, or leave the column out with `exclude`.";
-    FieldUnknown "FIELD_UNKNOWN": "The record has a field that the object does not have, and `unknown_fields` is `reject`.", "Map it with `fields`, leave it out with `exclude`, or set `unknown_fields` to `custom_attributes` or `ignore`.";
+    FieldUnknown "FIELD_UNKNOWN": "The record has a column that is no field while `unknown_fields` is `reject`, or a nested object has a member that is no field of it while `unknown_fields` is not `ignore`.", "Map a column with `fields`, leave it out with `exclude`, or set `unknown_fields` to `custom_attributes` or `ignore`; leave a nested member out in the source, or set `unknown_fields` to `ignore`.";
     FieldTwice "FIELD_TWICE": "Two source columns were mapped to one ChartMogul field and both hold a value.", "Keep one of them in `fields` and leave the other out with `exclude`.";
     AttributeKey "ATTRIBUTE_KEY": "A custom attribute's key has characters other than letters, digits and underscore.", "Rename the column with `fields`, or leave it out with `exclude`.";
     AttributeNested "ATTRIBUTE_NESTED": "A custom attribute would be an array or an object.", "Take parts of it with dotted paths in `fields`, or leave it out with `exclude`.";
@@ -46,15 +46,17 @@ codes! {
     KeyMissing "KEY_MISSING": "The record lacks the key by which it is matched.", "Map the key column with `fields`, or choose another key with `match`.";
     OtherDataSource "OTHER_DATA_SOURCE": "The record names another data source than the configured one.", "Write it with a connection of its own, or leave `data_source_uuid` out with `exclude`.";
     FieldFixed "FIELD_FIXED": "The record asks for a change that ChartMogul's API can not make.", "Leave the field out with `exclude`, or make the change in ChartMogul by hand.";
-    ParentNotFound "PARENT_NOT_FOUND": "What the record refers to (a customer, a plan, an invoice, a subscription) does not exist and did not arrive in this sync.", "Sync it as well, or correct the reference; a missing customer is made with `parents: create`.";
+    ParentNotFound "PARENT_NOT_FOUND": "What the record refers to (a customer, a plan, an invoice, a subscription, an event) does not exist and did not arrive in this sync.", "Sync it as well, or correct the reference; `parents: create` makes a missing customer, but not for subscriptions, which come of line items and events, nor for merges.";
     AmbiguousMatch "AMBIGUOUS_MATCH": "Several objects in the account match the record's key.", "Merge the duplicates in ChartMogul, or match by `uuid` or `external_id`.";
     ApiRefused "API_REFUSED": "ChartMogul refused the record.", "The message is ChartMogul's own; correct the field it names.";
     RecordBreaksServer "RECORD_BREAKS_SERVER": "ChartMogul answers this record with a server error every time, while other records pass.", "Look for unusual values in the record; report it to ChartMogul's support with the time of the sync.";
     RecordTooLarge "RECORD_TOO_LARGE": "The request for this record would be larger than is sent.", "Shorten its texts or leave columns out with `exclude`.";
     DeleteMergedCustomer "DELETE_MERGED_CUSTOMER": "The customer is merged from several source customers; deleting it would delete the data of the others too.", "Unmerge it in ChartMogul first, or delete it there by hand.";
     ApiDeleteRefused "API_DELETE_REFUSED": "A record of `api_requests` would send a DELETE, and deletions are ignored or it would reach a data source.", "Set `deletions` to the policy `delete`; a data source is deleted in ChartMogul itself, never from here.";
+    DeleteNotSupported "DELETE_NOT_SUPPORTED": "A record is marked as deleted, and nothing of its object can be deleted from here.", "Leave deleted rows of this stream out in the source; what they made is undone in ChartMogul by hand, where that is possible.";
     // Warnings: logged once per field, no outcome of their own.
     FieldNotKept "FIELD_NOT_KEPT": "ChartMogul accepted a field but answered with another value.", "Check the value: an unknown owner, a state outside the US, or a contact attribute that was not defined in the app are dropped silently.";
+    FieldHeldBack "FIELD_HELD_BACK": "A field that ChartMogul does not show, or may drop, was all that a record could change of an object that exists; it was not sent.", "It goes along when another field changes; to set it now, do so in ChartMogul.";
     NullNotCleared "NULL_NOT_CLEARED": "A null was sent to clear a field, and ChartMogul kept the old value.", "Clear the field in ChartMogul by hand.";
     // What the user has to change: ends the command with config_error.
     ConfigUnreadable "CONFIG_UNREADABLE": "The configuration file can not be read or is not JSON.", "Check the path given with --config and the file's syntax.";
@@ -76,7 +78,7 @@ codes! {
     // What may pass by itself: transient_error.
     HostUnreachable "HOST_UNREACHABLE": "ChartMogul can not be reached over the network.", "Check DNS, proxy and firewall; the sync can be run again.";
     ApiOutage "API_OUTAGE": "ChartMogul did not answer properly for longer than `give_up_after_minutes`.", "Run the sync again later; everything before the last STATE is safe.";
-    AnswerLost "ANSWER_LOST": "A write was sent, its answer was lost, and what became of it could not be found out.", "Run the sync again; the record is looked up before it is written again.";
+    AnswerLost "ANSWER_LOST": "A write was sent, its answer was lost, and what became of it could not be found out.", "Run the sync again: the record is looked up before it is written again. Not so a record of `api_requests`, which is sent again as it is: look in ChartMogul first whether it was done.";
     InputIncomplete "INPUT_INCOMPLETE": "The input ended before every stream was complete.", "Look for the failure of the source; the sync can be run again.";
     CheckTimeout "CHECK_TIMEOUT": "The command did not finish within its time limit.", "Check the network between this machine and ChartMogul.";
     // Broken protocol or bugs: system_error.

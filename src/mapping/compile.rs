@@ -73,6 +73,7 @@ impl Mapper {
             } else {
                 input.unknown
             },
+            ignores_members: input.unknown == UnknownFields::Ignore,
             preset: None,
             warnings: Vec::new(),
         };

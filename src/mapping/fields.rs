@@ -57,6 +57,9 @@ pub struct Mapped<'a> {
     pub attributes: Vec<MappedAttribute<'a>>,
     /// Columns that are no field, under `unknown_fields: reject`.
     pub unknown: Vec<Cow<'a, str>>,
+    /// Whether members of nested objects that are no field are left out: `unknown_fields: ignore`. Otherwise they are faults,
+    /// since nothing but a field can become of them.
+    pub ignores_members: bool,
     /// Slots to which two columns gave a value.
     pub twice: Vec<Slot>,
     /// What a preset or a table could not read.
@@ -143,6 +146,7 @@ pub struct Mapper {
     pub(super) constants: Vec<(Target, Box<str>)>,
     pub(super) exclude: GlobSet,
     pub(super) unknown: UnknownFields,
+    pub(super) ignores_members: bool,
     pub(super) types: HashMap<Box<str>, AttributeType>,
     pub(super) preset: Option<CompiledPreset>,
     pub(super) warnings: Vec<String>,
@@ -172,6 +176,7 @@ impl Mapper {
             _ => return Err("a scalar"),
         }
         mapped.clear();
+        mapped.ignores_members = self.ignores_members;
         mapped.recent.start(self);
         for (quoted, value) in values::members(text) {
             if let Some(target) = mapped.recent.find(quoted) {

@@ -2,7 +2,8 @@
 //!
 //! Quirks. Nothing is known of what a request does: it is sent once, in the order of its path, and what it changed may be
 //! known otherwise to other streams of the same sync. A write whose answer was lost is not sent again. A DELETE needs the
-//! deletion policy, counts against its guard, and never reaches a data source, whatever its path is spelled like.
+//! deletion policy, counts against its guard like one of the object that its path begins with, and never reaches a data
+//! source, whatever its path is spelled like.
 
 use std::borrow::Cow;
 
@@ -49,10 +50,7 @@ impl Object for ApiRequests {
 
     fn plan(&self, mut record: Record, how: &How) -> Asked<Plan> {
         let path = record.text("path").unwrap_or_default();
-        // A row that is marked as deleted asks for nothing: what was sent can not be taken back.
-        if how.mode != Mode::Delete {
-            check(&mut record, &path, how);
-        }
+        check(&mut record, &path, how);
         super::common::finish(record, how.mode, Some(Target::Always(path)), None)
     }
 
@@ -96,8 +94,8 @@ impl Object for ApiRequests {
         Vec::new()
     }
 
-    fn is_counted(&self) -> bool {
-        false
+    fn counted_as(&self, request: &Request) -> Option<&'static str> {
+        named_by(&request.path)
     }
 
     fn apart(&self) -> &'static [&'static str] {
@@ -207,6 +205,14 @@ fn names_data_source(path: &str) -> bool {
     decoded(path).split(['/', '\\', ';']).any(|part| part.trim().eq_ignore_ascii_case("data_sources"))
 }
 
+/// The object whose entries a path leads to or through: the one that its first part names.
+fn named_by(path: &str) -> Option<&'static str> {
+    let path = decoded(path);
+    let first = path.split(['/', ';']).map(str::trim).find(|part| !part.is_empty())?;
+    let own = |path: &str| path.strip_prefix('/').is_some_and(|own| own.eq_ignore_ascii_case(first));
+    super::OBJECTS.iter().map(|object| object.resource()).find(|resource| own(resource.path)).map(|resource| resource.name)
+}
+
 /// A query as pairs, nulls left out; `None` when it is no object of scalars.
 fn pairs(query: &Value) -> Option<Query> {
     let mut pairs = Query::new();
@@ -226,7 +232,7 @@ fn pairs(query: &Value) -> Option<Query> {
 const LONGEST_PATH: usize = 2000;
 
 const FIELDS: &[Field] = &[
-    field("method", Kind::OneOf(&["GET", "POST", "PUT", "PATCH", "DELETE"]), "The HTTP method.", "\"PATCH\"").required(),
+    field("method", Kind::OneOf(&["GET", "POST", "PUT", "PATCH", "DELETE"]), "The HTTP method. A DELETE counts against `max_deletes` and, where its path begins with an object's name (`/invoices/...`), against `max_percent` of that object.", "\"PATCH\"").required(),
     field("path", Kind::Short(LONGEST_PATH), "The path below the base URL, such as `/invoices`.", "\"/invoices\"").required(),
     field("query", Kind::Json, "The query: an object of texts, numbers and Booleans.", "{\"external_id\":\"inv-1\"}"),
     field("body", Kind::Json, "The body: an object or a list, as the endpoint takes it.", "{\"currency\":\"EUR\"}"),
@@ -372,9 +378,22 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_marked_as_deleted_asks_for_nothing() {
-        let plan = plan_with(&ApiRequests, Mode::Delete, Nulls::Ignore, &json!({"path": "/plans"})).unwrap();
-        assert_eq!(plan.mode, Mode::Delete);
+    fn a_delete_counts_as_one_of_the_object_that_its_path_begins_with() {
+        let counted = |path: &str| ApiRequests.counted_as(&request(&json!({"method": "DELETE", "path": path})));
+        for path in
+            ["/invoices/inv_1", "/Invoices/inv_1", "/%69nvoices/inv_1", "/%2569nvoices", "/invoices;a=b/inv_1", "/invoices"]
+        {
+            assert_eq!(counted(path), Some("invoices"), "{path}");
+        }
+        assert_eq!(counted("/customers/cus_1/attributes/tags"), Some("customers"));
+        assert_eq!(counted("/line_items/li_1"), Some("line_items"));
+        for path in ["/", "/notes/note_1", "/import/subscriptions/sub_1"] {
+            assert_eq!(counted(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_answer_teaches_nothing() {
         assert_eq!(ApiRequests.know(&json!({"uuid": "cus_1"}), ""), None);
     }
 }

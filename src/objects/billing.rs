@@ -3,14 +3,18 @@
 //! Vendor pages: "Import Invoices", "Update a Line Item", "Create a Transaction". A line item names its plan by UUID in the
 //! API; records name it by their own key as well.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
-use super::resource::{Field, Kind, WHOLE, field};
-use super::{At, Resolved};
+use super::common::INVOICE;
+use super::request::{Method, Request, Shows};
+use super::resource::{Field, Kind, Resource, WHOLE, field};
+use super::{At, Existing, Resolved};
 use crate::errors::Code;
 use crate::mapping::values;
 use crate::outcome::Fault;
-use crate::plan::{By, Plan, Reference};
+use crate::plan::{By, Kin, Mode, Plan, Reference};
 
 /// Types of line items that are part of a subscription.
 const OF_SUBSCRIPTIONS: [&str; 2] = ["subscription", "trial"];
@@ -45,7 +49,7 @@ pub(super) const LINE_ITEM: [Field; 23] = [
         "\"full\"",
     ),
     field("cancelled_at", Kind::Timestamp, "When the subscription was cancelled.", "\"2026-03-01T00:00:00.000Z\"").not_kept(),
-    field("description", Kind::Text, "What was sold; for one-time items.", "\"Setup\"").not_kept(),
+    field("description", Kind::Text, "What was sold; for one-time items.", "\"Setup\""),
     field("discount_code", Kind::Text, "Code of the discount.", "\"SPRING\""),
     field("discount_amount_in_cents", Kind::Cents, "Amount of the discount.", "100").zero_when_unset(),
     field("discount_description", Kind::Text, "What the discount is for.", "\"Spring sale\""),
@@ -54,7 +58,7 @@ pub(super) const LINE_ITEM: [Field; 23] = [
     field("transaction_fees_currency", Kind::Currency, "Currency of the fees.", "\"EUR\""),
     field("account_code", Kind::Code(30), "Account of the item in your books.", "\"4400\""),
     field("event_order", WHOLE, "Decides between items of one point in time.", "1"),
-    field("balance_transfer", Kind::Boolean, "Whether it only moves a balance.", "false").not_kept(),
+    field("balance_transfer", Kind::Boolean, "Whether it only moves a balance.", "false").zero_when_unset(),
     PLAN_KEY,
     PLAN_UUID,
 ];
@@ -116,6 +120,17 @@ pub(super) fn check_transaction(place: &str, transaction: &Map<String, Value>, w
     }
 }
 
+/// Entries of one list that go by one key.
+pub(super) fn check_keys(list: &str, entries: &[Map<String, Value>], faults: &mut Vec<Fault>) {
+    let mut seen = HashSet::new();
+    for (at, entry) in entries.iter().enumerate() {
+        if entry.get("external_id").and_then(Value::as_str).is_some_and(|key| !seen.insert(key)) {
+            let text = "is that of another entry of the list, and belongs to one only";
+            faults.push(Fault::field(Code::FieldValue, format!("{list}[{at}].external_id"), text));
+        }
+    }
+}
+
 fn require(place: &str, fields: &[Field], entry: &Map<String, Value>, faults: &mut Vec<Fault>) {
     for field in fields.iter().filter(|field| field.required && entry.get(field.name).is_none_or(Value::is_null)) {
         faults.push(Fault::field(Code::FieldMissing, format!("{place}{}", field.name), "belongs to every entry"));
@@ -149,7 +164,7 @@ pub(super) fn plan_of(item: &Map<String, Value>, refs: &[Reference], resolved: &
     }
     let key = item.get(PLAN_KEY.name).and_then(Value::as_str)?;
     let named = |by: &By| matches!(by, By::Key(known) if known.as_ref() == key);
-    let found = refs.iter().zip(resolved).find(|(reference, _)| reference.kin == crate::plan::Kin::Plan && named(&reference.by));
+    let found = refs.iter().zip(resolved).find(|(reference, _)| reference.kin == Kin::Plan && named(&reference.by));
     found.map(|(_, resolved)| resolved.uuid.clone())
 }
 
@@ -165,7 +180,80 @@ pub(super) fn sent_item(item: &Map<String, Value>, plan: &Plan, at: &At<'_>) -> 
     sent
 }
 
+/// The invoice that a row of a part names, as it was found.
+pub(super) fn invoice_of<'a>(plan: &Plan, at: &'a At<'_>) -> Option<&'a Resolved> {
+    plan.refs.iter().zip(at.refs).find(|(reference, _)| reference.kin == Kin::Invoice).map(|(_, found)| found)
+}
+
+/// Whether a row about a part needs no invoice: documented, a part that is there is changed and deleted by its own key as well.
+pub(super) fn is_addressed_by_key(plan: &Plan) -> bool {
+    let is_there = matches!(plan.mode, Mode::Update | Mode::Delete);
+    is_there && plan.target.key().is_some() && plan.refs.iter().all(|reference| reference.kin != Kin::Invoice)
+}
+
+/// A request for a part, which goes to its key where that is all there is of it. In which invoice a deleted one stood is not
+/// answered: what is known of that is forgotten.
+pub(super) fn addressed(resource: &'static Resource, plan: &Plan, at: &At<'_>, existing: &Existing, request: Request) -> Request {
+    let Some(key) = plan.target.key().filter(|_| existing.uuid.is_empty()) else { return request };
+    let shows = if request.method == Method::Delete { Shows::PartGone } else { request.shows };
+    Request { path: resource.path.to_owned(), shows, ..request }.at(at.data_source, key)
+}
+
+/// The fault of a part to be made whose invoice is not named.
+pub(super) fn no_invoice() -> Fault {
+    Fault::field(Code::FieldMissing, INVOICE.1, "what is to be made stands in an invoice")
+}
+
 /// The entries of a nested list in a plan's body.
 pub(super) fn entries(text: Option<&str>) -> Vec<Map<String, Value>> {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Lays the entries of a later record over those of an earlier one, as if they had been written one after the other: each
+/// changes the one of its key, or without a key the one that holds all of its values but these, or is new.
+pub(super) fn lay_over(list: &mut Vec<Map<String, Value>>, entries: Vec<Map<String, Value>>, part: &Resource, but: &[&str]) {
+    let mut taken = Vec::new();
+    for entry in entries {
+        let key = entry.get("external_id").filter(|key| !key.is_null());
+        let kept = |name: &str| !but.contains(&name) && part.field(name).is_none_or(|field| field.kept);
+        let is_it = |known: &Map<String, Value>| match key {
+            Some(key) => known.get("external_id") == Some(key),
+            None => entry.iter().all(|(name, value)| value.is_null() || !kept(name) || known.get(name) == Some(value)),
+        };
+        match (0..list.len()).find(|at| !taken.contains(at) && is_it(&list[*at])) {
+            Some(at) => {
+                taken.push(at);
+                list[at].extend(entry);
+            }
+            None => {
+                taken.push(list.len());
+                list.push(entry);
+            }
+        }
+        if let Some(entry) = taken.last().and_then(|at| list.get_mut(*at)) {
+            entry.retain(|_, value| !value.is_null());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::line_items::RESOURCE;
+    use super::*;
+
+    #[test]
+    fn entries_of_a_later_record_change_those_of_their_key_or_of_their_values_or_are_new() {
+        let entries = |list: Value| -> Vec<Map<String, Value>> { serde_json::from_value(list).unwrap() };
+        let mut list = entries(json!([{"external_id": "a", "amount_in_cents": 1}, {"amount_in_cents": 5, "plan_uuid": "p"}]));
+        let later = json!([{"external_id": "a", "amount_in_cents": 2}, {"amount_in_cents": 5, "cancelled_at": "not shown"},
+            {"amount_in_cents": 5}]);
+        lay_over(&mut list, entries(later), &RESOURCE, &["plan_uuid"]);
+        let whole = json!([{"external_id": "a", "amount_in_cents": 2},
+            {"amount_in_cents": 5, "plan_uuid": "p", "cancelled_at": "not shown"}, {"amount_in_cents": 5}]);
+        assert_eq!(Value::from_iter(list.clone()), whole);
+        lay_over(&mut list, entries(json!([{"amount_in_cents": 5, "plan_uuid": "q"}])), &RESOURCE, &["plan_uuid"]);
+        assert_eq!((list.len(), &list[1]["plan_uuid"]), (3, &json!("q")));
+    }
 }

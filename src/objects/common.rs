@@ -85,8 +85,16 @@ pub(super) fn by_equality(record: &mut Record, resource: &'static Resource, how:
     let set = record.body.fields().filter(|(_, value)| *value != "null").map(|(slot, _)| slot);
     let slots: Box<[Slot]> = set.filter(chosen).filter(comparable).collect();
     // Nothing at all would be equal to everything.
-    if slots.is_empty() && record.faults.is_empty() {
-        record.faults.push(Fault::record(Code::KeyMissing, "gives no field by which it could be found"));
+    if slots.is_empty() {
+        if matches!(how.mode, Mode::Insert | Mode::Upsert) {
+            require_all(record, resource);
+        }
+        if record.faults.is_empty() {
+            let shown = resource.fields.iter().filter(|field| field.kept && is_comparable(&field.kind));
+            let names: Vec<&str> = shown.map(|field| field.name).collect();
+            let text = format!("gives no field by which it could be found: one of {}", names.join(", "));
+            record.faults.push(Fault::record(Code::KeyMissing, text));
+        }
     }
     Some(Target::Equal(slots))
 }
@@ -149,11 +157,12 @@ pub(super) fn pick(resource: &'static Resource, plan: &Plan, target: &Target, en
 
 /// Whether the entry holds the record's values of these fields.
 pub(super) fn equal(resource: &'static Resource, body: &Body, slots: &[Slot], entry: &Known) -> bool {
-    slots.iter().all(|slot| {
-        let field = resource.all_fields().nth(usize::from(slot.field));
-        let (Some(field), Some(value)) = (field, body.get(*slot)) else { return true };
-        entry.holds(*slot, field, value) == Some(true)
-    })
+    let held = |slot: &Slot| {
+        let field = resource.all_fields().nth(usize::from(slot.field))?;
+        entry.holds(*slot, field, body.get(*slot)?)
+    };
+    // What an entry does not show is no difference; something has to be equal all the same.
+    slots.iter().all(|slot| held(slot) != Some(false)) && slots.iter().any(|slot| held(slot) == Some(true))
 }
 
 /// Faults for required fields of the table that a record to be made does not give.
@@ -209,12 +218,13 @@ pub(super) fn changed_fields(
         at.how.only_if_empty.contains(&slot.field) && known.is_none_or(|known| known.is_set(slot.field) != Some(false))
     };
     let differing: Vec<_> = differing(resource, &plan.body, known, skip).filter(|(slot, _)| !kept_back(slot)).collect();
-    // A field that the API may drop proves nothing by its absence: it never is the reason of a request, unless nothing at
-    // all is known or the entry shows it with another value.
-    // Nor is a field to be cleared that the entry does not show at all.
-    let clears = |slot: &Slot| plan.body.get(*slot) == Some("null");
-    let reason =
-        |slot: &Slot, kept: bool| (kept && !clears(slot)) || known.is_none_or(|known| known.is_set(slot.field) == Some(true));
+    // A field that the entry does not show proves nothing, and neither does one that the API may drop by its being unset: they
+    // are never the reason of a request, unless nothing at all is known of the entry.
+    let reason = |slot: &Slot, kept: bool| match known.map(|known| (known.value(slot.field), known.is_set(slot.field))) {
+        None => true,
+        Some((None, _)) => false,
+        Some((Some(_), is_set)) => slot.inner.is_none() && (kept || is_set == Some(true)),
+    };
     if !otherwise && !differing.iter().any(|(slot, field)| reason(slot, field.kept)) {
         return None;
     }
@@ -331,4 +341,9 @@ pub(super) fn complaints(entry: &Value) -> Vec<Fault> {
         other => other.to_string(),
     };
     errors.map(|(field, value)| Fault::field(Code::ApiRefused, field, words(value))).collect()
+}
+
+/// A value as JSON text.
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

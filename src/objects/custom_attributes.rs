@@ -30,10 +30,6 @@ impl Object for CustomAttributes {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["customer_external_id", "key"], &["customer_uuid", "key"]]
     }
@@ -48,7 +44,8 @@ impl Object for CustomAttributes {
     fn requests(&self, mode: Mode) -> &'static str {
         match mode {
             Mode::Insert => "1 look-up per customer, then 1 for all that stand together; 0 when the customer has the key",
-            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1 for all that stand together; 0 when nothing differs",
+            Mode::Upsert => "1 look-up per customer, then 1 for all that stand together; 0 when nothing differs",
+            Mode::Update => "1 look-up per customer, then 1; 0 when nothing differs or the customer lacks the key",
             Mode::Delete => "1 look-up per customer, then 1; 0 when the customer lacks the key",
         }
     }
@@ -91,6 +88,10 @@ impl Object for CustomAttributes {
         attributes.peek().is_some() && attributes.all(there)
     }
 
+    fn can_be_updated(&self, plan: &Plan, existing: &Existing) -> bool {
+        plan.body.attributes().all(|attribute| attribute.kind.is_none() || has(existing, attribute.key) != Some(false))
+    }
+
     fn create(&self, _plan: &Plan, _at: &At<'_>) -> Asked<Option<Request>> {
         Ok(None)
     }
@@ -127,8 +128,9 @@ impl Object for CustomAttributes {
         "value".to_owned()
     }
 
+    /// Each row of an update depends on whether its own key is there.
     fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
-        object == RESOURCE.name && common::alike(plan, next)
+        object == RESOURCE.name && plan.mode != Mode::Update && common::alike(plan, next)
     }
 
     fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {

@@ -9,7 +9,9 @@ use super::common;
 use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
+use crate::errors::Code;
 use crate::mapping::Slot;
+use crate::outcome::Fault;
 use crate::plan::{Known, MatchBy, Mode, Plan, Record, Target};
 
 /// The object.
@@ -19,10 +21,6 @@ pub struct CustomerNotes;
 impl Object for CustomerNotes {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
     }
 
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
@@ -95,7 +93,13 @@ impl Object for CustomerNotes {
     }
 
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
-        // What kind of note it is can not be changed.
+        let kind = RESOURCE.slot("type").map(|field| Slot { field, inner: None });
+        if let (Some(slot), Some(field), Some(known)) = (kind, RESOURCE.field("type"), existing.known.as_deref())
+            && plan.body.get(slot).is_some_and(|kind| kind != "null" && known.holds(slot, field, kind) == Some(false))
+        {
+            let text = "a note can not become a call, nor a call a note";
+            return Err(vec![Fault::field(Code::FieldFixed, "type", text)]);
+        }
         let skip = [&["type"], fixed(plan)].concat();
         Ok(common::change(&RESOURCE, plan, at, existing, &skip))
     }

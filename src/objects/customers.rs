@@ -26,10 +26,6 @@ impl Object for Customers {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["external_id"], &["uuid"], &["email"]]
     }
@@ -276,7 +272,7 @@ pub(super) fn set_attributes(method: Method, customer: &str, custom: &str) -> Re
 pub(super) fn remove_attributes(customer: &str, keys: &[&str]) -> Request {
     let path = format!("{}/attributes/custom", own_path(&RESOURCE, customer));
     let body = serde_json::json!({"custom": keys}).to_string();
-    Request::new(Method::Delete, path, Some(body), "remove attributes").shows(Shows::Nothing)
+    Request::new(Method::Delete, path, Some(body), "remove attributes").shows(Shows::Removal)
 }
 
 /// Every (data source, external id) under which a customer stands. The scalar fields are the fall-back for answers without

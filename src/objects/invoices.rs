@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::billing::{self, LINE_ITEM, TRANSACTION};
 use super::common::{self, CUSTOMER, check_data_source};
+use super::invoice_parts::Parts;
 use super::json::{JsonObject, add_fields};
 use super::request::{Look, Method, Request, Scope, Shows};
 use super::resource::{Calls, Field, Kind, Resource, Statuses, field};
@@ -18,7 +19,7 @@ use super::{Asked, At, Existing, How, Object, line_items, transactions};
 use crate::errors::Code;
 use crate::mapping::Slot;
 use crate::outcome::Fault;
-use crate::plan::{By, Kin, Known, LaneKey, LaneKeys, MatchBy, Mode, Need, Part, Plan, Record, Reference, Role, Target};
+use crate::plan::{By, Kin, Known, LaneKey, LaneKeys, Mode, Need, Part, Plan, Record, Reference, Role, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -32,10 +33,6 @@ const NO_HEADER: &[&str] = &["external_id", "status", "line_items", "transaction
 impl Object for Invoices {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
     }
 
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
@@ -63,14 +60,6 @@ impl Object for Invoices {
         }
     }
 
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        match fields {
-            ["external_id"] => Some(MatchBy::ExternalId),
-            ["uuid"] => Some(MatchBy::Uuid),
-            _ => None,
-        }
-    }
-
     fn has_own_key(&self) -> bool {
         true
     }
@@ -94,9 +83,12 @@ impl Object for Invoices {
         for (at, item) in items.iter().enumerate() {
             billing::check_line_item(&format!("line_items[{at}]."), item, makes, &mut record.faults);
         }
-        for (at, entry) in billing::entries(record.value("transactions")).iter().enumerate() {
+        let transactions = billing::entries(record.value("transactions"));
+        for (at, entry) in transactions.iter().enumerate() {
             billing::check_transaction(&format!("transactions[{at}]."), entry, makes, &mut record.faults);
         }
+        billing::check_keys("line_items", &items, &mut record.faults);
+        billing::check_keys("transactions", &transactions, &mut record.faults);
         let mut refs: Vec<Reference> = customer.into_iter().collect();
         refs.extend(plans_of(&items));
         common::finish(record, how.mode, target, refs)
@@ -152,8 +144,9 @@ impl Object for Invoices {
         if items.is_empty() {
             let text = "an invoice is made with its line items, and none came with it or in this sync";
             faults.push(Fault::field(Code::FieldMissing, "line_items", text));
+        } else {
+            billing::check_sums(&items, &transactions, &mut faults);
         }
-        billing::check_sums(&items, &transactions, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -167,9 +160,9 @@ impl Object for Invoices {
             out.text("customer_external_id", key);
         }
         let items: Vec<Map<String, Value>> = items.iter().map(|item| billing::sent_item(item, plan, at)).collect();
-        out.raw("line_items", &json(&items));
+        out.raw("line_items", &common::json(&items));
         if !transactions.is_empty() {
-            out.raw("transactions", &json(&transactions));
+            out.raw("transactions", &common::json(&transactions));
         }
         let path = format!("/import/customers/{}/invoices", common::encoded(at.parent()));
         let body = format!("{{\"invoices\":[{}]}}", out.finish());
@@ -193,14 +186,11 @@ impl Object for Invoices {
             let path = common::own_path(&RESOURCE, &existing.uuid);
             requests.push(Request::new(Method::Patch, path, Some(header.finish()), RESOURCE.calls.update));
         }
-        let mut parts = Parts { existing, taken: Vec::new(), requests: Vec::new() };
-        for item in billing::entries(body(plan, "line_items")) {
-            parts.add(&line_items::RESOURCE, &billing::sent_item(&item, plan, at));
-        }
-        for transaction in billing::entries(body(plan, "transactions")) {
-            parts.add(&transactions::RESOURCE, &transaction);
-        }
-        requests.extend(parts.requests);
+        let items = billing::entries(body(plan, "line_items"));
+        let items = items.iter().map(|item| billing::sent_item(item, plan, at));
+        requests.extend(Parts::new(&line_items::RESOURCE, existing).requests(items));
+        let entries = billing::entries(body(plan, "transactions"));
+        requests.extend(Parts::new(&transactions::RESOURCE, existing).requests(entries.into_iter()));
         match self.set_status(plan, at, known) {
             Ok(request) => requests.extend(request),
             Err(fault) => faults.push(fault),
@@ -225,35 +215,58 @@ impl Object for Invoices {
     }
 
     fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
-        let part = object == line_items::RESOURCE.name || object == transactions::RESOURCE.name;
         let makes = |mode| matches!(mode, Mode::Insert | Mode::Upsert);
+        if !makes(plan.mode) || !makes(next.mode) {
+            return false;
+        }
+        if object == RESOURCE.name {
+            let named = matches!(plan.target, Target::Key(_)) && plan.target == next.target;
+            return named && plan.mode == Mode::Upsert && next.mode == Mode::Upsert && plan.parents().eq(next.parents());
+        }
+        let part = object == line_items::RESOURCE.name || object == transactions::RESOURCE.name;
         let mine = next.parents().next().map(|invoice| &invoice.by);
-        part && makes(plan.mode) && makes(next.mode) && plan.target.key().is_some_and(|key| mine == Some(&By::Key(key.into())))
+        part && plan.target.key().is_some_and(|key| mine == Some(&By::Key(key.into())))
     }
 
     fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
-        let mut lists = [(line_items::RESOURCE.name, "line_items"), (transactions::RESOURCE.name, "transactions")]
-            .map(|(object, field)| (object, field, billing::entries(body(plan, field))));
+        let mut lists =
+            [&line_items::RESOURCE, &transactions::RESOURCE].map(|part| (part, billing::entries(body(plan, part.list_root))));
         let mut joined = plan.clone();
         for (object, other) in others {
-            let resource = super::find(object)?.resource();
-            let mut entry = Map::new();
-            for (slot, value) in other.body.fields().filter(|(_, value)| *value != "null") {
-                let field = resource.all_fields().nth(usize::from(slot.field))?;
-                entry.insert(field.name.to_owned(), serde_json::from_str(value).ok()?);
-            }
             for reference in other.refs.iter().filter(|reference| reference.kin == Kin::Plan) {
-                let name = if matches!(reference.by, By::Key(_)) { "plan_external_id" } else { "plan_uuid" };
-                entry.insert(name.to_owned(), reference.by.text().into());
                 if !joined.refs.iter().any(|known| known.kin == Kin::Plan && known.by == reference.by) {
                     joined.refs.push(reference.clone());
                 }
             }
-            lists.iter_mut().find(|(of, ..)| of == object)?.2.push(entry);
+            if *object == RESOURCE.name {
+                for (slot, value) in other.body.fields().filter(|(_, value)| *value != "null") {
+                    joined.body.replace(slot, value);
+                }
+                for (part, list) in &mut lists {
+                    billing::lay_over(list, billing::entries(body(other, part.list_root)), part, &[]);
+                }
+                continue;
+            }
+            let (part, list) = lists.iter_mut().find(|(part, _)| part.name == *object)?;
+            let mut entry = Map::new();
+            for (slot, value) in other.body.fields().filter(|(_, value)| *value != "null") {
+                let field = part.all_fields().nth(usize::from(slot.field))?;
+                entry.insert(field.name.to_owned(), serde_json::from_str(value).ok()?);
+            }
+            for reference in other.refs.iter().filter(|reference| reference.kin == Kin::Plan) {
+                let [given, left] = match reference.by {
+                    By::Key(_) => ["plan_external_id", "plan_uuid"],
+                    By::Uuid(_) => ["plan_uuid", "plan_external_id"],
+                };
+                entry.insert(given.to_owned(), reference.by.text().into());
+                entry.insert(left.to_owned(), Value::Null);
+            }
+            // A row of its own is not found by its plan.
+            billing::lay_over(list, vec![entry], part, &["plan_external_id", "plan_uuid"]);
         }
-        for (_, field, list) in lists.iter().filter(|(.., list)| !list.is_empty()) {
-            let slot = Slot { field: RESOURCE.slot(field)?, inner: None };
-            joined.body.replace(slot, &json(list));
+        for (part, list) in lists.iter().filter(|(_, list)| !list.is_empty()) {
+            let slot = Slot { field: RESOURCE.slot(part.list_root)?, inner: None };
+            joined.body.replace(slot, &common::json(list));
         }
         Some(joined)
     }
@@ -297,64 +310,17 @@ impl Invoices {
         let Some(key) = key.filter(|_| holds(text) != Some(true)) else { return Ok(None) };
         let path = format!("/data_sources/{}/invoices/{}/status", at.data_source, common::encoded(key));
         let body = format!("{{\"status\":{text}}}");
-        Ok(Some(Request::new(Method::Put, path, Some(body), "set invoice status").shows(Shows::Unseen)))
+        let request = Request::new(Method::Put, path, Some(body), "set invoice status").shows(Shows::Unseen);
+        // The invoice's number stands in the path.
+        Ok(Some(Request { hides_path: true, ..request }))
     }
-}
-
-/// Line items and transactions of an invoice that exists: which of the record's are there, and what the others need.
-struct Parts<'a> {
-    existing: &'a Existing,
-    taken: Vec<Box<str>>,
-    requests: Vec<Request>,
-}
-
-impl Parts<'_> {
-    fn add(&mut self, resource: &'static Resource, entry: &Map<String, Value>) {
-        let parts = self.existing.known.as_deref().map_or(&[][..], |known| &known.parts);
-        let mine = parts.iter().filter(|part| part.object == resource.name && !self.taken.contains(&part.known.uuid));
-        let key = entry.get("external_id").and_then(Value::as_str);
-        let found = mine.map(|part| &part.known).find(|known| match key {
-            Some(key) => known.keys.iter().any(|known| known.as_ref() == key),
-            None => differing(resource, entry, known).is_empty(),
-        });
-        match found {
-            Some(known) => {
-                self.taken.push(known.uuid.clone());
-                let changed = differing(resource, entry, known);
-                if !changed.is_empty() {
-                    let path = common::own_path(resource, &known.uuid);
-                    let request = Request::new(Method::Patch, path, Some(json(&changed)), resource.calls.update);
-                    self.requests.push(request.shows(Shows::Part(resource.name)));
-                }
-            }
-            None => {
-                let path = format!("/import{}/{}{}", RESOURCE.path, common::encoded(&self.existing.uuid), resource.path);
-                let request = Request::new(Method::Post, path, Some(json(entry)), resource.calls.create).once();
-                self.requests.push(request.shows(Shows::Part(resource.name)));
-            }
-        }
-    }
-}
-
-/// The members of an entry that what is known does not hold. What may be dropped goes along with another, never alone.
-fn differing(resource: &'static Resource, entry: &Map<String, Value>, known: &Known) -> Map<String, Value> {
-    let differs = |(name, value): &(&String, &Value)| {
-        let (Some(at), Some(field)) = (resource.slot(name), resource.field(name)) else { return true };
-        known.holds(Slot { field: at, inner: None }, field, &value.to_string()) != Some(true)
-    };
-    let is_reason = |(name, _): &(&String, &Value)| resource.field(name).is_none_or(|field| field.kept);
-    let changed: Vec<_> = entry.iter().filter(|(name, _)| name.as_str() != "external_id").filter(differs).collect();
-    if !changed.iter().any(is_reason) {
-        return Map::new();
-    }
-    changed.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Whether an entry shows another value of a reference than this one.
 pub(super) fn is_other(known: &Known, name: &str, uuid: &str) -> bool {
     let (Some(at), Some(field)) = (RESOURCE.slot(name), RESOURCE.field(name)) else { return false };
     let slot = Slot { field: at, inner: None };
-    !uuid.is_empty() && known.is_set(at) == Some(true) && known.holds(slot, field, &json(&uuid)) == Some(false)
+    !uuid.is_empty() && known.is_set(at) == Some(true) && known.holds(slot, field, &common::json(&uuid)) == Some(false)
 }
 
 /// The plans that line items name, each once.
@@ -377,10 +343,6 @@ fn plans_of(items: &[Map<String, Value>]) -> Vec<Reference> {
 
 fn body<'p>(plan: &'p Plan, name: &str) -> Option<&'p str> {
     plan.body.get(Slot { field: RESOURCE.slot(name)?, inner: None }).filter(|text| *text != "null")
-}
-
-fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The facts.

@@ -14,7 +14,7 @@ use super::resource::{Calls, Field, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object, invoices};
 use crate::mapping::Slot;
 use crate::outcome::Fault;
-use crate::plan::{Kin, Known, LaneKey, LaneKeys, MatchBy, Mode, Need, Plan, Record, Role, Target};
+use crate::plan::{Kin, Known, LaneKey, LaneKeys, Mode, Need, Plan, Record, Role, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -23,10 +23,6 @@ pub struct LineItems;
 impl Object for LineItems {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
     }
 
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
@@ -43,18 +39,11 @@ impl Object for LineItems {
     fn requests(&self, mode: Mode) -> &'static str {
         match mode {
             Mode::Insert => "1 look-up per invoice, then 1; 0 when it joins the import of its invoice",
-            Mode::Upsert | Mode::Update => {
-                "1 look-up per invoice, then 1; 0 when nothing differs, or when it joins the import of its invoice"
+            Mode::Upsert => "1 look-up per invoice, then 1; 0 when nothing differs, or when it joins the import of its invoice",
+            Mode::Update => {
+                "1 look-up per invoice, then 1; 0 when nothing differs; 1 without a look-up where it names no invoice"
             }
-            Mode::Delete => "1 look-up per invoice, then 1",
-        }
-    }
-
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        match fields {
-            ["external_id"] => Some(MatchBy::ExternalId),
-            ["uuid"] => Some(MatchBy::Uuid),
-            _ => None,
+            Mode::Delete => "1 look-up per invoice, then 1; 1 look-up of its own, then 1 where it names no invoice",
         }
     }
 
@@ -72,7 +61,8 @@ impl Object for LineItems {
             None => common::by_equality(&mut record, &RESOURCE, how),
         };
         let target = common::by_uuid_or(&mut record, how, other, "external_id", "a line item is matched by its external_id");
-        if !matches!(target, Some(Target::Uuid(..))) && invoice.is_none() && !record.is_faulty(INVOICE.0) {
+        let by_key = !makes && matches!(target, Some(Target::Key(_)));
+        if !matches!(target, Some(Target::Uuid(..))) && !by_key && invoice.is_none() && !record.is_faulty(INVOICE.0) {
             record.require(INVOICE.1, "a line item stands in an invoice");
         }
         let plan = common::refer(&record, Kin::Plan, PLAN, Role::Mention, Need::Uuid);
@@ -109,10 +99,14 @@ impl Object for LineItems {
         (&invoices::RESOURCE, |invoice| invoice[RESOURCE.list_root].as_array().map_or(0, Vec::len))
     }
 
-    fn look(&self, _plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
-        let invoice = at.refs.first()?;
+    fn look(&self, plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
+        let invoice = billing::invoice_of(plan, at)?;
         let key = invoice.key.as_ref().or_else(|| invoice.known.as_ref()?.keys.first())?;
         invoices::Invoices.look_by_key(key, at.data_source)
+    }
+
+    fn is_addressed_by_key(&self, plan: &Plan) -> bool {
+        billing::is_addressed_by_key(plan)
     }
 
     fn found(&self, _target: &Target, entries: &[Rc<Known>]) -> Vec<Rc<Known>> {
@@ -128,10 +122,12 @@ impl Object for LineItems {
             given.insert(PLAN_KEY.name.to_owned(), plan.by.text().into());
         }
         billing::check_line_item("", &given, true, &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
+        let invoice = billing::invoice_of(plan, at);
+        if invoice.is_none() {
+            faults.push(billing::no_invoice());
         }
-        let path = format!("/import{}/{}{}", invoices::RESOURCE.path, common::encoded(at.parent()), RESOURCE.path);
+        let Some(invoice) = invoice.filter(|_| faults.is_empty()) else { return Err(faults) };
+        let path = format!("/import{}/{}{}", invoices::RESOURCE.path, common::encoded(&invoice.uuid), RESOURCE.path);
         let body = Value::from(sent(plan, at, entry)).to_string();
         Ok(Some(Request::new(Method::Post, path, Some(body), RESOURCE.calls.create).once()))
     }
@@ -150,11 +146,13 @@ impl Object for LineItems {
             out.text(PLAN_UUID.name, uuid);
         }
         let path = common::own_path(&RESOURCE, &existing.uuid);
-        Ok(vec![Request::new(Method::Patch, path, Some(out.finish()), RESOURCE.calls.update)])
+        let request = Request::new(Method::Patch, path, Some(out.finish()), RESOURCE.calls.update);
+        Ok(vec![billing::addressed(&RESOURCE, plan, at, existing, request)])
     }
 
-    fn delete(&self, _plan: &Plan, _at: &At<'_>, existing: &Existing) -> Vec<Request> {
-        common::delete(&RESOURCE, existing)
+    fn delete(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Vec<Request> {
+        let requests = common::delete(&RESOURCE, existing).into_iter();
+        requests.map(|request| billing::addressed(&RESOURCE, plan, at, existing, request)).collect()
     }
 
     fn complains(&self, entry: &Value) -> Vec<Fault> {

@@ -12,6 +12,7 @@ pub mod customer_merges;
 pub mod customer_notes;
 pub mod customers;
 pub mod data_sources;
+mod invoice_parts;
 pub mod invoices;
 mod json;
 pub mod line_items;
@@ -126,7 +127,7 @@ impl At<'_> {
 /// An object that exists.
 #[derive(Debug, Clone)]
 pub struct Existing {
-    /// Its identity.
+    /// Its identity; empty where the API finds it by its key.
     pub uuid: Box<str>,
     /// What is known of it; `None` where it was not looked at.
     pub known: Option<Rc<Known>>,
@@ -152,7 +153,9 @@ pub trait Object: Sync + fmt::Debug {
     fn resource(&self) -> &'static Resource;
 
     /// The modes in which it can be written.
-    fn modes(&self) -> &'static [Mode];
+    fn modes(&self) -> &'static [Mode] {
+        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
+    }
 
     /// The keys by which a record may be matched: alternatives, each a set of fields.
     fn matching_keys(&self) -> &'static [&'static [&'static str]];
@@ -165,7 +168,11 @@ pub trait Object: Sync + fmt::Debug {
 
     /// What a set of primary key fields says about matching; `None` when it is no key of this object.
     fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        (fields == ["uuid"] && self.resource().field("uuid").is_some()).then_some(MatchBy::Uuid)
+        match fields {
+            ["external_id"] if self.has_own_key() && self.resource().field("external_id").is_some() => Some(MatchBy::ExternalId),
+            ["uuid"] if self.resource().field("uuid").is_some() => Some(MatchBy::Uuid),
+            _ => None,
+        }
     }
 
     /// Whether the object has a key of its own in the data source, so that a source's key does not say how it is matched.
@@ -223,12 +230,22 @@ pub trait Object: Sync + fmt::Debug {
         None
     }
 
+    /// The members of an object that was written by this plan, where the plan says them all and no answer shows them.
+    fn members_written(&self, _plan: &Plan, _at: &At<'_>) -> Option<Box<[Box<str>]>> {
+        None
+    }
+
     /// What an entry of a list, or the answer to a write, tells.
     fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
         let mut known = Known::read(self.resource(), entry)?;
         let source = entry.get("data_source_uuid").and_then(Value::as_str);
         known.ours = source.is_none_or(|source| source == data_source);
         Some(known)
+    }
+
+    /// Whether the API finds the plan's object by its key, so that it is neither looked for nor known by its UUID.
+    fn is_addressed_by_key(&self, _plan: &Plan) -> bool {
+        false
     }
 
     /// The entries that a look really answered: within those of its parent, where an object stands within another's entry.
@@ -270,6 +287,11 @@ pub trait Object: Sync + fmt::Debug {
     /// that being there.
     fn is_there(&self, plan: &Plan, _existing: &Existing) -> bool {
         plan.target != Target::Part
+    }
+
+    /// Whether the part that a record is about is there to be changed, so that an update does not put it there.
+    fn can_be_updated(&self, _plan: &Plan, _existing: &Existing) -> bool {
+        true
     }
 
     /// The field that a custom attribute came in, for people.
@@ -333,9 +355,10 @@ pub trait Object: Sync + fmt::Debug {
         true
     }
 
-    /// Whether the objects can be counted, so that a share of them can be a limit of deletions.
-    fn is_counted(&self) -> bool {
-        true
+    /// The object of which a request deletes something, so that a share of its entries can be the limit; `None` where nothing
+    /// tells how many there are.
+    fn counted_as(&self, _request: &Request) -> Option<&'static str> {
+        Some(self.resource().name)
     }
 
     /// Of which entries these objects are counted, and how many of them one entry is.
@@ -362,6 +385,8 @@ pub trait Object: Sync + fmt::Debug {
     fn examples(&self) -> &'static [&'static str];
 }
 
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod tests;
 

@@ -23,10 +23,6 @@ impl Object for Opportunities {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["pipeline", "estimated_close_date"], &["pipeline"], &["uuid"]]
     }

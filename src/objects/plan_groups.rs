@@ -27,10 +27,6 @@ impl Object for PlanGroups {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["name"], &["uuid"]]
     }
@@ -89,6 +85,11 @@ impl Object for PlanGroups {
     fn look_at_members(&self, plan: &Plan, uuid: &str) -> Option<Look> {
         let path = format!("{}/plans", own_path(&RESOURCE, uuid));
         (!plan.refs.is_empty()).then(|| Look::new(path, "plans", "look up plans of a group"))
+    }
+
+    fn members_written(&self, plan: &Plan, at: &At<'_>) -> Option<Box<[Box<str>]>> {
+        // Where some fields are never overwritten, those that it had may have stayed.
+        (!plan.refs.is_empty() && at.how.only_if_empty.is_empty()).then(|| members(at).into())
     }
 
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {

@@ -8,7 +8,7 @@ use super::common::{self, check_data_source};
 use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
-use crate::plan::{MatchBy, Mode, Plan, Record, Target};
+use crate::plan::{Mode, Plan, Record, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -17,10 +17,6 @@ pub struct Plans;
 impl Object for Plans {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
     }
 
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
@@ -39,14 +35,6 @@ impl Object for Plans {
             Mode::Insert => "1",
             Mode::Upsert | Mode::Update => "1 look-up per key, then 1; 0 when nothing differs",
             Mode::Delete => "1 look-up per key, then 1",
-        }
-    }
-
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        match fields {
-            ["external_id"] => Some(MatchBy::ExternalId),
-            ["uuid"] => Some(MatchBy::Uuid),
-            _ => None,
         }
     }
 

@@ -57,8 +57,12 @@ pub enum Shows {
     Tags,
     /// An entry of this object that stands within the one that was changed.
     Part(&'static str),
-    /// Nothing of the entry, which is another one now.
+    /// Nothing of the entry: what was sent stands in it now.
     Unseen,
+    /// Nothing; the entry is gone, and was named by its key and not by what it stood in.
+    PartGone,
+    /// Nothing; the attributes whose keys the body lists are gone.
+    Removal,
     /// Nothing that is known.
     Nothing,
 }
@@ -175,6 +179,11 @@ impl Scope {
         Self::hash((object, 'l', ""))
     }
 
+    /// How many entries this object has, of which nothing else is known.
+    pub fn count(object: &'static str) -> Self {
+        Self::hash((object, 'n', ""))
+    }
+
     fn hash(of: (&str, char, &str)) -> Self {
         let mut hasher = DefaultHasher::new();
         of.hash(&mut hasher);
@@ -208,7 +217,17 @@ pub struct Look {
 impl Look {
     /// A look at the pages of a list.
     pub fn new(path: impl Into<String>, root: &'static str, name: &'static str) -> Self {
-        Self { scope: None, path: path.into(), query: Vec::new(), root, name, paged: true, none_is_404: false, is_listed: false, parent: None }
+        Self {
+            scope: None,
+            path: path.into(),
+            query: Vec::new(),
+            root,
+            name,
+            paged: true,
+            none_is_404: false,
+            is_listed: false,
+            parent: None,
+        }
     }
 
     /// The same, kept under this scope.

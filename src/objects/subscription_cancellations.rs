@@ -31,10 +31,6 @@ impl Object for SubscriptionCancellations {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["subscription_external_id"], &["subscription_uuid"], &["subscription_external_id", "cancelled_at"]]
     }
@@ -64,8 +60,8 @@ impl Object for SubscriptionCancellations {
     }
 
     /// Subscriptions are listed for one customer at a time (documented): nothing tells how many there are.
-    fn is_counted(&self) -> bool {
-        false
+    fn counted_as(&self, _request: &Request) -> Option<&'static str> {
+        None
     }
 
     /// A customer made now has no subscription.

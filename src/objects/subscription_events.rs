@@ -17,7 +17,7 @@ use super::{Asked, At, Existing, How, Object};
 use crate::errors::Code;
 use crate::mapping::Slot;
 use crate::outcome::Fault;
-use crate::plan::{Kin, LaneKey, LaneKeys, MatchBy, Mode, Need, Plan, Record, Role, Target};
+use crate::plan::{By, Kin, LaneKey, LaneKeys, MatchBy, Mode, Need, Plan, Record, Reference, Role, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -28,14 +28,13 @@ const PRICED: [&str; 4] =
     ["subscription_start", "subscription_start_scheduled", "subscription_updated", "subscription_update_scheduled"];
 /// The type of which an event tells the event that it takes back.
 const RETRACTED: &str = "subscription_event_retracted";
+/// The field that names that event. Whether the API takes its number or its external id there is unknown: an all-digit value is
+/// taken for the number, and sent without a look.
+const RETRACTS: &str = "retracted_event_id";
 
 impl Object for SubscriptionEvents {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
     }
 
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
@@ -79,6 +78,9 @@ impl Object for SubscriptionEvents {
         if id.is_none() && how.match_by == Some(MatchBy::Uuid) && how.mode != Mode::Insert {
             record.require("id", "the stream is matched by id");
         }
+        if id.as_ref().is_some_and(|id| id.parse::<u64>().is_err()) {
+            record.refuse("id", "is ChartMogul's own number of the event: a whole number");
+        }
         let target = match (id, key) {
             (Some(id), key) => Some(Target::Uuid(id, key.map(|key| Box::new(Target::Key(key))))),
             (None, Some(key)) => Some(Target::Key(key)),
@@ -94,7 +96,8 @@ impl Object for SubscriptionEvents {
             let faults = missing(&plan, |name| record.value(name).map(str::to_owned));
             record.faults.extend(faults);
         }
-        common::finish(record, how.mode, target, customer.into_iter().chain(plan))
+        let retracted = retracted(&record);
+        common::finish(record, how.mode, target, customer.into_iter().chain(plan).chain(retracted))
     }
 
     fn refuses_duplicates(&self, _plan: &Plan) -> bool {
@@ -138,7 +141,7 @@ impl Object for SubscriptionEvents {
         let mut out = JsonObject::new();
         out.text("data_source_uuid", at.data_source);
         for (reference, resolved) in plan.refs.iter().zip(at.refs) {
-            let name = if reference.kin == Kin::Customer { CUSTOMER.1 } else { PLAN.1 };
+            let Some(name) = named_by(reference) else { continue };
             out.text(name, resolved.key.as_deref().unwrap_or_default());
         }
         add_fields(&mut out, &RESOURCE, &plan.body, false, |_, _| true);
@@ -149,8 +152,7 @@ impl Object for SubscriptionEvents {
         let known = existing.known.as_deref();
         let mut other_plan = None;
         for (reference, resolved) in plan.refs.iter().zip(at.refs) {
-            let Some(key) = &resolved.key else { continue };
-            let name = if reference.kin == Kin::Customer { CUSTOMER.1 } else { PLAN.1 };
+            let (Some(key), Some(name)) = (&resolved.key, named_by(reference)) else { continue };
             let (Some(slot), Some(field)) = (RESOURCE.slot(name), RESOURCE.field(name)) else { continue };
             let slot = Slot { field: slot, inner: None };
             let held = known.and_then(|known| known.holds(slot, field, &Value::from(&**key).to_string()));
@@ -184,9 +186,10 @@ impl Object for SubscriptionEvents {
     }
 
     fn brings(&self, plan: &Plan) -> LaneKeys {
+        let own = plan.target.key().map(|key| LaneKey::key(RESOURCE.name, key));
         let slot = RESOURCE.slot("subscription_external_id").map(|field| Slot { field, inner: None });
         let key = slot.and_then(|slot| serde_json::from_str::<String>(plan.body.get(slot)?).ok());
-        key.map(|key| LaneKey::key("subscriptions", &key)).into_iter().collect()
+        own.into_iter().chain(key.map(|key| LaneKey::key("subscriptions", &key))).collect()
     }
 
     fn apart(&self) -> &'static [&'static str] {
@@ -198,6 +201,21 @@ impl Object for SubscriptionEvents {
             r#"{"external_id":"e-1","customer_external_id":"c-1001","event_type":"subscription_start","event_date":"2026-01-01T00:00:00Z","effective_date":"2026-01-01T00:00:00Z","subscription_external_id":"s-1","plan_external_id":"gold-monthly","currency":"USD","amount_in_cents":9900,"quantity":1}"#,
             r#"{"external_id":"e-2","customer_external_id":"c-1001","event_type":"subscription_cancelled","event_date":"2026-03-01T00:00:00Z","effective_date":"2026-03-31T00:00:00Z","subscription_external_id":"s-1"}"#,
         ]
+    }
+}
+
+/// The event that the record takes back, where it is named by its key.
+fn retracted(record: &Record) -> Option<Reference> {
+    let key = record.text(RETRACTS).filter(|key| !key.bytes().all(|byte| byte.is_ascii_digit()))?;
+    Some(Reference { kin: Kin::Event, by: By::Key(key), role: Role::Mention, need: Need::Key, field: RETRACTS })
+}
+
+/// The field that holds the key of what is referred to, where that is none of the record's own fields.
+fn named_by(reference: &Reference) -> Option<&'static str> {
+    match reference.kin {
+        Kin::Customer => Some(CUSTOMER.1),
+        Kin::Plan => Some(PLAN.1),
+        _ => None,
     }
 }
 
@@ -215,7 +233,7 @@ fn identity(existing: &Existing) -> String {
 }
 
 /// What an event lacks that is to be made.
-fn missing(plan: &Option<crate::plan::Reference>, value: impl Fn(&str) -> Option<String>) -> Vec<Fault> {
+fn missing(plan: &Option<Reference>, value: impl Fn(&str) -> Option<String>) -> Vec<Fault> {
     let kind = value("event_type").unwrap_or_default();
     let kind = kind.trim_matches('"');
     let mut names = vec!["event_type", "event_date", "effective_date", "subscription_external_id"];
@@ -223,7 +241,7 @@ fn missing(plan: &Option<crate::plan::Reference>, value: impl Fn(&str) -> Option
         names.extend(["currency", "amount_in_cents"]);
     }
     if kind == RETRACTED {
-        names.push("retracted_event_id");
+        names.push(RETRACTS);
     }
     let mut faults: Vec<Fault> = names
         .into_iter()
@@ -290,8 +308,14 @@ pub static RESOURCE: Resource = Resource {
         field("quantity", WHOLE, "How many.", "1"),
         field("tax_amount_in_cents", Kind::Cents, "Tax within the amount.", "1900"),
         // In no recorded answer.
-        field("event_order", WHOLE, "Decides between events of one point in time.", "1").not_kept(),
-        field("retracted_event_id", Kind::ExternalId, "The event that this one takes back.", "\"e-0\"").not_kept(),
+        field("event_order", WHOLE, "Decides between events of one point in time.", "1"),
+        field(
+            RETRACTS,
+            Kind::ExternalId,
+            "Your key of the event that this one takes back; digits alone are ChartMogul's own number.",
+            "\"e-0\"",
+        )
+        .not_kept(),
     ],
     attributes: None,
     pages: &[

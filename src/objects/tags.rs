@@ -24,10 +24,6 @@ impl Object for Tags {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["customer_external_id", "tag"], &["customer_uuid", "tag"]]
     }
@@ -39,7 +35,8 @@ impl Object for Tags {
     fn requests(&self, mode: Mode) -> &'static str {
         match mode {
             Mode::Insert => "1 look-up per customer, then 1 for all that stand together; 0 when the customer has the tag",
-            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1 for all that stand together; 0 when nothing differs",
+            Mode::Upsert => "1 look-up per customer, then 1 for all that stand together; 0 when nothing differs",
+            Mode::Update => "1 look-up per customer, then 1 for all that stand together; 0 where no tag is removed",
             Mode::Delete => "1 look-up per customer, then 1; 0 when the customer lacks the tag",
         }
     }
@@ -71,6 +68,10 @@ impl Object for Tags {
         !removes(plan) && tags_of(plan).iter().all(|tag| has(existing, tag) == Some(true))
     }
 
+    fn can_be_updated(&self, plan: &Plan, existing: &Existing) -> bool {
+        removes(plan) || tags_of(plan).iter().all(|tag| has(existing, tag) != Some(false))
+    }
+
     fn create(&self, _plan: &Plan, _at: &At<'_>) -> Asked<Option<Request>> {
         Ok(None)
     }
@@ -89,8 +90,10 @@ impl Object for Tags {
         if tags.is_empty() { Vec::new() } else { vec![tags_request(Method::Delete, &existing.uuid, &tags)] }
     }
 
+    /// Each row of an update depends on whether its own tag is there, unless it is to be removed.
     fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
-        object == RESOURCE.name && common::alike(plan, next) && removes(plan) == removes(next)
+        let each = plan.mode == Mode::Update && !removes(plan);
+        object == RESOURCE.name && !each && common::alike(plan, next) && removes(plan) == removes(next)
     }
 
     fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
@@ -171,7 +174,14 @@ pub static RESOURCE: Resource = Resource {
     uuid_prefix: "",
     list_root: "entries",
     filters: &[],
-    calls: Calls { create: "add tags", read: "", look_up: "look up customers", list: "", update: "add tags", delete: "remove tags" },
+    calls: Calls {
+        create: "add tags",
+        read: "",
+        look_up: "look up customers",
+        list: "",
+        update: "add tags",
+        delete: "remove tags",
+    },
     statuses: Statuses { created: 200, updated: 200, deleted: 200 },
     references: &[
         field("customer_external_id", Kind::ExternalId, "Your key of the customer.", "\"c-1001\""),

@@ -20,10 +20,6 @@ impl Object for Tasks {
         &RESOURCE
     }
 
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
-    }
-
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
         &[&["task_details", "due_date"], &["task_details"], &["uuid"]]
     }

@@ -209,7 +209,7 @@ fn a_row_of_another_data_source_is_told_apart() {
 }
 
 /// A value that breaks the rule of a field.
-fn broken(kind: &Kind) -> Option<Value> {
+pub(super) fn broken(kind: &Kind) -> Option<Value> {
     Some(match kind {
         Kind::Text | Kind::ExternalId => json!({"a": 1}),
         Kind::Uuid(_) => json!("not-a-uuid"),

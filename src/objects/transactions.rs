@@ -13,7 +13,7 @@ use super::request::{Look, Method, Request};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object, invoices};
 use crate::outcome::Fault;
-use crate::plan::{Kin, Known, MatchBy, Mode, Need, Plan, Record, Role, Target};
+use crate::plan::{Kin, Known, Mode, Need, Plan, Record, Role, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -22,10 +22,6 @@ pub struct Transactions;
 impl Object for Transactions {
     fn resource(&self) -> &'static Resource {
         &RESOURCE
-    }
-
-    fn modes(&self) -> &'static [Mode] {
-        &[Mode::Upsert, Mode::Insert, Mode::Update, Mode::Delete]
     }
 
     fn matching_keys(&self) -> &'static [&'static [&'static str]] {
@@ -42,18 +38,11 @@ impl Object for Transactions {
     fn requests(&self, mode: Mode) -> &'static str {
         match mode {
             Mode::Insert => "1 look-up per invoice, then 1; 0 when it joins the import of its invoice",
-            Mode::Upsert | Mode::Update => {
-                "1 look-up per invoice, then 1; 0 when nothing differs, or when it joins the import of its invoice"
+            Mode::Upsert => "1 look-up per invoice, then 1; 0 when nothing differs, or when it joins the import of its invoice",
+            Mode::Update => {
+                "1 look-up per invoice, then 1; 0 when nothing differs; 1 without a look-up where it names no invoice"
             }
-            Mode::Delete => "1 look-up per invoice, then 1",
-        }
-    }
-
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        match fields {
-            ["external_id"] => Some(MatchBy::ExternalId),
-            ["uuid"] => Some(MatchBy::Uuid),
-            _ => None,
+            Mode::Delete => "1 look-up per invoice, then 1; 1 look-up of its own, then 1 where it names no invoice",
         }
     }
 
@@ -71,7 +60,8 @@ impl Object for Transactions {
             None => common::by_equality(&mut record, &RESOURCE, how),
         };
         let target = common::by_uuid_or(&mut record, how, other, "external_id", "a transaction is matched by its external_id");
-        if !matches!(target, Some(Target::Uuid(..))) && invoice.is_none() && !record.is_faulty(INVOICE.0) {
+        let by_key = !makes && matches!(target, Some(Target::Key(_)));
+        if !matches!(target, Some(Target::Uuid(..))) && !by_key && invoice.is_none() && !record.is_faulty(INVOICE.0) {
             record.require(INVOICE.1, "a transaction stands in an invoice");
         }
         if how.mode == Mode::Insert && makes {
@@ -104,10 +94,14 @@ impl Object for Transactions {
         (&invoices::RESOURCE, |invoice| invoice[RESOURCE.list_root].as_array().map_or(0, Vec::len))
     }
 
-    fn look(&self, _plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
-        let invoice = at.refs.first()?;
+    fn look(&self, plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
+        let invoice = billing::invoice_of(plan, at)?;
         let key = invoice.key.as_ref().or_else(|| invoice.known.as_ref()?.keys.first())?;
         invoices::Invoices.look_by_key(key, at.data_source)
+    }
+
+    fn is_addressed_by_key(&self, plan: &Plan) -> bool {
+        billing::is_addressed_by_key(plan)
     }
 
     fn found(&self, _target: &Target, entries: &[Rc<Known>]) -> Vec<Rc<Known>> {
@@ -119,20 +113,24 @@ impl Object for Transactions {
         let entry = entry(plan);
         let mut faults: Vec<Fault> = Vec::new();
         billing::check_transaction("", &entry, true, &mut faults);
-        if !faults.is_empty() {
-            return Err(faults);
+        let invoice = billing::invoice_of(plan, at);
+        if invoice.is_none() {
+            faults.push(billing::no_invoice());
         }
-        let path = format!("/import{}/{}{}", invoices::RESOURCE.path, common::encoded(at.parent()), RESOURCE.path);
+        let Some(invoice) = invoice.filter(|_| faults.is_empty()) else { return Err(faults) };
+        let path = format!("/import{}/{}{}", invoices::RESOURCE.path, common::encoded(&invoice.uuid), RESOURCE.path);
         let body = Value::from(entry).to_string();
         Ok(Some(Request::new(Method::Post, path, Some(body), RESOURCE.calls.create).once()))
     }
 
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
-        Ok(common::change(&RESOURCE, plan, at, existing, &["external_id"]))
+        let requests = common::change(&RESOURCE, plan, at, existing, &["external_id"]).into_iter();
+        Ok(requests.map(|request| billing::addressed(&RESOURCE, plan, at, existing, request)).collect())
     }
 
-    fn delete(&self, _plan: &Plan, _at: &At<'_>, existing: &Existing) -> Vec<Request> {
-        common::delete(&RESOURCE, existing)
+    fn delete(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Vec<Request> {
+        let requests = common::delete(&RESOURCE, existing).into_iter();
+        requests.map(|request| billing::addressed(&RESOURCE, plan, at, existing, request)).collect()
     }
 
     fn complains(&self, entry: &Value) -> Vec<Fault> {

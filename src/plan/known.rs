@@ -59,7 +59,7 @@ impl Known {
         };
         let shown = resource.all_fields().enumerate().filter_map(|(at, field)| {
             let value = entry.get(field.name)?;
-            is_comparable(&field.kind).then(|| (at as u64) << VALUE_BITS | of_field(field, value))
+            is_comparable(&field.kind).then(|| (at as u64) << VALUE_BITS | fingerprint_of(field, value))
         });
         let attributes = resource
             .attributes_of(entry)
@@ -86,7 +86,13 @@ impl Known {
         let at = u64::from(slot.field);
         let known = self.fields.iter().find(|known| *known >> VALUE_BITS == at).filter(|_| slot.inner.is_none())?;
         let sent: Value = serde_json::from_str(sent).ok()?;
-        Some(known & VALUE_MASK == of_field(field, &sent))
+        Some(known & VALUE_MASK == fingerprint_of(field, &sent))
+    }
+
+    /// The fingerprint of a field's value; `None` when the entry does not show it.
+    pub fn value(&self, field: u8) -> Option<u64> {
+        let known = self.fields.iter().find(|known| *known >> VALUE_BITS == u64::from(field))?;
+        Some(known & VALUE_MASK)
     }
 
     /// Whether the field is set; `None` when the entry does not show it.
@@ -115,6 +121,20 @@ impl Known {
         self.attributes = Some(map.iter().map(|(key, value)| (hash(key), attribute_fingerprint(value))).collect());
     }
 
+    /// Takes in what a write set, where its answer did not show the entry.
+    pub fn set_fields(&mut self, resource: &'static Resource, set: &Map<String, Value>) {
+        let set = resource.all_fields().enumerate().filter_map(|(at, field)| {
+            let value = set.get(field.name)?;
+            is_comparable(&field.kind).then(|| (at as u64, (at as u64) << VALUE_BITS | fingerprint(&field.kind, value)))
+        });
+        let mut fields = std::mem::take(&mut self.fields).into_vec();
+        for (at, value) in set {
+            fields.retain(|known| known >> VALUE_BITS != at);
+            fields.push(value);
+        }
+        self.fields = fields.into();
+    }
+
     /// What it is once another thing became part of it: the keys of both lead here, fields stay as they are (recorded 2023 of
     /// customers), and what came of lists and attributes is not known.
     pub fn joined_by(&self, other: Option<&Self>) -> Self {
@@ -132,6 +152,16 @@ impl Known {
     /// The same keys, standing for the thing of this UUID, of which nothing else is known.
     pub fn leading_to(&self, uuid: &str) -> Self {
         Self { uuid: uuid.into(), members: None, fields: Box::default(), attributes: None, ..self.clone() }
+    }
+
+    /// The same, once things that it names became part of others; `None` where it names none of them. `now` leads from the
+    /// fingerprint of a UUID to that of the one that stands for it.
+    pub fn naming(&self, now: impl Fn(u64) -> Option<u64>) -> Option<Self> {
+        let moved = |field: &u64| now(field & VALUE_MASK).map(|now| field & !VALUE_MASK | now);
+        self.fields
+            .iter()
+            .any(|field| moved(field).is_some())
+            .then(|| Self { fields: self.fields.iter().map(|field| moved(field).unwrap_or(*field)).collect(), ..self.clone() })
     }
 
     /// Attributes of these keys are gone.
@@ -157,13 +187,33 @@ pub fn differing<'p>(
     })
 }
 
+/// What a record gives that an entry is not known to hold and that is no reason to send anything: fields that the API does
+/// not show, or may drop. Names for people.
+pub fn held_back(resource: &'static Resource, plan: &Plan, known: &Known, skip: &[u8]) -> Vec<String> {
+    let fields = plan.body.fields().filter(|(slot, value)| *value != "null" && !skip.contains(&slot.field));
+    let mut names: Vec<String> = fields
+        .filter_map(|(slot, value)| {
+            let field = resource.all_fields().nth(usize::from(slot.field))?;
+            let by_request =
+                field.apart || matches!(field.kind, Kind::Tags | Kind::List(_) | Kind::Many(_) | Kind::Json | Kind::Scalar);
+            let held = by_request || field.name == "external_id" || known.holds(slot, field, value) == Some(true);
+            (!held).then(|| field.name.to_owned())
+        })
+        .collect();
+    let attributes = plan.body.attributes().filter(|attribute| attribute.kind.is_some());
+    let left = attributes.filter(|attribute| known.holds_attribute(attribute) == Some(false));
+    names.extend(left.map(|attribute| format!("custom.{}", attribute.key)));
+    names.dedup();
+    names
+}
+
 /// Whether two values of a field are the same to the API.
 pub fn same(field: &Field, one: &Value, other: &Value) -> bool {
-    of_field(field, one) == of_field(field, other)
+    fingerprint_of(field, one) == fingerprint_of(field, other)
 }
 
 /// The fingerprint of a field's value.
-fn of_field(field: &Field, value: &Value) -> u64 {
+pub fn fingerprint_of(field: &Field, value: &Value) -> u64 {
     let nothing = field.zero && (*value == false || number(value) == Some(0.0));
     if nothing { UNSET } else { fingerprint(&field.kind, value) }
 }

@@ -7,10 +7,11 @@ mod body;
 mod countries;
 mod hide;
 mod known;
+mod normal;
 mod record;
 
 pub use body::{Attribute, Body};
-pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, same};
+pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, fingerprint_of, held_back, same};
 pub use record::Record;
 
 use std::fmt;
@@ -98,6 +99,8 @@ pub enum Kin {
     Invoice,
     /// A subscription.
     Subscription,
+    /// A subscription event.
+    Event,
 }
 
 impl Kin {
@@ -108,13 +111,25 @@ impl Kin {
             Self::Plan => "plans",
             Self::Invoice => "invoices",
             Self::Subscription => "subscriptions",
+            Self::Event => "subscription_events",
+        }
+    }
+
+    /// One of it, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Customer => "a customer",
+            Self::Plan => "a plan",
+            Self::Invoice => "an invoice",
+            Self::Subscription => "a subscription",
+            Self::Event => "an event",
         }
     }
 
     /// What it is looked for in: a record that refers to it by its key refers to that too.
     pub const fn within(self) -> Option<Self> {
         match self {
-            Self::Customer | Self::Plan | Self::Invoice => None,
+            Self::Customer | Self::Plan | Self::Invoice | Self::Event => None,
             Self::Subscription => Some(Self::Customer),
         }
     }
@@ -303,6 +318,17 @@ impl Plan {
         if lanes.is_empty() {
             // Without a key of its own and of a parent, it may be any of them.
             lanes.push(LaneKey::hash(object, ""));
+        }
+        lanes
+    }
+
+    /// The names of the thing that the record is about: what another record about it can be told by. None where it has no
+    /// name of its own.
+    pub fn own_lanes(&self, object: &str) -> LaneKeys {
+        let mut lanes = LaneKeys::new();
+        self.target.lanes(object, &mut lanes);
+        if self.target == Target::Part {
+            lanes.extend(self.parents().next().map(|whole| LaneKey::hash(object, whole.by.text())));
         }
         lanes
     }

@@ -1,6 +1,6 @@
 //! Changing an object that exists.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::create::{Changed, Created, Sent, attributes_alone};
 use super::{Call, Step, Turn, Waits, ambiguous, read, refused, rejected, unknown_uuid};
@@ -10,7 +10,7 @@ use crate::errors::Code;
 use crate::objects::request::{IfMissing, Look, Request, Scope, Shows};
 use crate::objects::{self, At, Existing};
 use crate::outcome::{Fault, Outcome, Skip};
-use crate::plan::{Mode, Target};
+use crate::plan::{Mode, Target, held_back};
 
 impl Turn<'_> {
     /// Upsert, update, and insert where the API itself refuses no duplicates. `None`: the parent is not there after all.
@@ -18,7 +18,7 @@ impl Turn<'_> {
         let settled = |outcome: Outcome| Ok(Some(Step::Settled(outcome.into())));
         let mut found = self.locate(at, look, look_again).await?;
         let mut trial = Trial::default();
-        let (mut fresh, mut lost) = (false, false);
+        let (mut fresh, mut lost, mut refused) = (false, false, false);
         // What was known can prove wrong once: a UUID that is gone, or a thing that somebody made since we looked.
         loop {
             let again = std::mem::replace(&mut fresh, true);
@@ -26,6 +26,11 @@ impl Turn<'_> {
                 Found::Ambiguous(many) => return settled(Outcome::rejected(ambiguous(self.key_field(), many))),
                 Found::Present(existing) if self.plan.mode == Mode::Insert && self.object.is_there(self.plan, &existing) => {
                     return settled(Outcome::Skipped(Skip::Exists));
+                }
+                Found::Present(existing)
+                    if self.plan.mode == Mode::Update && !self.object.can_be_updated(self.plan, &existing) =>
+                {
+                    return settled(Outcome::Skipped(Skip::NoMatch));
                 }
                 Found::Present(existing) => {
                     match self.change(at, &existing, look.and_then(|look| look.scope), &mut trial).await? {
@@ -38,6 +43,9 @@ impl Turn<'_> {
                                 Some(existing) => Found::Present(existing),
                                 None => Found::Absent,
                             };
+                        }
+                        Changed::Gone if self.object.is_addressed_by_key(self.plan) => {
+                            return settled(Outcome::Skipped(Skip::NoMatch));
                         }
                         Changed::Gone if again => break,
                         Changed::Gone => {
@@ -60,9 +68,9 @@ impl Turn<'_> {
                     Created::CanNot if self.last_chance && !again => found = self.locate(at, look, true).await?,
                     Created::CanNot => return Ok(Some(self.absent())),
                     Created::Incomplete(lane) => return Ok(Some(Step::Park(lane, Waits::ForParts))),
-                    Created::Exists(refusal) if again => return settled(rejected(refusal)),
+                    Created::Exists(refusal) if refused => return settled(rejected(refusal)),
                     Created::Exists(refusal) => match self.look_for_existing(at, look).await? {
-                        Some(existing) => found = Found::Present(existing),
+                        Some(existing) => (found, refused) = (Found::Present(existing), true),
                         None => return settled(rejected(refusal)),
                     },
                 },
@@ -79,11 +87,18 @@ impl Turn<'_> {
         home: Option<Scope>,
         trial: &mut Trial,
     ) -> Result<Changed, Trouble> {
+        let home = home.or_else(|| self.home_by_key());
         let existing = &self.with_members(existing).await?;
         let requests = match self.object.change(self.plan, at, existing) {
             Ok(requests) => requests,
             Err(faults) => return Ok(Changed::Settled(refused(faults))),
         };
+        if let (Some(known), true) = (&existing.known, requests.is_empty()) {
+            let resource = self.object.resource();
+            for field in held_back(resource, self.plan, known, &self.how.only_if_empty) {
+                self.world.warnings.once(Code::FieldHeldBack, resource.name, &field);
+            }
+        }
         let mut outcome = Outcome::Unchanged;
         for request in requests {
             let shows = request.shows;
@@ -109,7 +124,7 @@ impl Turn<'_> {
             match sent {
                 Sent::Done(answer) if shows == Shows::Object => {
                     let entry = self.object.answered(answer);
-                    self.world.account.saw(self.object, &entry, home);
+                    self.saw(&entry, at, home);
                     outcome = self.see_to(&entry, at, home, Outcome::Updated).await?;
                 }
                 Sent::Done(answer) if shows == Shows::Attributes => {
@@ -134,7 +149,9 @@ impl Turn<'_> {
         trial: &mut Trial,
     ) -> Result<Sent, Trouble> {
         let (shows, missing) = (request.shows, request.missing);
-        let removed: Option<Vec<String>> = removed_keys(&request);
+        let home = home.or_else(|| self.home_by_key());
+        let removed = if shows == Shows::Removal { removed_keys(&request) } else { Vec::new() };
+        let set = (shows == Shows::Unseen).then(|| members(&request)).flatten();
         let call = Call::from(request);
         let account = &self.world.account;
         Ok(match self.world.client.send(&call, trial).await? {
@@ -152,18 +169,18 @@ impl Turn<'_> {
                             account.amend(uuid, |known| known.members = Some(tags.clone()));
                         }
                     }
-                    Shows::Nothing => {
-                        if let Some(keys) = &removed {
-                            account.amend(uuid, |known| known.drop_attributes(keys.iter().map(String::as_str)));
-                        }
-                    }
+                    Shows::Removal => account.amend(uuid, |known| known.drop_attributes(removed.iter().map(String::as_str))),
                     Shows::Part(name) => {
                         if let (Some(part), Some(home)) = (objects::find(name), home) {
                             account.saw(part, &part.answered(answer.clone()), Some(home));
                         }
                     }
-                    Shows::Unseen => home.into_iter().for_each(|home| account.forget(home)),
-                    Shows::Object => {}
+                    Shows::PartGone => home.into_iter().for_each(|home| account.forget(home)),
+                    Shows::Unseen => {
+                        let set = set.unwrap_or_default();
+                        account.amend(uuid, |known| known.set_fields(self.object.resource(), &set));
+                    }
+                    Shows::Object | Shows::Nothing => {}
                 }
                 Sent::Done(answer)
             }
@@ -175,12 +192,13 @@ impl Turn<'_> {
     }
 }
 
+/// What a request sets.
+fn members(request: &Request) -> Option<Map<String, Value>> {
+    serde_json::from_str(request.body.as_deref()?).ok()
+}
+
 /// The keys of attributes that a request removes.
-fn removed_keys(request: &Request) -> Option<Vec<String>> {
-    if request.name != "remove attributes" {
-        return None;
-    }
-    let body: Value = serde_json::from_str(request.body.as_deref()?).ok()?;
-    let keys = body["custom"].as_array()?.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect();
-    Some(keys)
+fn removed_keys(request: &Request) -> Vec<String> {
+    let body = request.body.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok()).unwrap_or_default();
+    body["custom"].as_array().into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect()
 }

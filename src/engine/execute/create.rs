@@ -15,8 +15,8 @@ use crate::objects::{self, At, Existing, Pick};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
 use crate::plan::{By, Known, LaneKey, Mode, Reference, Target, attributes_not_taken};
 
-/// Waits between the looks for a create whose answer was lost and that the API would make a second time: a list may lag.
-const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
+/// Waits between the looks for what this run made, or may have made: a list may lag.
+pub(super) const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
 
 /// The status of a create that was taken.
 const CREATED: u16 = 201;
@@ -82,9 +82,10 @@ impl Turn<'_> {
         let looks = if refuses { &LOOKS[..1] } else { &LOOKS[..] };
         let method = request.method;
         if method == Method::Delete {
-            self.take_leave().await?;
+            self.take_leave(&request).await?;
         }
         let call = Call::from(request);
+        let _making = self.world.making(self.object.resource().name).read_owned().await;
         let mut trial = Trial::default();
         let mut lost = false;
         loop {
@@ -93,7 +94,7 @@ impl Turn<'_> {
                     let settled = self.made(read(&answer), at, method).await?;
                     return Ok(Created::Settled(settled));
                 }
-                Reply::Missing(refusal) => return self.nothing_above(at, refusal).await,
+                Reply::Missing(refusal) => return self.nothing_above(at, &call, refusal).await,
                 // Our own lost request may be what exists.
                 Reply::Exists(refusal) if lost && self.names_own_key(&refusal) => {
                     return Ok(match self.look_again(at, look, &LOOKS).await? {
@@ -126,7 +127,7 @@ impl Turn<'_> {
     }
 
     /// A create was answered with a 404: something above it is not there.
-    async fn nothing_above(&self, at: &At<'_>, refusal: Refusal) -> Result<Created, Trouble> {
+    async fn nothing_above(&self, at: &At<'_>, call: &Call, refusal: Refusal) -> Result<Created, Trouble> {
         let mut stale = false;
         for (reference, resolved) in self.plan.refs.iter().zip(at.refs) {
             if let By::Key(_) = &reference.by {
@@ -137,9 +138,11 @@ impl Turn<'_> {
         Ok(match self.plan.parents().next() {
             Some(_) if stale => Created::NoParent,
             Some(parent) => Created::Settled(Outcome::rejected(self.no_parent(Some(parent))).into()),
-            // Above these stands nothing but the data source: without it no record could be written.
             None => {
-                self.world.account.assure_data_source().await?;
+                // Above these stands nothing but the data source, where they name it: without it no record could be written.
+                if names(call, at.data_source) {
+                    self.world.account.assure_data_source().await?;
+                }
                 Created::Settled(rejected(refusal).into())
             }
         })
@@ -208,7 +211,7 @@ impl Turn<'_> {
             self.world.deletions.borrow_mut().created(self.object.resource().name);
         }
         let entry = self.object.answered(answer);
-        if let Some(known) = self.world.account.saw(self.object, &entry, self.home(at))
+        if let Some(known) = self.saw(&entry, at, self.home(at))
             && self.object.is_made_empty(self.plan)
         {
             self.world.account.made_empty(&known.uuid);
@@ -221,6 +224,15 @@ impl Turn<'_> {
         Ok(self.see_to(&entry, at, self.home(at), made).await?.into())
     }
 
+    /// Takes in the object as the answer to a write shows it, and what the write itself tells beside that.
+    pub(super) fn saw(&self, entry: &Value, at: &At<'_>, home: Option<Scope>) -> Option<Rc<Known>> {
+        let known = self.world.account.saw(self.object, entry, home)?;
+        if let Some(members) = self.object.members_written(self.plan, at) {
+            self.world.account.amend(&known.uuid, |known| known.members = Some(members.clone()));
+        }
+        Some(known)
+    }
+
     /// Sends what sets the things that an answer shows were not taken, and warns of what was not kept.
     pub(super) async fn see_to(
         &self,
@@ -230,7 +242,7 @@ impl Turn<'_> {
         outcome: Outcome,
     ) -> Result<Outcome, Trouble> {
         let resource = self.object.resource();
-        for difference in differences(self.object, self.plan, entry) {
+        for difference in differences(self.object, self.plan, &self.how.only_if_empty, entry) {
             let code = if difference.null { Code::NullNotCleared } else { Code::FieldNotKept };
             self.world.warnings.once(code, resource.name, difference.field);
         }
@@ -263,6 +275,7 @@ impl Turn<'_> {
         let call = Call::from(request);
         let mut trial = Trial::default();
         let lane = reference.lane();
+        let _making = self.world.making(resource.name).read_owned().await;
         loop {
             let lost = match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => {
@@ -282,15 +295,31 @@ impl Turn<'_> {
                 }
                 Reply::Refused(refusal) => return Ok(Err(Step::Settled(rejected(refusal).into()))),
             };
-            return Ok(match account.refer(reference.kin, &reference.by, true).await? {
-                Found::Present(known) => Ok(known),
-                Found::Absent if lost => continue,
-                Found::Absent if !self.last_chance => Err(Step::Park(lane, Waits::ForIt)),
-                Found::Absent => Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into())),
-                Found::Ambiguous(many) => Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())),
-            });
+            // The API refuses a second one: where the answer was lost, sending again is the surest look there is.
+            for wait in if lost { &LOOKS[..1] } else { &LOOKS[..] } {
+                tokio::time::sleep(*wait).await;
+                match account.refer(reference.kin, &reference.by, true).await? {
+                    Found::Present(known) => return Ok(Ok(known)),
+                    Found::Absent => {}
+                    Found::Ambiguous(many) => {
+                        return Ok(Err(Step::Settled(Outcome::rejected(super::ambiguous(reference.field, many)).into())));
+                    }
+                }
+            }
+            if !lost {
+                return Ok(Err(match self.last_chance {
+                    false => Step::Park(lane, Waits::ForIt),
+                    true => Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into()),
+                }));
+            }
         }
     }
+}
+
+/// Whether a request says this somewhere.
+fn names(call: &Call, text: &str) -> bool {
+    let body = call.body.as_ref().is_some_and(|body| body.contains(text));
+    body || call.path.contains(text) || call.query.iter().any(|(_, value)| value.contains(text))
 }
 
 /// All attributes, as the attributes endpoint answers them.

@@ -1,12 +1,12 @@
 //! Deleting an object, under the guard of the deletion policy.
 
 use super::create::Sent;
-use super::{Step, Turn, ambiguous, never_lost};
-use crate::account::{Found, Trouble};
+use super::{Step, Turn, World, ambiguous, never_lost};
+use crate::account::{Found, Tally, Trouble};
 use crate::client::Trial;
 use crate::errors::Code;
-use crate::objects::request::{Look, Method};
-use crate::objects::{At, Existing};
+use crate::objects::request::{Look, Method, Request, Scope};
+use crate::objects::{self, At, Existing, OBJECTS, Object};
 use crate::outcome::{Fault, Outcome, Skip};
 use crate::plan::Target;
 
@@ -31,7 +31,7 @@ impl Turn<'_> {
                     if self.object.can_be_merged() && (known.pairs > 1 || account.has_absorbed(&known.uuid)) =>
                 {
                     let pairs = known.pairs.max(2);
-                    let text = format!("the customer stands under at least {pairs} pairs of data source and external id");
+                    let text = format!("the object stands under at least {pairs} pairs of data source and external id");
                     return settled(Outcome::rejected(Fault::record(Code::DeleteMergedCustomer, text)));
                 }
                 Found::Present(known) if !known.ours => return settled(Outcome::rejected(foreign())),
@@ -42,13 +42,17 @@ impl Turn<'_> {
                 }
             }
         }
-        let requests = self.object.delete(self.plan, at, &existing);
-        if requests.is_empty() {
+        // What is not there must not count as a deletion.
+        if let Some(key) = self.plan.target.key().filter(|_| existing.uuid.is_empty())
+            && !account.stands(self.object, key).await?
+        {
             return settled(Outcome::Skipped(Skip::NoMatch));
         }
+        let requests = self.object.delete(self.plan, at, &existing);
+        let Some(first) = requests.first() else { return settled(Outcome::Skipped(Skip::NoMatch)) };
         // What is taken out of an object by changing it leaves the object there.
         let remains = requests.iter().all(|request| request.method != Method::Delete);
-        self.take_leave().await?;
+        self.take_leave(first).await?;
         let mut outcome = Outcome::Deleted;
         for request in requests {
             let mut trial = Trial::default();
@@ -73,21 +77,40 @@ impl Turn<'_> {
     }
 
     /// Takes leave to send one deletion; what there is to delete is counted before the first.
-    pub(super) async fn take_leave(&self) -> Result<(), Trouble> {
-        if !self.object.is_counted() {
-            return Ok(self.world.deletions.borrow_mut().take_uncounted()?);
-        }
-        let name = self.object.resource().name;
-        let must_count = self.world.deletions.borrow().must_count(name);
-        if let Some(enough) = must_count {
-            let entries = self.world.account.count(self.object, enough).await?;
-            // Another deletion may have counted meanwhile: the first count stands.
-            let mut guard = self.world.deletions.borrow_mut();
-            if guard.must_count(name).is_some() {
-                guard.counted(name, entries);
+    pub(super) async fn take_leave(&self, request: &Request) -> Result<(), Trouble> {
+        let World { account, deletions, .. } = self.world;
+        let Some(object) = self.object.counted_as(request).and_then(objects::find) else {
+            return Ok(deletions.borrow_mut().take_uncounted()?);
+        };
+        let name = object.resource().name;
+        if deletions.borrow().must_count(name).is_some() {
+            let (listed, _) = object.counted_in();
+            // Many deletions may come at once: what there is is counted once, and the others wait for it.
+            let _alone = account.alone_with(Scope::count(listed.name)).await;
+            if deletions.borrow().must_count(name).is_some() {
+                // What stands within the same entries is counted with it, as far as these have to be listed.
+                let beside = OBJECTS.iter().filter(|other| std::ptr::eq(other.counted_in().0, listed));
+                let mut counted: Vec<&dyn Object> = beside.copied().filter(|other| other.resource().name != name).collect();
+                counted.insert(0, object);
+                // None of them is made meanwhile, so that what this run has made is known to the last one.
+                let mut still = Vec::with_capacity(counted.len());
+                for object in &counted {
+                    still.push(self.world.making(object.resource().name).write_owned().await);
+                }
+                let guard = || deletions.borrow();
+                let tally = |object: &&dyn Object| {
+                    let (of, (_, count_in)) = (object.resource().name, object.counted_in());
+                    guard().must_count(of).map(|enough| Tally { of, count_in, enough, count: 0 })
+                };
+                let mut tallies: Vec<Tally> = counted.iter().filter_map(tally).collect();
+                let all = account.count(listed, &mut tallies).await?;
+                let mut guard = deletions.borrow_mut();
+                for tally in tallies.iter().filter(|tally| all || tally.count >= tally.enough) {
+                    guard.counted(tally.of, tally.count);
+                }
             }
         }
-        Ok(self.world.deletions.borrow_mut().take(name)?)
+        Ok(deletions.borrow_mut().take(name)?)
     }
 }
 

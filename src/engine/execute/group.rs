@@ -5,9 +5,10 @@
 use super::{Settled, Step, Turn, Waits, World, arrived, execute_one, refused};
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
+use crate::objects::resource::Kind;
 use crate::objects::{Existing, How, Object};
-use crate::outcome::{Outcome, Rejection, Skip};
-use crate::plan::{Mode, Plan, Target};
+use crate::outcome::{Fault, Outcome, Rejection, Skip};
+use crate::plan::{LaneKey, LaneKeys, Mode, Plan, Target};
 
 /// One of the plans.
 #[derive(Debug, Clone, Copy)]
@@ -69,11 +70,31 @@ async fn standing(turn: &Turn<'_>) -> Result<Standing, Trouble> {
 }
 
 async fn one_by_one(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Failure> {
-    let mut steps = Vec::with_capacity(members.len());
+    let mut ended = Vec::with_capacity(members.len());
+    let mut waiting = Waiting::default();
     for member in members {
-        steps.push(execute_one(member.turn(world)).await?);
+        ended.push(waiting.turn_of(world, member).await?);
     }
-    Ok(steps)
+    Ok(ended)
+}
+
+/// What the members of a group that have to wait are about: what comes later about it waits with them.
+#[derive(Default)]
+struct Waiting(Vec<(LaneKeys, LaneKey, Waits)>);
+
+impl Waiting {
+    async fn turn_of(&mut self, world: &World<'_>, member: &Member<'_>) -> Result<Step, Failure> {
+        let own = member.plan.own_lanes(member.object.resource().name);
+        if let Some((_, lane, waits)) = self.0.iter().find(|(held, ..)| held.iter().any(|name| own.contains(name))) {
+            let waits = if member.object.is_incomplete(member.plan) { *waits } else { Waits::ForIt };
+            return Ok(Step::Park(*lane, waits));
+        }
+        let step = execute_one(member.turn(world)).await?;
+        if let Step::Park(lane, waits) = step {
+            self.0.push((own, lane, waits));
+        }
+        Ok(step)
+    }
 }
 
 /// Rows that change one thing: those that differ go in one request, with those behind them, since the last of two rows about
@@ -109,7 +130,7 @@ async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) 
         [one] => vec![execute_one(one.turn(world)).await?],
         [first, others @ ..] => match together(world, first, others).await? {
             Some(Step::Settled(settled)) if !settled.outcome.is_rejected() => {
-                let own = |at: &usize| steps[*at].take().unwrap_or_else(|| share(&members[*at], &settled.outcome));
+                let own = |at: &usize| steps[*at].take().unwrap_or_else(|| share(world, &members[*at], &settled.outcome));
                 going.iter().map(own).collect()
             }
             _ => one_by_one(world, &fresh).await?,
@@ -128,12 +149,19 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
         None => one_by_one(world, members).await,
         // They wait together, the first for what it waits for and the others for the first.
         Some(Step::Park(lane, waits)) => {
-            let rest = others.iter().map(|_| Step::Park(lane, Waits::ForIt));
+            let same = |other: &Member<'_>| other.plan.target == first.plan.target;
+            let rest = others.iter().map(|other| Step::Park(lane, if same(other) { waits } else { Waits::ForIt }));
             Ok(std::iter::once(Step::Park(lane, waits)).chain(rest).collect())
         }
         Some(Step::Settled(Settled { outcome: Outcome::Rejected(rejection), .. })) => apart(world, members, rejection).await,
         Some(Step::Settled(settled)) if settled.outcome == Outcome::Created => {
-            Ok(members.iter().map(|member| share(member, &settled.outcome)).collect())
+            // A second row about the object itself only changed what the first one made.
+            let outcome = |other: &Member<'_>| match other.plan.target == first.plan.target {
+                true => Outcome::Updated,
+                false => settled.outcome.clone(),
+            };
+            let rest = others.iter().map(|other| share(world, other, &outcome(other)));
+            Ok(std::iter::once(share(world, first, &settled.outcome)).chain(rest).collect())
         }
         // Somebody else made it meanwhile.
         Some(first) => {
@@ -151,29 +179,47 @@ async fn apart(world: &World<'_>, members: &[Member<'_>], rejection: Rejection) 
     if first.object.is_incomplete(first.plan) {
         for (at, other) in others.iter().enumerate().filter(|(_, other)| other.object.completes()) {
             match together(world, first, std::slice::from_ref(other)).await? {
-                Some(Step::Settled(settled)) if settled.outcome.is_rejected() => {
-                    steps[at + 1] = Some(Step::Settled(settled));
+                Some(Step::Settled(Settled { outcome: Outcome::Rejected(rejection), .. })) => {
+                    steps[at + 1] = Some(Step::Settled(Outcome::Rejected(of_part(first, rejection)).into()));
                 }
                 Some(Step::Settled(settled)) => {
-                    steps[0] = Some(share(first, &settled.outcome));
-                    steps[at + 1] = Some(share(other, &settled.outcome));
+                    steps[0] = Some(share(world, first, &settled.outcome));
+                    steps[at + 1] = Some(share(world, other, &settled.outcome));
                     break;
                 }
                 _ => {}
             }
         }
-        if steps[0].is_none() {
+        // Where only parts of it were refused, it waits for better ones.
+        if steps[0].is_none() && (first.last_chance || !rejection.faults.iter().all(|fault| in_part(first, fault).is_some())) {
             steps[0] = Some(Step::Settled(Outcome::Rejected(rejection).into()));
         }
     }
     let mut ended = Vec::with_capacity(members.len());
+    let mut waiting = Waiting::default();
     for (member, step) in members.iter().zip(steps) {
         ended.push(match step {
             Some(step) => step,
-            None => execute_one(member.turn(world)).await?,
+            None => waiting.turn_of(world, member).await?,
         });
     }
     Ok(ended)
+}
+
+/// The field of a part that a fault of the whole names; `None` where it names none.
+fn in_part<'f>(first: &Member<'_>, fault: &'f Fault) -> Option<&'f str> {
+    let (list, field) = fault.field.as_deref()?.split_once('.')?;
+    let list = list.split('[').next().and_then(|list| first.object.resource().field(list))?;
+    matches!(list.kind, Kind::List(_)).then_some(field)
+}
+
+/// A refusal of a whole with one part, as that part's own.
+fn of_part(first: &Member<'_>, rejection: Rejection) -> Rejection {
+    let own = |fault: Fault| match in_part(first, &fault).map(str::to_owned) {
+        Some(field) => Fault { field: Some(field), ..fault },
+        None => fault,
+    };
+    Rejection { faults: rejection.faults.into_iter().map(own).collect(), ..rejection }
 }
 
 /// The first plan with what the others add to it, as one; `None` when they can not be one.
@@ -185,7 +231,7 @@ async fn together(world: &World<'_>, first: &Member<'_>, others: &[Member<'_>]) 
 }
 
 /// The outcome of a joined request as that of one of its records.
-fn share(member: &Member<'_>, outcome: &Outcome) -> Step {
-    let arrived = arrived(member.object, member.plan, outcome);
+fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
+    let arrived = arrived(world, member.object, member.plan, outcome);
     Step::Settled(Settled { outcome: outcome.clone(), arrived })
 }

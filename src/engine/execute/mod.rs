@@ -11,12 +11,15 @@ mod group;
 pub(super) use group::{Member, execute};
 
 use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value;
 use smallvec::SmallVec;
+use tokio::sync::RwLock;
 
-use self::create::Changed;
+use self::create::{Changed, LOOKS};
 use super::deletions::DeleteGuard;
 use super::report::Warnings;
 use crate::account::{Account, Found, Trouble};
@@ -35,9 +38,18 @@ pub(super) struct World<'c> {
     pub(super) account: Account<'c>,
     pub(super) deletions: RefCell<DeleteGuard>,
     pub(super) warnings: Warnings,
+    /// The lanes of things that came into being by what this run wrote, and that no answer has shown: a list may show them late.
+    pub(super) brought: RefCell<HashSet<LaneKey>>,
+    /// By object: shared while one is being made, alone while the guard of deletions counts what there was at the start.
+    pub(super) making: RefCell<HashMap<&'static str, Arc<RwLock<()>>>>,
 }
 
 impl World<'_> {
+    /// Who may make an object, or count how many there are without any being made meanwhile.
+    fn making(&self, object: &'static str) -> Arc<RwLock<()>> {
+        Arc::clone(self.making.borrow_mut().entry(object).or_default())
+    }
+
     /// The lanes of a plan: its own, and those of the UUIDs that its keys are known to stand for. So records that name one
     /// thing by key and by UUID keep their order, as soon as both names are known to be one.
     pub(super) fn lanes(&self, object: &dyn Object, plan: &Plan) -> LaneKeys {
@@ -50,9 +62,15 @@ impl World<'_> {
             lanes.extend(shelf.first().map(|known| LaneKey::uuid(&known.uuid)));
         }
         for parent in plan.parents() {
-            if let By::Key(key) = &parent.by {
-                lanes.extend(self.account.known_by_key(parent.kin, key).map(|known| LaneKey::uuid(&known.uuid)));
+            match &parent.by {
+                By::Key(key) => {
+                    lanes.extend(self.account.known_by_key(parent.kin, key).map(|known| LaneKey::uuid(&known.uuid)));
+                }
+                By::Uuid(uuid) => lanes.push(LaneKey::uuid(&self.account.now(uuid))),
             }
+        }
+        if let Target::Uuid(uuid, _) = &plan.target {
+            lanes.push(LaneKey::uuid(&self.account.now(uuid)));
         }
         lanes
     }
@@ -137,7 +155,7 @@ async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
     };
     match ended {
         Ok(Step::Settled(mut settled)) => {
-            settled.arrived = arrived(object, plan, &settled.outcome);
+            settled.arrived = arrived(world, object, plan, &settled.outcome);
             Ok(Step::Settled(settled))
         }
         Ok(step) => Ok(step),
@@ -147,9 +165,18 @@ async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
 }
 
 /// The lanes of what exists now that a plan has its outcome.
-fn arrived(object: &dyn Object, plan: &Plan, outcome: &Outcome) -> LaneKeys {
+fn arrived(world: &World<'_>, object: &dyn Object, plan: &Plan, outcome: &Outcome) -> LaneKeys {
     let nothing = outcome.is_rejected() || plan.mode == Mode::Delete || *outcome == Outcome::Skipped(Skip::NoMatch);
-    if nothing { LaneKeys::new() } else { object.brings(plan) }
+    if nothing {
+        return LaneKeys::new();
+    }
+    let lanes = object.brings(plan);
+    let account = &world.account;
+    let own = plan.target.key().and_then(|key| object.look_by_key(key, account.data_source())?.scope);
+    let is_known = own.and_then(|own| account.known(own)).is_some_and(|known| !known.is_empty());
+    let names = plan.target.key().filter(|_| is_known).map(|key| LaneKey::key(object.resource().name, key));
+    world.brought.borrow_mut().extend(lanes.iter().copied().filter(|lane| Some(*lane) != names));
+    lanes
 }
 
 /// Whether an outcome rests on the absence of something.
@@ -320,15 +347,12 @@ impl Turn<'_> {
     /// One thing that the record refers to.
     async fn find(&self, reference: &Reference, within: Option<&str>, fresh: bool) -> Result<OrEnd<Rc<Known>>, Trouble> {
         let account = &self.world.account;
-        let found = match within {
-            Some(parent) => account.refer_within(reference.kin, &reference.by, parent).await?,
-            None => match account.refer(reference.kin, &reference.by, fresh && reference.role == Role::Parent).await? {
-                // At the end of the input an absence that was seen earlier is looked at once more: others write too.
-                Found::Absent if self.last_chance && !fresh && matches!(reference.by, By::Key(_)) => {
-                    account.refer(reference.kin, &reference.by, true).await?
-                }
-                found => found,
-            },
+        let found = match self.look_for(reference, within, fresh && reference.role == Role::Parent).await? {
+            // At the end of the input an absence that was seen earlier is looked at once more: others write too.
+            Found::Absent if self.last_chance && within.is_none() && !fresh && matches!(reference.by, By::Key(_)) => {
+                account.refer(reference.kin, &reference.by, true).await?
+            }
+            found => found,
         };
         Ok(match found {
             Found::Present(known) => Ok(known),
@@ -346,6 +370,23 @@ impl Turn<'_> {
         })
     }
 
+    /// Looks for one thing that the record refers to. What came into being by this run is waited for, once: a list may lag.
+    async fn look_for(&self, reference: &Reference, within: Option<&str>, fresh: bool) -> Result<Found<Rc<Known>>, Trouble> {
+        let (account, lane) = (&self.world.account, reference.lane());
+        for wait in LOOKS {
+            tokio::time::sleep(wait).await;
+            let found = match within {
+                Some(parent) => account.refer_within(reference.kin, &reference.by, parent).await?,
+                None => account.refer(reference.kin, &reference.by, fresh || !wait.is_zero()).await?,
+            };
+            if found != Found::Absent || !self.world.brought.borrow().contains(&lane) {
+                return Ok(found);
+            }
+        }
+        self.world.brought.borrow_mut().remove(&lane);
+        Ok(Found::Absent)
+    }
+
     /// Whether what a reference names is made where it does not exist.
     fn makes(&self, reference: &Reference) -> bool {
         reference.kin == Kin::Customer && self.how.parents == Parents::Create && self.object.makes_parents()
@@ -355,12 +396,7 @@ impl Turn<'_> {
         let Some(reference) = reference else {
             return Fault::record(Code::ParentNotFound, "belongs to something that does not exist");
         };
-        let what = match reference.kin {
-            Kin::Customer => "a customer",
-            Kin::Plan => "a plan",
-            Kin::Invoice => "an invoice",
-            Kin::Subscription => "a subscription",
-        };
+        let what = reference.kin.words();
         Fault::field(
             Code::ParentNotFound,
             reference.field,
@@ -382,6 +418,9 @@ impl Turn<'_> {
             }
             target => target,
         };
+        if self.object.is_addressed_by_key(self.plan) {
+            return Ok(Found::Present(Existing { uuid: Box::default(), known: None }));
+        }
         let Some(look) = look else { return Ok(Found::Absent) };
         let entries = self.world.account.look(self.object, look, fresh).await?;
         let entries = self.object.found(target, &entries);
@@ -405,6 +444,12 @@ impl Turn<'_> {
                 self.plan.parents().next().map_or("external_id", |parent| parent.field)
             }
         }
+    }
+
+    /// Where the object stands that is addressed by its key, as far as this run has seen it.
+    fn home_by_key(&self) -> Option<Scope> {
+        let key = self.plan.target.key().filter(|_| self.object.is_addressed_by_key(self.plan))?;
+        self.world.account.home_of(self.object, key)
     }
 
     /// Where what is written is kept, beside the keys that it shows itself.

@@ -1,0 +1,116 @@
+//! Deletions that come at once, that come by `api_requests`, and what is counted for them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::testing::{Ran, catalog, record, run, settings};
+use crate::errors::Code;
+use crate::sandbox::{Options, Sandbox};
+
+/// A sandbox whose answers take a while, so that what can be under way together is.
+fn sandbox(customers: usize) -> Sandbox {
+    Sandbox::new(Options { customers, latency: Duration::from_millis(50), ..Options::default() })
+}
+
+fn keys(sandbox: &Sandbox) -> Vec<String> {
+    let dump = sandbox.dump();
+    let key = |entry: &Value| entry["keys"][0]["external_id"].as_str().unwrap().to_owned();
+    dump["customers"].as_array().unwrap().iter().map(key).collect()
+}
+
+fn uuids(sandbox: &Sandbox) -> Vec<String> {
+    let dump = sandbox.dump();
+    dump["customers"].as_array().unwrap().iter().map(|entry| entry["uuid"].as_str().unwrap().to_owned()).collect()
+}
+
+fn marked(stream: &str, mut row: Value) -> String {
+    row["_ab_cdc_deleted_at"] = json!("2026-01-01");
+    record(stream, &row)
+}
+
+async fn delete(sandbox: &Sandbox, percent: f64, streams: &[&str], input: String) -> Ran {
+    let policy = settings(&json!({"deletions": {"policy": "delete", "max_percent": percent}, "limits": {"connections": 8}}));
+    run(sandbox, &policy, &catalog(streams), input).await
+}
+
+/// How often a list was read from its beginning to be counted.
+fn counts(sandbox: &Sandbox, path: &str) -> usize {
+    let log = sandbox.observed().log;
+    log.iter().filter(|call| call.method == "GET" && call.path == path && !call.query.contains("external")).count()
+}
+
+fn deletes(sandbox: &Sandbox) -> usize {
+    sandbox.observed().log.iter().filter(|call| call.method == "DELETE").count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletions_that_come_at_once_count_once() {
+    let sandbox = sandbox(100);
+    let input: String = keys(&sandbox).iter().take(8).map(|key| marked("customers", json!({"external_id": key}))).collect();
+    let ran = delete(&sandbox, 10.0, &["customers"], input).await;
+    ran.assert_sound();
+    assert_eq!((ran.count("deleted"), counts(&sandbox, "/v1/customers")), (8, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stands_in_the_same_entries_is_counted_in_one_pass() {
+    let sandbox = sandbox(1);
+    let customer = &keys(&sandbox)[0];
+    let number = |n: usize| format!("i-{n}");
+    let rows: String = (0..4)
+        .map(|n| {
+            let line = json!([{"type": "one_time", "amount_in_cents": 100, "external_id": format!("l-{n}")}]);
+            let paid =
+                json!([{"type": "payment", "result": "successful", "date": "2026-01-02", "external_id": format!("t-{n}")}]);
+            record(
+                "invoices",
+                &json!({"customer_external_id": customer, "external_id": number(n), "date": "2026-01-01", "currency": "USD",
+                    "line_items": line, "transactions": paid}),
+            )
+        })
+        .collect();
+    run(&sandbox, &settings(&json!({})), &catalog(&["invoices"]), rows).await.assert_sound();
+    let input = marked("invoices", json!({"external_id": number(0)}))
+        + &marked("line_items", json!({"invoice_external_id": number(1), "external_id": "l-1"}))
+        + &marked("transactions", json!({"invoice_external_id": number(2), "external_id": "t-2"}));
+    let ran = delete(&sandbox, 50.0, &["invoices", "line_items", "transactions"], input).await;
+    ran.assert_sound();
+    assert_eq!((ran.count("deleted"), counts(&sandbox, "/v1/invoices")), (3, 1), "{:?}", ran.report.total());
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletes_of_api_requests_share_the_guard_of_the_object_that_they_name() {
+    let sandbox = sandbox(30);
+    let (keys, uuids) = (keys(&sandbox), uuids(&sandbox));
+    let ask = |path: &str| record("api_requests", &json!({"method": "DELETE", "path": path}));
+    let by_path: String = uuids[5..].iter().map(|uuid| ask(&format!("/customers/{uuid}"))).collect();
+    let own = marked("customers", json!({"external_id": keys[0]})) + &marked("customers", json!({"external_id": keys[1]}));
+    let ran = delete(&sandbox, 10.0, &["customers", "api_requests"], own + &by_path).await;
+    let failure = ran.ending.as_ref().unwrap_err();
+    assert_eq!(failure.code, Code::DeleteLimit);
+    assert!(failure.message.contains("3 of the 30 customers"), "{failure}");
+    assert_eq!(self::keys(&sandbox).len(), 27);
+
+    // What names no object is held to the number alone, and nothing at all goes at 0 percent.
+    let ran = delete(&sandbox, 10.0, &["api_requests"], ask("/no_such/thing")).await;
+    assert_eq!((ran.ending.is_ok(), ran.count("rejected")), (true, 1));
+    for path in ["/no_such/thing".to_owned(), format!("/customers/{}", uuids[29])] {
+        let before = deletes(&sandbox);
+        let ran = delete(&sandbox, 0.0, &["api_requests"], ask(&path)).await;
+        assert_eq!((ran.ending.unwrap_err().code, deletes(&sandbox)), (Code::DeleteLimit, before), "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_rest_on_the_data_source_does_not_look_at_it() {
+    let sandbox = sandbox(0);
+    let ask = |body: Value| record("api_requests", &json!({"method": "POST", "path": "/no_such/thing", "body": body}));
+    let nowhere = "ds_00000000-0000-4000-8000-00000000dead";
+    let policy = settings(&json!({"data_source_uuid": nowhere}));
+    let ran = run(&sandbox, &policy, &catalog(&["api_requests"]), ask(json!({"a": 1})) + &ask(json!({"a": 2}))).await;
+    ran.assert_sound();
+    assert_eq!((ran.count("rejected"), sandbox.observed().requests), (2, 2));
+    let ran = run(&sandbox, &policy, &catalog(&["api_requests"]), ask(json!({"data_source_uuid": nowhere}))).await;
+    assert_eq!(ran.ending.unwrap_err().code, Code::DataSourceUnknown);
+}

@@ -1,0 +1,148 @@
+//! Whose turn it is: what keeps its place behind what, what goes together, and what waits for what.
+//!
+//! Owns the way of a record from the queue to its turn and, where it has to wait, back. Does not own the loop that reads and
+//! settles (`conductor`), nor what a turn does (`execute`).
+
+use super::conductor::{Job, Jobs, MOST_JOINED, Sync};
+use super::execute::{Settled, Step, Waits, World};
+use super::lanes::JobId;
+use super::parking::Part;
+use super::report::Of;
+use crate::binding::Bindings;
+use crate::errors::Code;
+use crate::failure::Failure;
+use crate::outcome::{Outcome, Skip};
+use crate::plan::{LaneKey, LaneKeys, Mode, Reference};
+use crate::protocol::{Level, Outbound};
+
+impl Sync<'_> {
+    pub(super) fn queue(&mut self, world: &World<'_>, job: Job) {
+        self.queued_bytes += job.plan.bytes();
+        let object = self.engine.bindings.at(job.stream).object;
+        world.expect(object, &job.plan);
+        self.lanes.push(world.lanes(object, &job.plan), job);
+    }
+
+    /// The next record that may start, with those right behind it that can go with it.
+    pub(super) fn start(&mut self, world: &World<'_>, bindings: &Bindings) -> Result<Option<(JobId, Jobs)>, Failure> {
+        while let Some((id, first)) = self.lanes.start() {
+            if let Some((lane, part)) = self.behind(&first, bindings) {
+                self.queued_bytes = self.queued_bytes.saturating_sub(first.plan.bytes());
+                if self.park(lane, part, Job { stood_behind: part == Part::Completing, ..first })? {
+                    self.arrived(world, &lane);
+                }
+                self.lanes.done(id);
+                continue;
+            }
+            let object = bindings.at(first.stream).object;
+            // A name that leads elsewhere since the record was queued: it keeps its place behind what is under way there.
+            if world.account.names_moved() {
+                let lanes = world.lanes(object, &first.plan);
+                if !self.lanes.holds(id, &lanes) {
+                    self.lanes.push_first(vec![(lanes, first)]);
+                    self.lanes.done(id);
+                    continue;
+                }
+            }
+            let bindings_of = |job: &Job| bindings.at(job.stream).object.resource().name;
+            let fits = |next: &Job| object.joins(&first.plan, bindings_of(next), &next.plan);
+            // What waits for it can go with it, unless an earlier record about the same waits elsewhere.
+            let mut others = Vec::new();
+            if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
+                others = self.parking.take(&LaneKey::key(object.resource().name, key), Job::bytes, fits);
+                self.queued_bytes += others.iter().map(|job| job.plan.bytes()).sum::<usize>();
+            }
+            let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
+            others.extend(self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), joins));
+            return Ok(Some((id, std::iter::once(first).chain(others).collect())));
+        }
+        Ok(None)
+    }
+
+    /// Where a record has to wait behind an earlier one about the same thing, and what it is to the thing of that lane.
+    fn behind(&self, job: &Job, bindings: &Bindings) -> Option<(LaneKey, Part)> {
+        if self.parking.is_empty() {
+            return None;
+        }
+        let own = job.own(bindings);
+        let lane = self.parking.holder(&own)?;
+        let makes = matches!(job.plan.mode, Mode::Insert | Mode::Upsert);
+        if !makes || !own.contains(&lane) || !self.parking.is_incomplete(&lane) {
+            return Some((lane, Part::Other));
+        }
+        match bindings.at(job.stream).object.is_incomplete(&job.plan) {
+            true => Some((lane, Part::Incomplete)),
+            // Together they are complete. Where they could not go together it goes alone.
+            false => (!job.stood_behind).then_some((lane, Part::Completing)),
+        }
+    }
+
+    /// The turn of some plans ended.
+    pub(super) fn ended(&mut self, world: &World<'_>, id: JobId, jobs: Jobs, steps: Vec<Step>) -> Result<(), Failure> {
+        if self.engine.emitter.is_closed() {
+            // Told by whoever tries to write next.
+            self.engine.emitter.emit(&Outbound::Log { level: Level::Info, message: "ended".to_owned() })?;
+        }
+        // All of them that have to wait are put aside before anything goes on, so that none is overtaken by what follows it.
+        let mut there = LaneKeys::new();
+        for (job, step) in jobs.into_iter().zip(steps) {
+            self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
+            world.met(self.engine.bindings.at(job.stream).object, &job.plan);
+            match self.in_order(&job, step) {
+                Step::Park(lane, waits) => {
+                    let part = match waits {
+                        Waits::ForParts => Part::Incomplete,
+                        Waits::ForIt if self.engine.bindings.at(job.stream).object.completes() => Part::Completing,
+                        Waits::ForIt => Part::Other,
+                    };
+                    if self.park(lane, part, job)? {
+                        there.push(lane);
+                    }
+                }
+                Step::Settled(Settled { outcome, arrived }) => {
+                    there.extend(arrived);
+                    let Job { ticket, stream, line, plan, .. } = job;
+                    self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
+                }
+            }
+        }
+        for lane in &there {
+            self.arrived(world, lane);
+        }
+        self.lanes.done(id);
+        Ok(())
+    }
+
+    /// Puts a record aside. Answers whether all is there now to make the thing of the lane.
+    fn park(&mut self, lane: LaneKey, part: Part, job: Job) -> Result<bool, Failure> {
+        let (bytes, own) = (job.bytes(), job.own(&self.engine.bindings));
+        self.engine.report.borrow_mut().parked += 1;
+        self.parking.park(lane, part, own, job, bytes).map_err(|full| {
+            let text = format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy());
+            Failure::system(Code::ParkingFull, text)
+        })
+    }
+
+    /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.
+    fn in_order(&self, job: &Job, step: Step) -> Step {
+        match &step {
+            Step::Settled(settled) if settled.outcome == Outcome::Skipped(Skip::NoMatch) && !job.last_chance => {
+                let waited_for = job.plan.parents().map(Reference::lane).find(|lane| self.parking.waits_for(lane));
+                waited_for.map_or(step, |lane| Step::Park(lane, Waits::ForIt))
+            }
+            _ => step,
+        }
+    }
+
+    /// Children that waited for this parent go next, before what has not started.
+    pub(super) fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) {
+        let jobs = self.parking.arrived(parent, Job::bytes);
+        let object = |job: &Job| self.engine.bindings.at(job.stream).object;
+        let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(object(&job), &job.plan), job)).collect();
+        for (_, job) in &jobs {
+            self.queued_bytes += job.plan.bytes();
+            world.expect(object(job), &job.plan);
+        }
+        self.lanes.push_first(jobs);
+    }
+}
