@@ -4,10 +4,10 @@
 //! like everywhere else. A task has no key of its own and hangs on the customer as a whole, not on one data source.
 
 use super::common;
-use super::request::{Look, Request, Scope};
+use super::request::{Look, Request};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
-use crate::plan::{MatchBy, Mode, Plan, Record, Target};
+use crate::plan::{Mode, Plan, Record, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -30,14 +30,7 @@ impl Object for Tasks {
     }
 
     fn requests(&self, mode: Mode) -> &'static str {
-        match mode {
-            Mode::Insert | Mode::Delete => "1 look-up per customer, then 1",
-            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1; 0 when nothing differs",
-        }
-    }
-
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        common::match_by_uuid(fields)
+        common::requests_of_child(mode)
     }
 
     fn is_keyless(&self) -> bool {
@@ -53,9 +46,7 @@ impl Object for Tasks {
     }
 
     fn look(&self, _plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
-        let customer = at.parent();
-        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up).filter("customer_uuid", customer);
-        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer))
+        Some(common::look_of_customer(&RESOURCE, at.parent()))
     }
 
     /// One that stays as it is is not written.
