@@ -4,17 +4,19 @@
 //! API; records name it by their own key as well.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::common::INVOICE;
-use super::request::{Method, Request, Shows};
+use super::common::{self, INVOICE};
+use super::invoices::Invoices;
+use super::request::{Look, Method, Request, Shows};
 use super::resource::{Field, Kind, Resource, WHOLE, field};
-use super::{At, Existing, Resolved};
+use super::{At, Existing, How, Object, Resolved};
 use crate::errors::Code;
 use crate::mapping::values;
 use crate::outcome::Fault;
-use crate::plan::{By, Kin, Mode, Plan, Reference};
+use crate::plan::{By, Kin, Known, Mode, Need, Plan, Record, Reference, Role, Target};
 
 /// Types of line items that are part of a subscription.
 const OF_SUBSCRIPTIONS: [&str; 2] = ["subscription", "trial"];
@@ -234,6 +236,36 @@ pub(super) fn lay_over(list: &mut Vec<Map<String, Value>>, entries: Vec<Map<Stri
             entry.retain(|_, value| !value.is_null());
         }
     }
+}
+
+/// The invoice that a row of its own stands in, and how the row's entry is found there. One that is not to be made may be
+/// named by its key alone.
+pub(super) fn place(record: &mut Record, resource: &'static Resource, how: &How) -> (Option<Reference>, Option<Target>) {
+    let invoice = common::refer(record, Kin::Invoice, INVOICE, Role::Parent, Need::Values);
+    let other = match record.text("external_id") {
+        Some(key) => Some(Target::Key(key)),
+        None if record.text("uuid").is_some() && how.mode != Mode::Insert => None,
+        None => common::by_equality(record, resource, how),
+    };
+    let target = common::by_uuid_or(record, how, other, "external_id", "it is matched by its external_id");
+    let by_key = matches!(how.mode, Mode::Update | Mode::Delete) && matches!(target, Some(Target::Key(_)));
+    if !matches!(target, Some(Target::Uuid(..))) && !by_key && invoice.is_none() && !record.is_faulty(INVOICE.0) {
+        record.require(INVOICE.1, "it stands in an invoice");
+    }
+    (invoice, target)
+}
+
+/// Where the entry of a row is looked for: in its invoice.
+pub(super) fn look_at_invoice(plan: &Plan, at: &At<'_>) -> Option<Look> {
+    let invoice = invoice_of(plan, at)?;
+    let key = invoice.key.as_ref().or_else(|| invoice.known.as_ref()?.keys.first())?;
+    Invoices.look_by_key(key, at.data_source)
+}
+
+/// The entries of an object within those of invoices.
+pub(super) fn parts_of(resource: &'static Resource, entries: &[Rc<Known>]) -> Vec<Rc<Known>> {
+    let parts = entries.iter().flat_map(|invoice| &invoice.parts);
+    parts.filter(|part| part.object == resource.name).map(|part| Rc::new(part.known.clone())).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::json::{JsonObject, add_fields, attribute_list};
-use super::request::{Method, Request};
+use super::request::{Look, Method, Request, Scope};
 use super::resource::{AttributeForm, Kind, Resource};
 use super::{Asked, At, Existing, How, Pick};
 use crate::errors::Code;
@@ -297,11 +297,6 @@ pub(super) fn by_uuid_or(record: &mut Record, how: &How, other: Option<Target>, 
     }
 }
 
-/// What a set of key fields says about an object without a key of its own.
-pub(super) fn match_by_uuid(fields: &[&str]) -> Option<MatchBy> {
-    (fields == ["uuid"]).then_some(MatchBy::Uuid)
-}
-
 /// The same of a part of a customer that has this name: the customer and the name are its key.
 pub(super) fn match_part(fields: &[&str], name: &str) -> Option<MatchBy> {
     match fields {
@@ -346,4 +341,18 @@ pub(super) fn complaints(entry: &Value) -> Vec<Fault> {
 /// A value as JSON text.
 pub(super) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// What a record costs of an object without a key that belongs to a customer.
+pub(super) const fn requests_of_child(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Insert | Mode::Delete => "1 look-up per customer, then 1",
+        Mode::Upsert | Mode::Update => "1 look-up per customer, then 1; 0 when nothing differs",
+    }
+}
+
+/// A look at all that a customer has of an object.
+pub(super) fn look_of_customer(resource: &'static Resource, customer: &str) -> Look {
+    let look = Look::new(resource.path, resource.list_root, resource.calls.look_up).filter("customer_uuid", customer);
+    look.scope(Scope::of(resource.name, customer)).of(customer).listed()
 }

@@ -12,7 +12,7 @@ use super::{Asked, At, Existing, How, Object};
 use crate::errors::Code;
 use crate::mapping::Slot;
 use crate::outcome::Fault;
-use crate::plan::{Known, MatchBy, Mode, Plan, Record, Target};
+use crate::plan::{Known, Mode, Plan, Record, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -35,14 +35,7 @@ impl Object for CustomerNotes {
     }
 
     fn requests(&self, mode: Mode) -> &'static str {
-        match mode {
-            Mode::Insert | Mode::Delete => "1 look-up per customer, then 1",
-            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1; 0 when nothing differs",
-        }
-    }
-
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        common::match_by_uuid(fields)
+        common::requests_of_child(mode)
     }
 
     fn is_keyless(&self) -> bool {
@@ -61,9 +54,7 @@ impl Object for CustomerNotes {
     }
 
     fn look(&self, _plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
-        let customer = at.parent();
-        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up).filter("customer_uuid", customer);
-        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer).listed())
+        Some(common::look_of_customer(&RESOURCE, at.parent()))
     }
 
     fn know(&self, entry: &Value, _data_source: &str) -> Option<Known> {

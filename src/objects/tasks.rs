@@ -9,7 +9,7 @@ use super::common;
 use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
-use crate::plan::{MatchBy, Mode, Plan, Record, Target};
+use crate::plan::{Mode, Plan, Record, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -32,14 +32,7 @@ impl Object for Tasks {
     }
 
     fn requests(&self, mode: Mode) -> &'static str {
-        match mode {
-            Mode::Insert | Mode::Delete => "1 look-up per customer, then 1",
-            Mode::Upsert | Mode::Update => "1 look-up per customer, then 1; 0 when nothing differs",
-        }
-    }
-
-    fn match_by(&self, fields: &[&str]) -> Option<MatchBy> {
-        common::match_by_uuid(fields)
+        common::requests_of_child(mode)
     }
 
     fn is_keyless(&self) -> bool {
@@ -55,9 +48,7 @@ impl Object for Tasks {
     }
 
     fn look(&self, _plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
-        let customer = at.parent();
-        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up).filter("customer_uuid", customer);
-        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer).listed())
+        Some(common::look_of_customer(&RESOURCE, at.parent()))
     }
 
     fn listing(&self, _data_source: &str) -> Option<Look> {

@@ -8,12 +8,12 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::billing::{self, TRANSACTION};
-use super::common::{self, INVOICE, check_data_source};
+use super::common::{self, check_data_source};
 use super::request::{Look, Method, Request};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object, invoices};
 use crate::outcome::Fault;
-use crate::plan::{Kin, Known, Mode, Need, Plan, Record, Role, Target};
+use crate::plan::{Known, Mode, Plan, Record, Target};
 
 /// The object.
 #[derive(Debug)]
@@ -53,17 +53,7 @@ impl Object for Transactions {
     fn plan(&self, mut record: Record, how: &How) -> Asked<Plan> {
         check_data_source(&mut record, how);
         let makes = matches!(how.mode, Mode::Insert | Mode::Upsert);
-        let invoice = common::refer(&record, Kin::Invoice, INVOICE, Role::Parent, Need::Values);
-        let other = match record.text("external_id") {
-            Some(key) => Some(Target::Key(key)),
-            None if record.text("uuid").is_some() && how.mode != Mode::Insert => None,
-            None => common::by_equality(&mut record, &RESOURCE, how),
-        };
-        let target = common::by_uuid_or(&mut record, how, other, "external_id", "a transaction is matched by its external_id");
-        let by_key = !makes && matches!(target, Some(Target::Key(_)));
-        if !matches!(target, Some(Target::Uuid(..))) && !by_key && invoice.is_none() && !record.is_faulty(INVOICE.0) {
-            record.require(INVOICE.1, "a transaction stands in an invoice");
-        }
+        let (invoice, target) = billing::place(&mut record, &RESOURCE, how);
         if how.mode == Mode::Insert && makes {
             for field in TRANSACTION.iter().filter(|field| field.required) {
                 if record.given(field.name).is_none() {
@@ -95,9 +85,7 @@ impl Object for Transactions {
     }
 
     fn look(&self, plan: &Plan, _target: &Target, at: &At<'_>) -> Option<Look> {
-        let invoice = billing::invoice_of(plan, at)?;
-        let key = invoice.key.as_ref().or_else(|| invoice.known.as_ref()?.keys.first())?;
-        invoices::Invoices.look_by_key(key, at.data_source)
+        billing::look_at_invoice(plan, at)
     }
 
     fn is_addressed_by_key(&self, plan: &Plan) -> bool {
@@ -105,8 +93,7 @@ impl Object for Transactions {
     }
 
     fn found(&self, _target: &Target, entries: &[Rc<Known>]) -> Vec<Rc<Known>> {
-        let parts = entries.iter().flat_map(|invoice| &invoice.parts);
-        parts.filter(|part| part.object == RESOURCE.name).map(|part| Rc::new(part.known.clone())).collect()
+        billing::parts_of(&RESOURCE, entries)
     }
 
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
