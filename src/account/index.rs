@@ -67,7 +67,7 @@ impl Index {
     /// The entry of this identity, wherever it stands.
     pub(super) fn entry(&self, uuid: &str) -> Option<Rc<Known>> {
         let mut shelves = self.places.get(uuid)?.iter().filter_map(|scope| self.shelves.get(scope));
-        shelves.find_map(|shelf| shelf.iter().find(|entry| entry.uuid.as_ref() == uuid)).cloned()
+        shelves.find_map(|shelf| shelf.iter().find(|entry| entry.uuid.as_ref() == uuid)).map(|entry| self.naming(entry))
     }
 
     /// Takes in all entries of a scope as they were listed. A list may lag behind our own writes: with `keep`, what it lacks

@@ -6,11 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
 use super::index::Index;
-use super::listing::{Expected, Listing};
-use super::rent_or_buy::Next;
+use super::listing::{Expected, Listing, Touched};
 use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
 use crate::failure::Failure;
@@ -73,9 +72,12 @@ pub struct Account<'c> {
     proven: Cell<bool>,
     index: RefCell<Index>,
     listings: RefCell<HashMap<&'static str, Listing>>,
+    touched: RefCell<Touched>,
     expected: RefCell<Expected>,
     /// Scopes that somebody looks at or writes in.
     locks: RefCell<HashMap<Scope, Arc<Mutex<()>>>>,
+    /// By object: shared while one is being made, alone while all of them are counted or listed.
+    making: RefCell<HashMap<&'static str, Arc<RwLock<()>>>>,
 }
 
 impl<'c> Account<'c> {
@@ -87,8 +89,10 @@ impl<'c> Account<'c> {
             proven: Cell::new(false),
             index: RefCell::default(),
             listings: RefCell::default(),
+            touched: RefCell::default(),
             expected: RefCell::default(),
             locks: RefCell::default(),
+            making: RefCell::default(),
         }
     }
 
@@ -136,6 +140,11 @@ impl<'c> Account<'c> {
             Arc::clone(locks.entry(scope).or_default())
         };
         lock.lock_owned().await
+    }
+
+    /// Who may make an object, or go through all of them without any being made meanwhile.
+    pub fn making(&self, object: &'static str) -> Arc<RwLock<()>> {
+        Arc::clone(self.making.borrow_mut().entry(object).or_default())
     }
 
     /// What is known of a scope without asking; `None` means nothing.
@@ -195,30 +204,34 @@ impl<'c> Account<'c> {
         look: &Look,
         scope: Scope,
     ) -> Result<Option<Vec<Rc<Known>>>, Trouble> {
+        if let Some(known) = self.known_without_asking(object, look, scope) {
+            return Ok(Some(known));
+        }
+        let Some(all) = object.listing(&self.data_source).filter(|_| look.is_listed) else { return Ok(None) };
         let name = object.resource().name;
+        // One reads, the others wait: its pages may show what they want.
+        let _alone = self.alone_with(Scope::listing(name)).await;
+        // What can be made twice is not made meanwhile: a list that was made while somebody writes does not tell what is absent.
+        let mut quiet = None;
         loop {
             if let Some(known) = self.known_without_asking(object, look, scope) {
                 return Ok(Some(known));
             }
-            let Some(all) = object.listing(&self.data_source).filter(|_| look.is_listed) else { return Ok(None) };
-            // One reads, the others wait: its page may show what they want.
-            let _alone = self.alone_with(Scope::listing(name)).await;
-            if let Some(known) = self.known_without_asking(object, look, scope) {
-                return Ok(Some(known));
-            }
-            let cursor = {
+            let next = {
                 let mut listings = self.listings.borrow_mut();
-                let listing = listings.entry(name).or_default();
-                let index = self.index.borrow();
-                let waiting = self.expected.borrow().waiting(name, |scope| index.has(scope));
-                if listing.tally.complete || listing.tally.next(waiting) == Next::Key {
-                    listing.tally.key();
-                    return Ok(None);
-                }
-                listing.cursor.clone()
+                let (index, expected) = (self.index.borrow(), self.expected.borrow());
+                let waiting = || expected.waiting(name, |scope| index.has(scope));
+                listings.entry(name).or_default().next(waiting, object.has_refused_key())
             };
-            let page = self.page(&all, cursor).await?;
-            self.read_page(object, &all, page);
+            let Some(cursor) = next else { return Ok(None) };
+            if quiet.is_none() && !object.has_refused_key() {
+                quiet = Some(self.making(name).write_owned().await);
+            }
+            self.touched.borrow_mut().begin();
+            let page = self.page(&all, cursor).await;
+            let read = page.map(|page| self.read_page(object, &all, page));
+            self.touched.borrow_mut().end();
+            read?;
         }
     }
 
@@ -240,7 +253,8 @@ impl<'c> Account<'c> {
 
     /// Takes in one page of an object's listing. What this run wrote or looked at by itself since is newer.
     fn read_page(&self, object: &'static dyn Object, look: &Look, page: Page) {
-        let known = self.take_in(object, look, &page.entries);
+        let mut known = self.take_in(object, look, &page.entries);
+        known.retain(|(known, _)| !self.touched.borrow().has(known));
         let mut index = self.index.borrow_mut();
         let mut listings = self.listings.borrow_mut();
         let listing = listings.entry(object.resource().name).or_default();
@@ -252,7 +266,7 @@ impl<'c> Account<'c> {
                 }
             }
             if let Some(parent) = object.listed_under(entry) {
-                listing.staged.entry(parent).or_default().push(Rc::clone(known));
+                listing.stage(parent, known);
             }
         }
         listing.tally.page(page.total, page.next.is_none());
@@ -272,7 +286,12 @@ impl<'c> Account<'c> {
         self.expected.borrow_mut().add(object, scope);
     }
 
-    /// Says that its turn has come.
+    /// Says that this is known now, however many still wait that will ask for it.
+    pub fn answered(&self, object: &'static str, scope: Scope) {
+        self.expected.borrow_mut().answered(object, scope);
+    }
+
+    /// Says that its turn is over.
     pub fn met(&self, object: &'static str, scope: Scope) {
         self.expected.borrow_mut().remove(object, scope);
     }
@@ -397,6 +416,7 @@ impl<'c> Account<'c> {
     /// Takes in an entry as a write or a single read answered it: under its keys, and in the scope where it was looked for.
     pub fn saw(&self, object: &dyn Object, entry: &Value, home: Option<Scope>) -> Option<Rc<Known>> {
         let known = self.know(object, entry);
+        known.iter().for_each(|known| self.touched.borrow_mut().add(Scope::entry(&known.uuid)));
         let mut index = self.index.borrow_mut();
         let Some(known) = known else {
             // Any 2xx is success, with or without a body. Without one it is not known what there is now.
@@ -430,6 +450,7 @@ impl<'c> Account<'c> {
 
     /// Changes what is known of an entry.
     pub fn amend(&self, uuid: &str, change: impl Fn(&mut Known)) {
+        self.touched.borrow_mut().add(Scope::entry(uuid));
         self.index.borrow_mut().amend(uuid, change);
     }
 
@@ -443,6 +464,11 @@ impl<'c> Account<'c> {
         self.index.borrow().home_of(part.resource().name, key)
     }
 
+    /// Something was written that is addressed by its key.
+    pub fn wrote_by_key(&self, object: &dyn Object, key: &str) {
+        self.touched.borrow_mut().add(Scope::key(object.resource().name, key));
+    }
+
     /// What was known of a scope proved wrong.
     pub fn forget(&self, scope: Scope) {
         self.index.borrow_mut().forget(scope);
@@ -450,6 +476,7 @@ impl<'c> Account<'c> {
 
     /// An entry was deleted, or its identity is known to be gone.
     pub fn gone(&self, uuid: &str) {
+        self.touched.borrow_mut().add(Scope::entry(uuid));
         self.index.borrow_mut().gone(uuid);
     }
 
@@ -484,6 +511,7 @@ impl<'c> Account<'c> {
 
     /// The same as [`Self::gone`], of an entry that stands within those of a scope.
     pub fn part_gone(&self, home: Scope, uuid: &str) {
+        self.touched.borrow_mut().add(Scope::entry(uuid));
         self.index.borrow_mut().part_gone(home, uuid);
     }
 

@@ -174,6 +174,11 @@ impl Scope {
         Self::hash((object, 'a', ""))
     }
 
+    /// One entry, by its own identity.
+    pub fn entry(uuid: &str) -> Self {
+        Self::hash(("", 'u', uuid))
+    }
+
     /// The listing of an object itself.
     pub fn listing(object: &'static str) -> Self {
         Self::hash((object, 'l', ""))

@@ -147,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_null_opens_a_task_again_where_nulls_clear() {
-        let mut row: serde_json::Value = serde_json::from_str(Tasks.examples()[0]).unwrap();
-        row["completed_at"] = serde_json::Value::Null;
-        let entry = |completed: serde_json::Value| {
+        let mut row: Value = serde_json::from_str(Tasks.examples()[0]).unwrap();
+        row["completed_at"] = Value::Null;
+        let entry = |completed: Value| {
             let mut entry = row.clone();
             entry["task_uuid"] = json!("u");
             entry["completed_at"] = completed;
@@ -159,6 +159,6 @@ mod tests {
         let change = |nulls, entry| requests(&Tasks, &plan_with(&Tasks, Mode::Upsert, nulls, &row).unwrap(), Some(entry)).1;
         assert_eq!(change(Nulls::Ignore, &done), [""; 0]);
         assert_eq!(change(Nulls::Clear, &done), [r#"PATCH /tasks/the-uuid {"completed_at":null}"#]);
-        assert_eq!(change(Nulls::Clear, &entry(serde_json::Value::Null)), [""; 0]);
+        assert_eq!(change(Nulls::Clear, &entry(Value::Null)), [""; 0]);
     }
 }

@@ -11,13 +11,11 @@ mod group;
 pub(super) use group::{Member, execute};
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use serde_json::Value;
 use smallvec::SmallVec;
-use tokio::sync::RwLock;
 
 use self::create::{Changed, LOOKS};
 use super::deletions::DeleteGuard;
@@ -40,16 +38,9 @@ pub(super) struct World<'c> {
     pub(super) warnings: Warnings,
     /// The lanes of things that came into being by what this run wrote, and that no answer has shown: a list may show them late.
     pub(super) brought: RefCell<HashSet<LaneKey>>,
-    /// By object: shared while one is being made, alone while the guard of deletions counts what there was at the start.
-    pub(super) making: RefCell<HashMap<&'static str, Arc<RwLock<()>>>>,
 }
 
 impl World<'_> {
-    /// Who may make an object, or count how many there are without any being made meanwhile.
-    fn making(&self, object: &'static str) -> Arc<RwLock<()>> {
-        Arc::clone(self.making.borrow_mut().entry(object).or_default())
-    }
-
     /// The lanes of a plan: its own, and those of the UUIDs that its keys are known to stand for. So records that name one
     /// thing by key and by UUID keep their order, as soon as both names are known to be one.
     pub(super) fn lanes(&self, object: &dyn Object, plan: &Plan) -> LaneKeys {
@@ -83,6 +74,11 @@ impl World<'_> {
     /// Says that it waits no longer.
     pub(super) fn met(&self, object: &dyn Object, plan: &Plan) {
         self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.met(object, scope));
+    }
+
+    /// Says that what it asks about is known now: the others that ask for the same do not wait for it any longer.
+    fn answered(&self, object: &dyn Object, plan: &Plan) {
+        self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.answered(object, scope));
     }
 
     /// What a plan will ask the account about: the scopes of its object and of what it refers to.
@@ -423,6 +419,7 @@ impl Turn<'_> {
         }
         let Some(look) = look else { return Ok(Found::Absent) };
         let entries = self.world.account.look(self.object, look, fresh).await?;
+        self.world.answered(self.object, self.plan);
         let entries = self.object.found(target, &entries);
         Ok(match self.object.pick(self.plan, target, &entries) {
             Pick::Nothing => Found::Absent,
