@@ -12,6 +12,7 @@ pub mod customer_merges;
 pub mod customer_notes;
 pub mod customers;
 pub mod data_sources;
+pub mod imports;
 mod invoice_parts;
 pub mod invoices;
 mod json;
@@ -35,6 +36,7 @@ use serde_json::Value;
 
 use crate::outcome::Fault;
 use crate::plan::{By, Known, LaneKey, LaneKeys, MatchBy, Mode, Parents, Plan, Record, Target};
+use imports::Import;
 use request::{Look, Request, Scope};
 use resource::Resource;
 
@@ -327,6 +329,11 @@ pub trait Object: Sync + fmt::Debug {
     /// One plan that says all that this plan and the others say, the last value of each; the others are named with their
     /// objects, and each of them joins.
     fn join(&self, _plan: &Plan, _others: &[(&str, &Plan)]) -> Option<Plan> {
+        None
+    }
+
+    /// What a bulk import takes of the record; `None` where it does not go in one.
+    fn import(&self, _plan: &Plan) -> Option<Import> {
         None
     }
 
