@@ -107,9 +107,9 @@ impl Touched {
     pub(super) fn has(&self, entry: &Known) -> bool {
         let is_touched = |scope| self.scopes.contains(&scope);
         let part = |part: &Part| {
-            let mut keys = part.known.keys.iter().map(|key| Scope::key(part.object, key));
+            let mut keys = part.known.keys().map(|key| Scope::key(part.object, key));
             is_touched(Scope::entry(&part.known.uuid)) || keys.any(is_touched)
         };
-        !self.scopes.is_empty() && (is_touched(Scope::entry(&entry.uuid)) || entry.parts.iter().any(part))
+        !self.scopes.is_empty() && (is_touched(Scope::entry(&entry.uuid)) || entry.parts().iter().any(part))
     }
 }

@@ -259,7 +259,7 @@ impl<'c> Account<'c> {
         let mut listings = self.listings.borrow_mut();
         let listing = listings.entry(object.resource().name).or_default();
         for (known, entry) in &known {
-            for key in &known.keys {
+            for key in known.keys() {
                 let scope = object.look_by_key(key, &self.data_source).and_then(|look| look.scope);
                 if let Some(scope) = scope.filter(|scope| !index.has(*scope)) {
                     index.saw(scope, known, true);
@@ -437,7 +437,7 @@ impl<'c> Account<'c> {
             return Some(known);
         }
         index.replace(&known);
-        for key in &known.keys {
+        for key in known.keys() {
             if let Some(scope) = object.look_by_key(key, &self.data_source).and_then(|look| look.scope) {
                 index.saw(scope, &known, true);
             }
@@ -568,7 +568,7 @@ impl<'c> Account<'c> {
 fn named(by: &By, entries: &[Rc<Known>]) -> Found<Rc<Known>> {
     let is_it = |entry: &&Rc<Known>| match by {
         By::Uuid(uuid) => entry.uuid == *uuid,
-        By::Key(key) => entry.ours && entry.keys.contains(key),
+        By::Key(key) => entry.ours && entry.keys().any(|held| held == key.as_ref()),
     };
     let matches: Vec<&Rc<Known>> = entries.iter().filter(is_it).collect();
     match matches[..] {

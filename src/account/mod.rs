@@ -3,6 +3,7 @@
 //! Owns the looks at it and what they and our own writes have taught us in this run. Does not own what is done with it
 //! (`engine`). Nothing here is guessed: what was not read and not written by us is unknown, not absent.
 
+mod few;
 mod index;
 mod listing;
 mod lookup;

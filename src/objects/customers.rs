@@ -129,8 +129,8 @@ impl Object for Customers {
         let tags = entry["attributes"]["tags"].as_array();
         let in_words = |tags: &Vec<Value>| tags.iter().filter_map(Value::as_str).map(Into::into).collect();
         let mut known = Known::read(&RESOURCE, entry)?;
-        known.keys = pairs(entry).filter(|(source, _)| *source == data_source).map(|(_, key)| key.into()).collect();
-        known.members = tags.map(in_words);
+        known.set_keys(pairs(entry).filter(|(source, _)| *source == data_source).map(|(_, key)| key));
+        known.set_members(tags.map(in_words));
         known.pairs = u16::try_from(pairs(entry).count()).unwrap_or(u16::MAX);
         known.ours = pairs(entry).any(|(source, _)| source == data_source);
         Some(known)
@@ -187,7 +187,7 @@ impl Object for Customers {
         let mut requests = Vec::new();
         let mut attributes = JsonObject::new();
         let wanted: Vec<String> = given_tags(plan).and_then(|tags| serde_json::from_str(tags).ok()).unwrap_or_default();
-        match known.and_then(|known| known.members.as_deref()) {
+        match known.and_then(|known| known.members()) {
             Some(present) => {
                 let new: Vec<&str> =
                     wanted.iter().map(String::as_str).filter(|tag| !present.iter().any(|known| known.as_ref() == *tag)).collect();

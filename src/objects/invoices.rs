@@ -116,7 +116,7 @@ impl Object for Invoices {
             let list = entry.get(resource.list_root).and_then(Value::as_array).into_iter().flatten();
             list.filter_map(move |part| Some(Part { object: resource.name, known: Known::read(resource, part)? }))
         };
-        known.parts = parts(&line_items::RESOURCE).chain(parts(&transactions::RESOURCE)).collect();
+        known.set_parts(parts(&line_items::RESOURCE).chain(parts(&transactions::RESOURCE)).collect());
         Some(known)
     }
 
@@ -306,7 +306,7 @@ impl Invoices {
                 None => Ok(None),
             };
         }
-        let key = plan.target.key().or_else(|| known?.keys.first().map(AsRef::as_ref));
+        let key = plan.target.key().or_else(|| known?.keys().next());
         let Some(key) = key.filter(|_| holds(text) != Some(true)) else { return Ok(None) };
         let path = format!("/data_sources/{}/invoices/{}/status", at.data_source, common::encoded(key));
         let body = format!("{{\"status\":{text}}}");

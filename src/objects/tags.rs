@@ -161,7 +161,7 @@ fn removes(plan: &Plan) -> bool {
 
 /// Whether the customer has the tag; `None` when its tags are not known.
 fn has(existing: &Existing, tag: &str) -> Option<bool> {
-    let tags = existing.known.as_ref()?.members.as_ref()?;
+    let tags = existing.known.as_ref()?.members()?;
     Some(tags.iter().any(|known| known.as_ref() == tag))
 }
 

@@ -179,7 +179,7 @@ impl Turn<'_> {
                     Shows::Tags => {
                         if let Some(tags) = answer["tags"].as_array() {
                             let tags: Box<[Box<str>]> = tags.iter().filter_map(|tag| tag.as_str().map(Into::into)).collect();
-                            account.amend(uuid, |known| known.members = Some(tags.clone()));
+                            account.amend(uuid, |known| known.set_members(Some(tags.clone())));
                         }
                     }
                     Shows::Removal => account.amend(uuid, |known| known.drop_attributes(removed.iter().map(String::as_str))),

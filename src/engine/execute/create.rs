@@ -228,7 +228,7 @@ impl Turn<'_> {
     pub(super) fn saw(&self, entry: &Value, at: &At<'_>, home: Option<Scope>) -> Option<Rc<Known>> {
         let known = self.world.account.saw(self.object, entry, home)?;
         if let Some(members) = self.object.members_written(self.plan, at) {
-            self.world.account.amend(&known.uuid, |known| known.members = Some(members.clone()));
+            self.world.account.amend(&known.uuid, |known| known.set_members(Some(members.clone())));
         }
         Some(known)
     }

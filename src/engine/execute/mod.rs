@@ -271,13 +271,13 @@ impl Turn<'_> {
 
     /// The object with its members, where the record says something of them and they have to be read.
     async fn with_members(&self, existing: &Existing) -> Result<Existing, Trouble> {
-        let Some(known) = existing.known.as_ref().filter(|known| known.members.is_none()) else { return Ok(existing.clone()) };
+        let Some(known) = existing.known.as_ref().filter(|known| known.members().is_none()) else { return Ok(existing.clone()) };
         let Some(look) = self.object.look_at_members(self.plan, &existing.uuid) else { return Ok(existing.clone()) };
         let members = self.world.account.look(self.object, &look, true).await?;
         let members: Box<[Box<str>]> = members.iter().map(|member| member.uuid.clone()).collect();
-        self.world.account.amend(&existing.uuid, |known| known.members = Some(members.clone()));
+        self.world.account.amend(&existing.uuid, |known| known.set_members(Some(members.clone())));
         let mut known = Rc::clone(known);
-        Rc::make_mut(&mut known).members = Some(members);
+        Rc::make_mut(&mut known).set_members(Some(members));
         Ok(Existing { uuid: existing.uuid.clone(), known: Some(known) })
     }
 
@@ -318,7 +318,7 @@ impl Turn<'_> {
                     Ok(known) => {
                         let key = match &reference.by {
                             By::Key(key) => Some(key.clone()),
-                            By::Uuid(_) => known.keys.first().cloned(),
+                            By::Uuid(_) => known.keys().next().map(Into::into),
                         };
                         if reference.need == Need::Key && key.is_none() {
                             let text = "names something that has no external id in the data source";
