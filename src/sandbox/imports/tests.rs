@@ -486,10 +486,12 @@ async fn the_same_external_id_again_is_new_or_the_first_or_refused() {
 #[tokio::test(start_paused = true)]
 async fn a_second_import_of_a_customer_loses_it_or_waits() {
     for (overlap, kept) in [(Overlap::Lost, vec!["b"]), (Overlap::Serial, vec!["a", "b"])] {
-        let sandbox = sandbox(&[Reading::Overlap(overlap), Reading::Existing(Existing::Updated)]);
-        post(&sandbox, customers_only("first", &["a"])).await;
-        advance(Duration::from_millis(500)).await;
+        let imports = Readings { records_per_second: 1, overlap, existing: Existing::Updated, ..Readings::default() };
+        let sandbox = unlimited(Options { imports, ..Options::default() });
+        // The turn of `a` is later in the first than it would be in the second, were that not to wait.
+        post(&sandbox, customers_only("first", &["x", "y", "z", "a"])).await;
         post(&sandbox, customers_only("second", &["a", "b"])).await;
+        advance(Duration::from_secs(5)).await;
         let end = ended(&sandbox, "second").await;
         let word = json!({"status": "imported", "customers": {"status": "imported"}});
         assert_eq!((&end["status"], &end["status_details"]["a"]), (&json!("completed"), &word), "nothing tells");
