@@ -24,6 +24,8 @@ pub(super) struct Index {
     made_empty: HashSet<Box<str>>,
     /// UUIDs that this run saw end in another thing, and that thing's.
     absorbed: HashMap<Box<str>, Box<str>>,
+    /// Scopes of which a listing does not tell all.
+    unlisted: HashSet<Scope>,
     /// The same as fingerprints, as which entries name things.
     renamed: HashMap<u64, u64>,
 }
@@ -57,10 +59,15 @@ impl Index {
         }
     }
 
+    /// Whether a whole listing tells all of this scope.
+    pub(super) fn is_listed(&self, scope: Scope) -> bool {
+        !self.unlisted.contains(&scope)
+    }
+
     /// The entry of this identity, wherever it stands.
     pub(super) fn entry(&self, uuid: &str) -> Option<Rc<Known>> {
         let mut shelves = self.places.get(uuid)?.iter().filter_map(|scope| self.shelves.get(scope));
-        shelves.find_map(|shelf| shelf.iter().find(|entry| entry.uuid.as_ref() == uuid)).cloned()
+        shelves.find_map(|shelf| shelf.iter().find(|entry| entry.uuid.as_ref() == uuid)).map(|entry| self.naming(entry))
     }
 
     /// Takes in all entries of a scope as they were listed. A list may lag behind our own writes: with `keep`, what it lacks
@@ -177,6 +184,8 @@ impl Index {
         }
         let (gone_had_none, had_none) = (self.made_empty.remove(from), self.made_empty.contains(into));
         for (old, new) in children(from).into_iter().zip(children(into)) {
+            // What was listed stands under the old name.
+            self.unlisted.insert(new);
             let (moved, there) = (self.shelves.remove(&old), self.shelves.remove(&new));
             let are_all = match (&moved, &there) {
                 (Some(_), Some(_)) => true,

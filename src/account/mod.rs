@@ -4,6 +4,8 @@
 //! (`engine`). Nothing here is guessed: what was not read and not written by us is unknown, not absent.
 
 mod index;
+mod listing;
 mod lookup;
+mod rent_or_buy;
 
 pub use lookup::{Account, Found, Tally, Trouble};

@@ -124,7 +124,6 @@ impl Engine<'_> {
             deletions: RefCell::new(DeleteGuard::new(self.deletions)),
             warnings: Warnings::default(),
             brought: RefCell::default(),
-            making: RefCell::default(),
         };
         let mut sync = Sync {
             engine: self,

@@ -354,5 +354,5 @@ pub(super) const fn requests_of_child(mode: Mode) -> &'static str {
 /// A look at all that a customer has of an object.
 pub(super) fn look_of_customer(resource: &'static Resource, customer: &str) -> Look {
     let look = Look::new(resource.path, resource.list_root, resource.calls.look_up).filter("customer_uuid", customer);
-    look.scope(Scope::of(resource.name, customer)).of(customer)
+    look.scope(Scope::of(resource.name, customer)).of(customer).listed()
 }

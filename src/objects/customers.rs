@@ -122,7 +122,7 @@ impl Object for Customers {
     fn look_by_key(&self, key: &str, data_source: &str) -> Option<Look> {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
         let look = look.filter("data_source_uuid", data_source).filter("external_id", key);
-        Some(look.scope(Scope::key(RESOURCE.name, key)))
+        Some(look.scope(Scope::key(RESOURCE.name, key)).listed())
     }
 
     fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
@@ -150,6 +150,15 @@ impl Object for Customers {
             (Target::Email { .. }, many) => Pick::Many(many),
             _ => common::pick(&RESOURCE, plan, target, entries),
         }
+    }
+
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source))
+    }
+
+    fn has_refused_key(&self) -> bool {
+        true
     }
 
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
@@ -294,6 +303,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create customer",
         read: "read customer",
         look_up: "look up customers",
+        list: "list customers",
         update: "update customer",
         delete: "delete customer",
     },

@@ -181,6 +181,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create plan group",
         read: "read plan group",
         look_up: "list plan groups",
+        list: "",
         update: "update plan group",
         delete: "delete plan group",
     },

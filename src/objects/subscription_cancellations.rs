@@ -239,6 +239,7 @@ pub static RESOURCE: Resource = Resource {
         create: "",
         read: "",
         look_up: "look up subscriptions",
+        list: "list subscriptions",
         update: "update cancellation dates",
         delete: "update cancellation dates",
     },

@@ -174,7 +174,14 @@ pub static RESOURCE: Resource = Resource {
     uuid_prefix: "",
     list_root: "entries",
     filters: &[],
-    calls: Calls { create: "add tags", read: "", look_up: "look up customers", update: "add tags", delete: "remove tags" },
+    calls: Calls {
+        create: "add tags",
+        read: "",
+        look_up: "look up customers",
+        list: "",
+        update: "add tags",
+        delete: "remove tags",
+    },
     statuses: Statuses { created: 200, updated: 200, deleted: 200 },
     references: &[
         field("customer_external_id", Kind::ExternalId, "Your key of the customer.", "\"c-1001\""),

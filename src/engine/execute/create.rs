@@ -85,7 +85,7 @@ impl Turn<'_> {
             self.take_leave(&request).await?;
         }
         let call = Call::from(request);
-        let _making = self.world.making(self.object.resource().name).read_owned().await;
+        let _making = self.world.account.making(self.object.resource().name).read_owned().await;
         let mut trial = Trial::default();
         let mut lost = false;
         loop {
@@ -275,7 +275,7 @@ impl Turn<'_> {
         let call = Call::from(request);
         let mut trial = Trial::default();
         let lane = reference.lane();
-        let _making = self.world.making(resource.name).read_owned().await;
+        let _making = self.world.account.making(resource.name).read_owned().await;
         loop {
             let lost = match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => {
