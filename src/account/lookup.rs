@@ -367,6 +367,16 @@ impl<'c> Account<'c> {
         }
     }
 
+    /// The entry that a look shows under this name, as the API shows it; `None` when there is none.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn entry_of(&self, object: &dyn Object, by: &By, look: &Look) -> Result<Option<Value>, Trouble> {
+        let entries = self.list(look).await?;
+        let is_it = |entry: &&Value| self.know(object, entry).is_some_and(|known| matches!(named(by, &[known]), Found::Present(_)));
+        Ok(entries.iter().find(is_it).cloned())
+    }
+
     /// Whether there is an entry of this key, of an object that the API finds by it.
     ///
     /// # Errors

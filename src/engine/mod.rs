@@ -12,6 +12,7 @@ mod chaos_tests;
 mod company_chaos_tests;
 #[cfg(test)]
 mod company_tests;
+mod bulk;
 mod conductor;
 #[cfg(test)]
 mod deletion_tests;

@@ -276,10 +276,6 @@ impl Object for Invoices {
         Some(joined)
     }
 
-    fn complains(&self, entry: &Value) -> Vec<Fault> {
-        common::complaints(entry)
-    }
-
     fn brings(&self, plan: &Plan) -> LaneKeys {
         let own = plan.target.key().map(|key| LaneKey::key(RESOURCE.name, key));
         let items = billing::entries(body(plan, "line_items"));

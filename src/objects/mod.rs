@@ -338,8 +338,8 @@ pub trait Object: Sync + fmt::Debug {
     }
 
     /// What the API says is wrong with an entry that it took all the same.
-    fn complains(&self, _entry: &Value) -> Vec<Fault> {
-        Vec::new()
+    fn complains(&self, entry: &Value) -> Vec<Fault> {
+        common::complaints(entry)
     }
 
     /// Whether a customer may stand under several keys, so that deleting it would take more than the record's own.

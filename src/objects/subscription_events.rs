@@ -185,10 +185,6 @@ impl Object for SubscriptionEvents {
         vec![request]
     }
 
-    fn complains(&self, entry: &Value) -> Vec<Fault> {
-        common::complaints(entry)
-    }
-
     fn brings(&self, plan: &Plan) -> LaneKeys {
         let own = plan.target.key().map(|key| LaneKey::key(RESOURCE.name, key));
         let slot = RESOURCE.slot("subscription_external_id").map(|field| Slot { field, inner: None });

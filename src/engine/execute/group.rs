@@ -48,6 +48,43 @@ pub(in crate::engine) async fn execute(world: &World<'_>, members: &[Member<'_>]
     }
 }
 
+/// Carries out those of some plans that have no step yet: in the order they stand, and together what can go together.
+///
+/// # Errors
+/// What ends the sync.
+pub(in crate::engine) async fn rest(
+    world: &World<'_>,
+    members: &[Member<'_>],
+    steps: &mut [Option<Step>],
+) -> Result<(), Failure> {
+    let open: Vec<usize> = (0..members.len()).filter(|at| steps[*at].is_none()).collect();
+    let mut waiting = Waiting::default();
+    let mut at = 0;
+    while let Some(first) = open.get(at) {
+        let first = &members[*first];
+        let run: Vec<Member<'_>> = std::iter::once(*first)
+            .chain(open[at + 1..].iter().map(|next| members[*next]).take_while(|next| first.can_take(next)))
+            .collect();
+        let ended = match &run[..] {
+            [one] => vec![waiting.turn_of(world, one).await?],
+            run if run.iter().any(|member| waiting.holds(member).is_some()) => {
+                let mut ended = Vec::with_capacity(run.len());
+                for member in run {
+                    ended.push(waiting.turn_of(world, member).await?);
+                }
+                ended
+            }
+            run => execute(world, run).await?,
+        };
+        for (member, step) in run.iter().zip(ended) {
+            waiting.note(member, &step);
+            steps[open[at]] = Some(step);
+            at += 1;
+        }
+    }
+    Ok(())
+}
+
 /// What the first plan of a group stands before.
 enum Standing {
     /// Its object exists, or what it needs is not there.

@@ -7,10 +7,12 @@ mod change;
 mod create;
 mod delete;
 mod group;
+mod import;
 
-pub(super) use group::{Member, execute};
+pub(super) use group::{Member, execute, rest};
+pub(super) use import::{Family, Imported, Imports, family, import_step, may_go};
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -36,6 +38,9 @@ pub(super) struct World<'c> {
     pub(super) account: Account<'c>,
     pub(super) deletions: RefCell<DeleteGuard>,
     pub(super) warnings: Warnings,
+    /// Whether bulk imports are used; not any longer once the API has refused one.
+    pub(super) bulk: Cell<bool>,
+    pub(super) imports: RefCell<Imports>,
     /// The lanes of things that came into being by what this run wrote, and that no answer has shown: a list may show them late.
     pub(super) brought: RefCell<HashSet<LaneKey>>,
 }
@@ -91,7 +96,7 @@ impl World<'_> {
                 asks.extend(of_key(kin, key));
             }
         }
-        let looks = plan.mode != Mode::Insert || !object.refuses_duplicates(plan);
+        let looks = plan.mode != Mode::Insert || !object.refuses_duplicates(plan) || (self.bulk.get() && object.import(plan).is_some());
         match (&plan.target, plan.parents().next()) {
             (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
             (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
