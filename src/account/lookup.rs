@@ -373,7 +373,8 @@ impl<'c> Account<'c> {
     /// See [`Trouble`].
     pub async fn entry_of(&self, object: &dyn Object, by: &By, look: &Look) -> Result<Option<Value>, Trouble> {
         let entries = self.list(look).await?;
-        let is_it = |entry: &&Value| self.know(object, entry).is_some_and(|known| matches!(named(by, &[known]), Found::Present(_)));
+        let is_it =
+            |entry: &&Value| self.know(object, entry).is_some_and(|known| matches!(named(by, &[known]), Found::Present(_)));
         Ok(entries.iter().find(is_it).cloned())
     }
 

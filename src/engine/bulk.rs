@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::conductor::Jobs;
@@ -21,15 +22,32 @@ const PAYS: usize = 8;
 /// How long the first that waits lets others come. A STATE behind it waits as long, and no STATE may wait a minute.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Records under way together, of which some go in an import.
+/// Records under way together, mostly one.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) id: JobId,
     pub(super) jobs: Jobs,
-    /// What of them goes in an import.
-    pub(super) family: Family,
     /// What became of each so far.
-    pub(super) steps: Vec<Option<Step>>,
+    pub(super) steps: SmallVec<[Option<Step>; 1]>,
+    /// Which of them do not go in an import whatever they are.
+    pub(super) singly: SmallVec<[bool; 1]>,
+    /// What of them goes in the next import.
+    pub(super) family: Family,
+}
+
+impl Group {
+    pub(super) fn new(id: JobId, jobs: Jobs) -> Self {
+        let count = jobs.len();
+        let steps = std::iter::repeat_with(|| None).take(count).collect();
+        Self { id, jobs, steps, singly: SmallVec::from_elem(false, count), family: Family::default() }
+    }
+
+    /// The same, with nothing that goes in an import.
+    pub(super) fn singly(mut self) -> Self {
+        self.singly.fill(true);
+        self.family = Family::default();
+        self
+    }
 }
 
 /// See the module's header.

@@ -19,9 +19,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::bulk::{Batch, Group, pays};
 use super::deletions::DeleteGuard;
-use super::execute::{Family, Imported, Imports, Member, Step, World, execute, family, import_step, rest};
+use super::execute::{Family, Imported, Imports, Member, World, family, import_step, rest};
 use super::intake::{Intake, Item, PlannedRecord};
-use super::lanes::{JobId, Lanes};
+use super::lanes::Lanes;
 use super::ledger::{Ledger, Ready, Scope, Ticket};
 use super::parking::Parking;
 use super::report::{Of, Report, Warnings};
@@ -104,7 +104,7 @@ impl Job {
         self.plan.own_lanes(bindings.at(self.stream).object.resource().name)
     }
 
-    fn member<'j>(&'j self, bindings: &'j Bindings) -> Member<'j> {
+    pub(super) fn member<'j>(&'j self, bindings: &'j Bindings) -> Member<'j> {
         let binding = bindings.at(self.stream);
         Member { object: binding.object, how: binding.how(), plan: &self.plan, last_chance: self.last_chance }
     }
@@ -119,12 +119,15 @@ pub(super) type Jobs = SmallVec<[Job; 1]>;
 type Running<'w> = FuturesUnordered<One<'w>>;
 type Importing<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (Vec<Group>, Result<Vec<Vec<Imported>>, Failure>)> + 'w>>>;
 
-/// How the turn of some records ended.
-pub(super) enum Turn {
-    /// Each has its step.
-    Ended(Vec<Step>),
-    /// This much of them goes in an import.
-    Imports(Family),
+/// One turn under way.
+type One<'w> = Pin<Box<dyn Future<Output = (Group, Result<Goes, Failure>)> + 'w>>;
+
+/// How the turn of a group goes on.
+enum Goes {
+    /// Each of its records has its step.
+    Ended,
+    /// Its family goes in an import.
+    Imports,
 }
 
 impl Engine<'_> {
@@ -226,13 +229,11 @@ impl Sync<'_> {
                 && running.len() < MAX_RUNNING
                 && let Some((id, jobs)) = self.start(world, bindings)?
             {
-                running.push(Box::pin(async move {
-                    let turn = take_turn(world, bindings, &jobs).await;
-                    (id, jobs, turn)
-                }));
+                running.push(take_turn(world, bindings, Group::new(id, jobs)));
             }
             let reading = self.may_read(world);
-            if self.halted.is_none() && importing.is_empty() && self.batch.is_due(Instant::now(), running.is_empty() && !reading) {
+            if self.halted.is_none() && importing.is_empty() && self.batch.is_due(Instant::now(), running.is_empty() && !reading)
+            {
                 let groups = self.batch.next(|group| group.jobs.first().map_or(0, |job| job.part));
                 if pays(&groups) && world.bulk.get() {
                     importing.push(Box::pin(async move {
@@ -241,7 +242,7 @@ impl Sync<'_> {
                         (groups, found)
                     }));
                 } else {
-                    groups.into_iter().for_each(|group| running.push(finish_singly(world, bindings, group)));
+                    groups.into_iter().for_each(|group| running.push(take_turn(world, bindings, group.singly())));
                 }
                 continue;
             }
@@ -259,15 +260,12 @@ impl Sync<'_> {
             let deadline = self.batch.deadline().filter(|_| importing.is_empty());
             tokio::select! {
                 biased;
-                Some((id, jobs, turn)) = running.next(), if !running.is_empty() => match turn {
+                Some((group, goes)) = running.next(), if !running.is_empty() => match goes {
                     // The others under way are within the limit: they are finished, nothing new is started.
                     Err(failure) if failure.code == Code::DeleteLimit => self.halted = self.halted.take().or(Some(failure)),
-                    turn => match turn? {
-                        Turn::Ended(steps) => self.ended(world, id, jobs, steps)?,
-                        Turn::Imports(family) => {
-                            let steps = jobs.iter().map(|_| None).collect();
-                            self.batch.add(Instant::now(), Group { id, jobs, family, steps });
-                        }
+                    goes => match goes? {
+                        Goes::Ended => self.ended(world, group)?,
+                        Goes::Imports => self.batch.add(Instant::now(), group),
                     },
                 },
                 Some((groups, found)) = importing.next(), if !importing.is_empty() => {
@@ -303,16 +301,13 @@ impl Sync<'_> {
         let (spread, again) = std::mem::take(&mut group.family).spread(found);
         for (at, imported) in spread {
             group.steps[at] = import_step(world, &group.jobs[at].member(bindings), imported);
+            group.singly[at] = group.steps[at].is_none();
         }
-        if !again.is_empty() {
-            group.family = again;
-            self.batch.put_back(Instant::now(), group);
-            return Ok(None);
+        if again.is_empty() {
+            return Ok(Some(take_turn(world, bindings, group)));
         }
-        if group.steps.iter().any(Option::is_none) {
-            return Ok(Some(finish_singly(world, bindings, group)));
-        }
-        self.ended(world, group.id, group.jobs, group.steps.into_iter().flatten().collect())?;
+        group.family = again;
+        self.batch.put_back(Instant::now(), group);
         Ok(None)
     }
 
@@ -444,9 +439,9 @@ impl Sync<'_> {
         let mut grace = pin!(tokio::time::sleep(GRACE));
         while !running.is_empty() {
             match select(running.next(), &mut grace).await {
-                Either::Left((Some((id, jobs, turn)), _)) => {
-                    if let Turn::Ended(steps) = turn? {
-                        self.ended(world, id, jobs, steps)?;
+                Either::Left((Some((group, goes)), _)) => {
+                    if let Goes::Ended = goes? {
+                        self.ended(world, group)?;
                     }
                 }
                 Either::Left((None, _)) | Either::Right(_) => break,
@@ -476,30 +471,23 @@ impl Sync<'_> {
     }
 }
 
-/// One turn under way.
-type One<'w> = Pin<Box<dyn Future<Output = (JobId, Jobs, Result<Turn, Failure>)> + 'w>>;
-
-/// Carries out some records that stand together, or says what of them goes in an import.
-async fn take_turn(world: &World<'_>, bindings: &Bindings, jobs: &Jobs) -> Result<Turn, Failure> {
-    let members: Vec<Member<'_>> = jobs.iter().map(|job| job.member(bindings)).collect();
-    if world.bulk.get() {
-        if let Some(family) = family(world, &members).await? {
-            return Ok(Turn::Imports(family));
-        }
-        let mut steps: Vec<Option<Step>> = members.iter().map(|_| None).collect();
-        rest(world, &members, &mut steps).await?;
-        return Ok(Turn::Ended(steps.into_iter().flatten().collect()));
-    }
-    Ok(Turn::Ended(execute(world, &members).await?))
-}
-
-/// Carries out those of a group that have no outcome yet, without an import.
-fn finish_singly<'w>(world: &'w World<'w>, bindings: &'w Bindings, mut group: Group) -> One<'w> {
+/// Carries out what of a group has no step yet, or says what of it goes in an import.
+fn take_turn<'w>(world: &'w World<'w>, bindings: &'w Bindings, mut group: Group) -> One<'w> {
     Box::pin(async move {
         let members: Vec<Member<'_>> = group.jobs.iter().map(|job| job.member(bindings)).collect();
-        let done = rest(world, &members, &mut group.steps).await;
+        let goes = async {
+            if world.bulk.get() {
+                let may_go = |at: usize| group.steps[at].is_none() && !group.singly[at];
+                if let Some(family) = family(world, &members, may_go).await? {
+                    group.family = family;
+                    return Ok(Goes::Imports);
+                }
+            }
+            rest(world, &members, &mut group.steps).await.map(|()| Goes::Ended)
+        }
+        .await;
         drop(members);
-        (group.id, group.jobs, done.map(|()| Turn::Ended(group.steps.into_iter().flatten().collect())))
+        (group, goes)
     })
 }
 

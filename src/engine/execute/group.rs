@@ -25,6 +25,11 @@ impl<'m> Member<'m> {
         Turn { world, object, how, plan, last_chance }
     }
 
+    /// Whether another member that stands behind this one can be carried out with it.
+    pub(in crate::engine) fn can_take(&self, next: &Member<'_>) -> bool {
+        self.object.joins(self.plan, next.object.resource().name, next.plan)
+    }
+
     fn named(&self) -> (&'static str, &'m Plan) {
         (self.object.resource().name, self.plan)
     }
@@ -121,16 +126,26 @@ struct Waiting(Vec<(LaneKeys, LaneKey, Waits)>);
 
 impl Waiting {
     async fn turn_of(&mut self, world: &World<'_>, member: &Member<'_>) -> Result<Step, Failure> {
-        let own = member.plan.own_lanes(member.object.resource().name);
-        if let Some((_, lane, waits)) = self.0.iter().find(|(held, ..)| held.iter().any(|name| own.contains(name))) {
-            let waits = if member.object.is_incomplete(member.plan) { *waits } else { Waits::ForIt };
-            return Ok(Step::Park(*lane, waits));
+        if let Some((lane, waits)) = self.holds(member) {
+            let waits = if member.object.is_incomplete(member.plan) { waits } else { Waits::ForIt };
+            return Ok(Step::Park(lane, waits));
         }
         let step = execute_one(member.turn(world)).await?;
-        if let Step::Park(lane, waits) = step {
-            self.0.push((own, lane, waits));
-        }
+        self.note(member, &step);
         Ok(step)
+    }
+
+    /// Where an earlier one about the same thing waits.
+    fn holds(&self, member: &Member<'_>) -> Option<(LaneKey, Waits)> {
+        let own = member.plan.own_lanes(member.object.resource().name);
+        let found = self.0.iter().find(|(held, ..)| held.iter().any(|name| own.contains(name)));
+        found.map(|(_, lane, waits)| (*lane, *waits))
+    }
+
+    fn note(&mut self, member: &Member<'_>, step: &Step) {
+        if let Step::Park(lane, waits) = step {
+            self.0.push((member.plan.own_lanes(member.object.resource().name), *lane, *waits));
+        }
     }
 }
 
@@ -268,7 +283,7 @@ async fn together(world: &World<'_>, first: &Member<'_>, others: &[Member<'_>]) 
 }
 
 /// The outcome of a joined request as that of one of its records.
-fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
+pub(super) fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
     let arrived = arrived(world, member.object, member.plan, outcome);
     Step::Settled(Settled { outcome: outcome.clone(), arrived })
 }

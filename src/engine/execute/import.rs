@@ -12,13 +12,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use tokio::time::{Instant, sleep};
 
+use super::super::bulk::MOST_BYTES;
 use super::create::LOOKS;
 use super::group::{Member, share};
 use super::{Step, World};
-use super::super::bulk::MOST_BYTES;
 use crate::account::{Found, Trouble};
 use crate::client::{Call, Method, Repeat, Reply, Trial};
 use crate::errors::Code;
@@ -26,16 +26,11 @@ use crate::failure::Failure;
 use crate::objects::imports::{Import, LISTS, PLANS};
 use crate::objects::{self, Object};
 use crate::outcome::{Fault, Outcome, Rejection};
-use crate::plan::{By, Kin, Plan, Reference};
+use crate::plan::{By, Kin, Mode, Plan, Reference};
 
 /// Waits between looks at an import that is not done; the last one goes on.
-const POLLS: [Duration; 5] = [
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(3),
-    Duration::from_secs(5),
-    Duration::from_secs(10),
-];
+const POLLS: [Duration; 5] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(10)];
 /// So many imports in a row whose answer was lost and of which nothing arrived end the sync.
 pub(in crate::engine) const MOST_LOST: u32 = 5;
 
@@ -95,18 +90,24 @@ pub(in crate::engine) struct Imports {
     lost: u32,
 }
 
-/// Whether a plan may go in an import, as far as it can be told without a look.
+/// Whether a plan may go in an import, alone or with what it is a part of, as far as it can be told without a look.
 pub(in crate::engine) fn may_go(member: &Member<'_>) -> bool {
-    member.object.import(member.plan).is_some()
+    let makes = matches!(member.plan.mode, Mode::Insert | Mode::Upsert) && member.plan.target.key().is_some();
+    let with_others = member.object.is_part() || member.object.is_incomplete(member.plan);
+    makes && (with_others || member.object.import(member.plan).is_some())
 }
 
-/// What of a group goes in an import; `None` where nothing does.
+/// What of those of a group that may go goes in an import; `None` where nothing does.
 ///
 /// # Errors
 /// What ends the sync.
-pub(in crate::engine) async fn family(world: &World<'_>, members: &[Member<'_>]) -> Result<Option<Family>, Failure> {
+pub(in crate::engine) async fn family(
+    world: &World<'_>,
+    members: &[Member<'_>],
+    may_go: impl Fn(usize) -> bool,
+) -> Result<Option<Family>, Failure> {
     let mut family = Family::default();
-    let mut taken = vec![false; members.len()];
+    let mut taken: Vec<bool> = (0..members.len()).map(|at| !may_go(at)).collect();
     for at in 0..members.len() {
         let member = &members[at];
         let Some(key) = member.plan.target.key().filter(|_| !taken[at]) else { continue };
@@ -121,11 +122,11 @@ pub(in crate::engine) async fn family(world: &World<'_>, members: &[Member<'_>])
         let joined = if parts.is_empty() { Some(member.plan.clone()) } else { member.object.join(member.plan, &named) };
         let Some((import, plan)) = joined.and_then(|plan| Some((member.object.import(&plan)?, plan))) else { continue };
         let is_kin = family.units.is_empty() || import.customer == family.customer;
-        if !is_kin || family.has(member.object.resource().name, key) || family.bytes() + import.bytes() > MOST_BYTES
-        {
+        if !is_kin || family.has(member.object.resource().name, key) || family.bytes() + import.bytes() > MOST_BYTES {
             continue;
         }
-        let fits = async { Ok(is_absent(world, member.object, key).await? && refers_to_what_is_there(world, &plan, &family).await?) };
+        let fits =
+            async { Ok(is_absent(world, member.object, key).await? && refers_to_what_is_there(world, &plan, &family).await?) };
         match fits.await {
             Ok(true) => {}
             Ok(false) | Err(Trouble::Refused(_)) => continue,

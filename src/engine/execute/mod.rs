@@ -9,7 +9,7 @@ mod delete;
 mod group;
 mod import;
 
-pub(super) use group::{Member, execute, rest};
+pub(super) use group::{Member, rest};
 pub(super) use import::{Family, Imported, Imports, family, import_step, may_go};
 
 use std::cell::{Cell, RefCell};
@@ -96,7 +96,8 @@ impl World<'_> {
                 asks.extend(of_key(kin, key));
             }
         }
-        let looks = plan.mode != Mode::Insert || !object.refuses_duplicates(plan) || (self.bulk.get() && object.import(plan).is_some());
+        let looks =
+            plan.mode != Mode::Insert || !object.refuses_duplicates(plan) || (self.bulk.get() && object.import(plan).is_some());
         match (&plan.target, plan.parents().next()) {
             (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
             (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
