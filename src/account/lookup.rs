@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::claims::Claims;
 use super::index::Index;
 use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
@@ -72,6 +73,7 @@ pub struct Account<'c> {
     index: RefCell<Index>,
     /// Scopes that somebody looks at or writes in.
     locks: RefCell<HashMap<Scope, Arc<Mutex<()>>>>,
+    pub(super) claims: Claims,
 }
 
 impl<'c> Account<'c> {
@@ -83,6 +85,7 @@ impl<'c> Account<'c> {
             proven: Cell::new(false),
             index: RefCell::default(),
             locks: RefCell::default(),
+            claims: Claims::default(),
         }
     }
 
@@ -369,6 +372,7 @@ impl<'c> Account<'c> {
     }
 
     fn know(&self, object: &dyn Object, entry: &Value) -> Option<Rc<Known>> {
+        self.claims.learn(object.resource(), entry);
         let known = object.know(entry, &self.data_source)?;
         let now = self.now(&known.uuid);
         let known = Rc::new(if now == known.uuid { known } else { known.leading_to(&now) });

@@ -126,6 +126,9 @@ impl Engine<'_> {
             brought: RefCell::default(),
             making: RefCell::default(),
         };
+        for binding in self.bindings.iter() {
+            world.account.types_are_said(binding.object, binding.said_types());
+        }
         let mut sync = Sync {
             engine: self,
             ledger: Ledger::new(self.bindings.len()),
