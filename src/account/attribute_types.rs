@@ -248,11 +248,11 @@ impl AttributeTypes {
         }
     }
 
-    /// What entries of an object have shown, by key: their types as far as the values tell.
-    pub(super) fn shown(&self, of: &str) -> Vec<(&str, Vec<AttributeType>)> {
+    /// The attributes of an object that are known, in the order of their keys, and of which types they can be.
+    pub(super) fn shown(&self, of: &str) -> Vec<(Box<str>, Vec<AttributeType>)> {
         let tables = self.0.iter().filter(|(object, _)| *object == of).flat_map(|(_, table)| table);
-        let mut shown: Vec<_> = tables.map(|(key, entry)| (key.as_ref(), entry.types.iter().collect())).collect();
-        shown.sort_unstable_by_key(|(key, _)| *key);
+        let mut shown: Vec<_> = tables.map(|(key, entry)| (key.clone(), entry.types.iter().collect())).collect();
+        shown.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         shown
     }
 
@@ -303,7 +303,7 @@ impl Entry {
         };
         let cast = |kind: AttributeType| {
             let mut value = String::with_capacity(given.len() + 2);
-            push_cast(given, kind, &mut value).then(|| Fit::Cast(kind, value))
+            if push_cast(given, kind, &mut value) { Some(Fit::Cast(kind, value)) } else { None }
         };
         if self.types.has(kind) {
             // A stream that wrote such texts itself would be seen to have left them in its own form.

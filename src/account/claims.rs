@@ -8,12 +8,15 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 use super::attribute_types::{AttributeTypes, Brought, Types};
-use super::lookup::Account;
+use super::lookup::{Account, Trouble};
 use crate::objects::Object;
-use crate::objects::request::Request;
+use crate::objects::request::{Look, Request};
 use crate::objects::resource::{AttributeType, Resource};
 use crate::outcome::Fault;
 use crate::plan::{Nulls, Plan};
+
+/// Pages of a list that are looked at for the attributes of an account.
+const SAMPLED_PAGES: usize = 5;
 
 /// What is known of the types of attributes, and who waits to know more. No borrow is held across a wait.
 #[derive(Debug, Default)]
@@ -99,6 +102,26 @@ impl Account<'_> {
         for (key, kind) in types.filter(|_| object.resource().attributes.is_some()) {
             known.said(object.resource().name, key, kind);
         }
+    }
+}
+
+impl Account<'_> {
+    /// The attributes that the first entries of an object show, by key, and of which types they can be.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn shown_attributes(&self, resource: &'static Resource) -> Result<Vec<(Box<str>, Vec<AttributeType>)>, Trouble> {
+        let look = Look::new(resource.path, resource.list_root, "look at attributes");
+        let mut cursor = None;
+        for _ in 0..SAMPLED_PAGES {
+            let page = self.page(&look, cursor).await?;
+            page.entries.iter().for_each(|entry| self.claims.learn(resource, entry));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(self.claims.types.borrow().shown(resource.name))
     }
 }
 

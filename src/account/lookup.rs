@@ -398,7 +398,7 @@ impl<'c> Account<'c> {
         }
     }
 
-    async fn page(&self, look: &Look, cursor: Option<String>) -> Result<Page, Trouble> {
+    pub(super) async fn page(&self, look: &Look, cursor: Option<String>) -> Result<Page, Trouble> {
         let mut call = Call { query: look.query.clone(), ..read_call(look.path.clone(), look.name) };
         if look.paged {
             call.query.push(("per_page".into(), PAGE.to_string()));
@@ -459,7 +459,7 @@ fn never_lost(why: &str) -> Trouble {
 }
 
 /// One page of a list.
-struct Page {
-    entries: Vec<Value>,
-    next: Option<String>,
+pub(super) struct Page {
+    pub(super) entries: Vec<Value>,
+    pub(super) next: Option<String>,
 }

@@ -263,7 +263,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "type",
             Kind::OneOf(&["String", "Integer", "Decimal", "Timestamp", "Boolean"]),
-            "The attribute's type; left out, the JSON value says it.",
+            "The attribute's type; left out, what the account shows of the attribute says it, else the JSON value.",
             "\"Integer\"",
         ),
         field("value", Kind::Scalar, "The value; null removes the attribute where `nulls` is `clear`.", "3").required(),
