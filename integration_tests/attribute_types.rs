@@ -5,14 +5,12 @@ use serde_json::{Value, json};
 
 use crate::harness::{Run, World, options, record, stream};
 
-/// Customers with these attributes, given as type, key and value.
-fn with(customers: &[(&str, &[(&str, &str, Value)])]) -> World {
+/// An account of the customer `c-1` with these attributes: type, key and value.
+fn with(attributes: &[(&str, &str, Value)]) -> World {
     let world = World::new();
-    for (key, attributes) in customers {
-        let typed = |(kind, key, value): &(&str, &str, Value)| json!({"type": kind, "key": key, "value": value});
-        let custom: Vec<Value> = attributes.iter().map(typed).collect();
-        world.given_customer(key, json!({"attributes": {"custom": custom}}));
-    }
+    let typed = |(kind, key, value): &(&str, &str, Value)| json!({"type": kind, "key": key, "value": value});
+    let custom: Vec<Value> = attributes.iter().map(typed).collect();
+    world.given_customer("c-1", json!({"attributes": {"custom": custom}}));
     world
 }
 
@@ -21,7 +19,7 @@ fn custom(world: &World, key: &str) -> Value {
 }
 
 /// Two streams of customers, whose rows go in the order given without a look.
-fn insert(world: &World, more: Value, rows: &[(&str, Value)]) -> Run {
+fn insert(world: &World, more: &Value, rows: &[(&str, Value)]) -> Run {
     let mut config = json!({"mode": "insert", "object": "customers"});
     config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let lines = rows.iter().map(|(stream, row)| record(stream, row.clone()));
@@ -30,16 +28,13 @@ fn insert(world: &World, more: Value, rows: &[(&str, Value)]) -> Run {
 
 #[test]
 fn a_stream_of_texts_is_cast_to_the_types_of_the_account() {
-    let world = with(&[(
-        "c-1",
-        &[
-            ("Decimal", "rate", json!(1.5)),
-            ("Integer", "seats", json!(3)),
-            ("Boolean", "pro", json!(true)),
-            ("Timestamp", "since", json!("2026-01-01")),
-            ("String", "code", json!("x")),
-        ],
-    )]);
+    let world = with(&[
+        ("Decimal", "rate", json!(1.5)),
+        ("Integer", "seats", json!(3)),
+        ("Boolean", "pro", json!(true)),
+        ("Timestamp", "since", json!("2026-01-01")),
+        ("String", "code", json!("x")),
+    ]);
     let row = json!({"external_id": "c-1", "rate": "15001.000000000", "seats": "12", "pro": "false", "since": "2026-02-03", "code": "7"});
     let sync = |row: &Value| {
         let stream = stream("customers").texts(&["rate", "seats", "pro", "since", "code"]);
@@ -57,7 +52,7 @@ fn a_stream_of_texts_is_cast_to_the_types_of_the_account() {
 
 #[test]
 fn numbers_become_texts_where_the_account_has_texts() {
-    let world = with(&[("c-1", &[("String", "postcode", json!("10001")), ("String", "flag", json!("no"))])]);
+    let world = with(&[("String", "postcode", json!("10001")), ("String", "flag", json!("no"))]);
     let columns = json!({"postcode": {"type": "integer"}, "flag": {"type": "boolean"}});
     let row = json!({"external_id": "c-1", "postcode": 20001, "flag": true});
     world.sync().stream(stream("customers").columns(columns)).customer(row).run().succeeded();
@@ -66,7 +61,7 @@ fn numbers_become_texts_where_the_account_has_texts() {
 
 #[test]
 fn a_conflict_with_the_account_is_found_before_anything_is_sent() {
-    let world = with(&[("c-1", &[("Boolean", "pro", json!(true)), ("Decimal", "rate", json!(0.5))])]);
+    let world = with(&[("Boolean", "pro", json!(true)), ("Decimal", "rate", json!(0.5))]);
     let row = json!({"external_id": "c-1", "name": "Ann", "pro": "now and then", "rate": true});
     let run = world.sync().customer(row).run().succeeded();
     assert_eq!(run.outcomes("customers"), "1 read, 1 rejected, 1 rejected with ATTRIBUTE_TYPE");
@@ -79,7 +74,7 @@ fn a_conflict_with_the_account_is_found_before_anything_is_sent() {
 #[test]
 fn what_a_value_leaves_open_is_for_the_api_to_decide() {
     // It answers 5, which an Integer could be as well.
-    let world = with(&[("c-1", &[("Decimal", "rate", json!(5))])]);
+    let world = with(&[("Decimal", "rate", json!(5))]);
     let sync = |row: Value, kind: &str| {
         let stream = stream("customers").columns(json!({"rate": {"type": kind}}));
         world.sync().stream(stream).customer(row).run().succeeded()
@@ -93,7 +88,7 @@ fn what_a_value_leaves_open_is_for_the_api_to_decide() {
 
 #[test]
 fn types_that_contradict_the_account_are_told_and_nothing_is_sent() {
-    let world = with(&[("c-1", &[("Integer", "seats", json!(3))])]);
+    let world = with(&[("Integer", "seats", json!(3))]);
     let config = json!({"streams": [{"stream": "customers", "types": {"seats": "String"}}]});
     let run = world.sync().config(config).customer(json!({"external_id": "c-1", "seats": 4})).run().succeeded();
     assert_eq!(run.outcomes("customers"), "1 read, 1 rejected, 1 rejected with ATTRIBUTE_TYPE");
@@ -111,7 +106,7 @@ fn of_two_streams_that_disagree_the_first_fixes_the_type() {
         ("people", json!({"external_id": "c-3", "seats": "12"})),
         ("customers", json!({"external_id": "c-4", "seats": 4})),
     ];
-    let run = insert(&world, json!({}), &rows);
+    let run = insert(&world, &json!({}), &rows);
     assert_eq!(run.outcomes("customers"), "2 read, 2 created");
     assert_eq!(run.outcomes("people"), "2 read, 1 created, 1 rejected, 1 rejected with ATTRIBUTE_TYPE");
     assert!(run.logged(&["field seats", "is String here and Integer earlier in this run"]), "{run}");
@@ -127,7 +122,7 @@ fn a_type_that_was_refused_binds_nobody() {
         ("customers", json!({"external_id": "c-1", "seats": 3, "name": "x".repeat(300)})),
         ("people", json!({"external_id": "c-2", "seats": "many"})),
     ];
-    let run = insert(&world, json!({}), &rows);
+    let run = insert(&world, &json!({}), &rows);
     assert_eq!(run.outcomes("customers"), "1 read, 1 rejected, 1 rejected with API_REFUSED");
     assert_eq!(run.outcomes("people"), "1 read, 1 created");
     assert_eq!(custom(&world, "c-2"), json!({"seats": "many"}));
@@ -142,7 +137,7 @@ fn types_of_one_stream_hold_for_the_others_of_its_object() {
         ("customers", json!({"external_id": "c-2", "seats": "many"})),
         ("people", json!({"external_id": "c-3", "seats": 0.5})),
     ];
-    let run = insert(&world, types, &rows);
+    let run = insert(&world, &types, &rows);
     assert_eq!(run.outcomes("customers"), "2 read, 1 created, 1 rejected, 1 rejected with ATTRIBUTE_TYPE");
     assert!(run.logged(&["field seats", "is String here and Decimal by `types` of a stream"]), "{run}");
     assert_eq!(run.outcomes("people"), "1 read, 1 created");

@@ -29,6 +29,7 @@ mod entries;
 mod export;
 mod faults;
 mod invoices;
+mod json_imports;
 mod keyless;
 mod limits;
 mod mapping;

@@ -5,8 +5,11 @@
 
 mod attribute_types;
 mod claims;
+mod few;
 mod index;
+mod listing;
 mod lookup;
+mod rent_or_buy;
 
 pub use claims::{Claim, Fixes};
 pub use lookup::{Account, Found, Tally, Trouble};

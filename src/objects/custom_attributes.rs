@@ -245,6 +245,7 @@ pub static RESOURCE: Resource = Resource {
         create: "set attributes",
         read: "",
         look_up: "look up customers",
+        list: "list customers",
         update: "set attributes",
         delete: "remove attributes",
     },

@@ -35,7 +35,7 @@ use serde_json::Value;
 
 use crate::outcome::Fault;
 use crate::plan::{By, Known, LaneKey, LaneKeys, MatchBy, Mode, Nulls, Parents, Plan, Record, Target};
-use request::{Look, Request};
+use request::{Look, Request, Scope};
 use resource::Resource;
 
 /// Every object, in the order people see them, what others refer to first. A new object is a file of its own and a line here.
@@ -200,6 +200,22 @@ pub trait Object: Sync + fmt::Debug {
     /// Where to look for the plan's object; `None` when there is nothing to look at. A plan with a UUID is asked by what it
     /// is found by otherwise.
     fn look(&self, plan: &Plan, target: &Target, at: &At<'_>) -> Option<Look>;
+
+    /// Where all entries of the data source are listed (of the account, for what stands in none); `None` where no list tells
+    /// of many scopes at once.
+    fn listing(&self, _data_source: &str) -> Option<Look> {
+        None
+    }
+
+    /// The scope of a listed entry that stands among those of a parent.
+    fn listed_under(&self, _entry: &Value) -> Option<Scope> {
+        None
+    }
+
+    /// Whether the API refuses a second entry of one key, so that taking one for absent that is there does no harm.
+    fn has_refused_key(&self) -> bool {
+        false
+    }
 
     /// Where to look for the object of this key; `None` for objects that nothing refers to.
     fn look_by_key(&self, _key: &str, _data_source: &str) -> Option<Look> {

@@ -109,6 +109,14 @@ impl Turn<'_> {
         claim: &Claim<'_>,
     ) -> Result<Changed, Trouble> {
         let home = home.or_else(|| self.home_by_key());
+        // Records may name one thing differently, so that lanes do not keep them apart: what the last one made of it is known first.
+        let named = (!existing.uuid.is_empty()).then(|| Scope::entry(&existing.uuid));
+        let _alone = match named {
+            Some(scope) => Some(self.world.account.alone_with(scope).await),
+            None => None,
+        };
+        let now = existing.known.as_ref().and_then(|_| self.world.account.known_entry(&existing.uuid));
+        let existing = &Existing { known: now.or_else(|| existing.known.clone()), ..existing.clone() };
         let existing = &self.with_members(existing).await?;
         let requests = match self.object.change(self.plan, at, existing) {
             Ok(requests) => requests,
@@ -179,6 +187,11 @@ impl Turn<'_> {
         Ok(match self.world.client.send(&call, trial).await? {
             Reply::Done(answer) => {
                 let answer = read(&answer);
+                if let Some(key) = self.plan.target.key().filter(|_| uuid.is_empty()) {
+                    account.wrote_by_key(self.object, key);
+                }
+                // A page may have shown meanwhile where it stands.
+                let home = home.or_else(|| self.home_by_key());
                 match shows {
                     Shows::Attributes => {
                         if let Some(map) = attributes_alone(&answer) {
@@ -189,7 +202,7 @@ impl Turn<'_> {
                     Shows::Tags => {
                         if let Some(tags) = answer["tags"].as_array() {
                             let tags: Box<[Box<str>]> = tags.iter().filter_map(|tag| tag.as_str().map(Into::into)).collect();
-                            account.amend(uuid, |known| known.members = Some(tags.clone()));
+                            account.amend(uuid, |known| known.set_members(Some(tags.clone())));
                         }
                     }
                     Shows::Removal => {

@@ -107,7 +107,7 @@ impl Turn<'_> {
             self.take_leave(&request).await?;
         }
         let call = Call::from(request);
-        let _making = self.world.making(self.object.resource().name).read_owned().await;
+        let _making = self.world.account.making(self.object.resource().name).read_owned().await;
         let mut trial = Trial::default();
         let mut lost = false;
         loop {
@@ -256,7 +256,7 @@ impl Turn<'_> {
     pub(super) fn saw(&self, entry: &Value, at: &At<'_>, home: Option<Scope>) -> Option<Rc<Known>> {
         let known = self.world.account.saw(self.object, entry, home)?;
         if let Some(members) = self.object.members_written(self.plan, at) {
-            self.world.account.amend(&known.uuid, |known| known.members = Some(members.clone()));
+            self.world.account.amend(&known.uuid, |known| known.set_members(Some(members.clone())));
         }
         Some(known)
     }
@@ -305,7 +305,7 @@ impl Turn<'_> {
         let call = Call::from(request);
         let mut trial = Trial::default();
         let lane = reference.lane();
-        let _making = self.world.making(resource.name).read_owned().await;
+        let _making = self.world.account.making(resource.name).read_owned().await;
         loop {
             let lost = match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => {
