@@ -332,7 +332,7 @@ mod tests {
             .iter()
             .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
             .collect();
-        assert_eq!(defaults.len(), 8);
+        assert_eq!(defaults.len(), 9);
         assert_eq!(format!("{:?}", load(&with(defaults.into()))), format!("{:?}", load(&with(json!({})))));
     }
 

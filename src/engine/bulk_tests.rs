@@ -1,13 +1,17 @@
 //! Bulk imports end as the single path does: over random companies, with every reading of what is unknown about the endpoint,
 //! with faults, with kills in the middle.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use super::company_chaos_tests::assert_same;
-use super::testing::{Ran, catalog, record, run, settings, state};
+use serde_json::{Map, Value, json};
+
+use super::chaos_tests::{FAULTS, lists_lag};
+use super::company_chaos_tests::{all_streams, assert_same, assert_states, rest, seeds, text};
+use super::company_tests::{Shape, base, company};
+use super::testing::{Collected, Ran, catalog, record, run, run_into, settings, state};
 use crate::config::Settings;
 use crate::sandbox::imports::{Reading, Readings};
-use crate::sandbox::{Options, Sandbox};
+use crate::sandbox::{Options, Quirks, Sandbox};
 
 fn bulk() -> Settings {
     settings(&json!({"bulk_import": "auto"}))
@@ -79,7 +83,6 @@ async fn new_customers_go_by_the_thousand() {
         ran.assert_sound();
         assert_eq!(ran.count("created"), 6_001, "{:?}", ran.report.total());
         assert_same("bulk", &account, &singly);
-        eprintln!("{by_customer} {:?}", ran.report.client.requests_by_kind);
         assert!(requests(&ran) < 60, "{} requests: {:?}", requests(&ran), ran.report.client.requests_by_kind);
     }
 }
@@ -100,4 +103,67 @@ async fn every_reading_of_the_endpoint_ends_with_the_same_account() {
     }
 }
 
-fn _unused(_: Value) {}
+/// Companies of all objects, by imports where that is possible, under faults and killed again and again.
+#[tokio::test(start_paused = true)]
+async fn companies_end_as_by_the_single_path() {
+    for seed in seeds(1..3) {
+        let (name, reading) = Reading::ALL[seed as usize % Reading::ALL.len()];
+        let what = format!("seed {seed}, {name}");
+        let (singly, uuids) = prepared(seed, Readings::default()).await;
+        let lines = company(Shape { seed, records: 400, steady: false, deletes: false, global: seed.is_multiple_of(4) }, uuids);
+        run(&singly, &settings_of(seed, "never"), &all_streams(), text(&lines)).await.assert_sound();
+
+        let (account, _) = prepared(seed, Readings::default().with(reading)).await;
+        let ran = run(&account, &settings_of(seed, "auto"), &all_streams(), text(&lines)).await;
+        ran.assert_sound();
+        assert!(ran.report.client.requests_by_kind.contains_key("import"), "{what}: no import");
+        assert_same(&what, &account, &singly);
+        assert_states(&what, &lines, &ran);
+
+        let (faulty, _) = prepared(seed, Readings::default().with(reading)).await;
+        FAULTS.iter().for_each(|spec| faulty.script(spec.parse().unwrap()));
+        let ran = run(&faulty, &settings_of(seed, "auto"), &all_streams(), text(&lines)).await;
+        ran.assert_sound();
+        assert_same(&format!("{what}, faults"), &faulty, &singly);
+
+        let (killed, _) = prepared(seed, Readings::default().with(reading)).await;
+        let mut left = lines.clone();
+        let mut kills = 0;
+        loop {
+            let time = Duration::from_millis(300 + 271 * (kills + 1) * (seed % 7 + 1));
+            let out = Collected::default();
+            let (settings, streams) = (settings_of(seed, "auto"), all_streams());
+            let sync = run_into(&out, &killed, &settings, &streams, text(&left), std::future::pending());
+            let ended = tokio::time::timeout(time, sync).await;
+            left = rest(&left, &out.lines());
+            if let Ok(ran) = ended {
+                ran.assert_sound();
+                break;
+            }
+            kills += 1;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert!(kills > 0, "{what}: it was never killed");
+        assert_same(&format!("{what}, {kills} kills"), &killed, &singly);
+    }
+}
+
+/// Settings of one company, with imports or without.
+fn settings_of(seed: u64, bulk: &str) -> Settings {
+    let parents = if seed.is_multiple_of(3) { "create" } else { "wait" };
+    let mut streams = vec![json!({"stream": "tasks", "match": "task_details", "parents": parents})];
+    streams.extend(["contacts", "customer_notes", "invoices"].map(|stream| json!({"stream": stream, "parents": parents})));
+    settings(&json!({"bulk_import": bulk, "streams": streams}))
+}
+
+/// A sandbox in which the base of a company stands.
+async fn prepared(seed: u64, imports: Readings) -> (Sandbox, Map<String, Value>) {
+    let quirks = Quirks { list_lag: lists_lag(seed), ..Quirks::default() };
+    let (latency, jitter) = (Duration::from_millis(30), Duration::from_millis(60));
+    let sandbox = Sandbox::new(Options { seed, latency, jitter, quirks, imports, ..Options::default() });
+    run(&sandbox, &settings_of(seed, "never"), &all_streams(), base().concat()).await.assert_sound();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let named = |customer: &Value| Some((customer["keys"][0]["external_id"].as_str()?.to_owned(), customer["uuid"].clone()));
+    let uuids = sandbox.dump()["customers"].as_array().unwrap().iter().filter_map(named).collect();
+    (sandbox, uuids)
+}

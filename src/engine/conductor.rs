@@ -147,6 +147,9 @@ impl Engine<'_> {
             bulk: Cell::new(self.bulk_import == BulkImport::Auto),
             imports: RefCell::new(Imports::default()),
         };
+        for binding in self.bindings.iter() {
+            world.account.types_are_said(binding.object, binding.said_types());
+        }
         let mut sync = Sync {
             engine: self,
             ledger: Ledger::new(self.bindings.len()),

@@ -25,6 +25,11 @@ impl<'m> Member<'m> {
         Turn { world, object, how, plan, last_chance }
     }
 
+    /// The names of the thing that it is about.
+    pub(super) fn own(&self) -> LaneKeys {
+        self.plan.own_lanes(self.object.resource().name)
+    }
+
     /// Whether another member that stands behind this one can be carried out with it.
     pub(in crate::engine) fn can_take(&self, next: &Member<'_>) -> bool {
         self.object.joins(self.plan, next.object.resource().name, next.plan)
@@ -163,7 +168,7 @@ async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) 
             Ok(Ok(refs)) => refs,
             _ => return one_by_one(world, members).await,
         };
-        steps.push(match member.object.change(member.plan, &turn.at(&refs), existing) {
+        steps.push(match turn.would_change(&turn.at(&refs), existing) {
             Ok(requests) if requests.is_empty() => Some(Step::Settled(Outcome::Unchanged.into())),
             Ok(_) => None,
             Err(faults) => Some(Step::Settled(refused(faults).into())),

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::objects::imports::{Import, LISTS, PLANS};
 use crate::objects::{self, Object};
 use crate::outcome::{Fault, Outcome, Rejection};
-use crate::plan::{By, Kin, Mode, Plan, Reference};
+use crate::plan::{By, Kin, LaneKeys, Mode, Plan, Reference};
 
 /// Waits between looks at an import that is not done; the last one goes on.
 const POLLS: [Duration; 5] =
@@ -108,38 +108,58 @@ pub(in crate::engine) async fn family(
 ) -> Result<Option<Family>, Failure> {
     let mut family = Family::default();
     let mut taken: Vec<bool> = (0..members.len()).map(|at| !may_go(at)).collect();
+    // What a record that does not go is about: what comes later about it does not go before it.
+    let mut stays = LaneKeys::new();
     for at in 0..members.len() {
-        let member = &members[at];
-        let Some(key) = member.plan.target.key().filter(|_| !taken[at]) else { continue };
+        if taken[at] {
+            continue;
+        }
+        let stands_behind = |place: &usize| members[*place].own().iter().any(|lane| stays.contains(lane));
         // Parts that have been read go with their whole.
         let is_part = |other: &usize| {
             let (object, plan) = (members[*other].object, members[*other].plan);
-            !taken[*other] && object.is_part() && member.object.joins(member.plan, object.resource().name, plan)
+            let joins = members[at].object.joins(members[at].plan, object.resource().name, plan);
+            !taken[*other] && object.is_part() && joins && !stands_behind(other)
         };
         let parts: Vec<usize> = (at + 1..members.len()).filter(is_part).collect();
-        let named: Vec<(&str, &Plan)> =
-            parts.iter().map(|part| (members[*part].object.resource().name, members[*part].plan)).collect();
-        let joined = if parts.is_empty() { Some(member.plan.clone()) } else { member.object.join(member.plan, &named) };
-        let Some((import, plan)) = joined.and_then(|plan| Some((member.object.import(&plan)?, plan))) else { continue };
-        let is_kin = family.units.is_empty() || import.customer == family.customer;
-        if !is_kin || family.has(member.object.resource().name, key) || family.bytes() + import.bytes() > MOST_BYTES {
-            continue;
+        let unit = if stands_behind(&at) { None } else { unit(world, members, at, parts, &family).await? };
+        match unit {
+            Some(unit) => {
+                unit.members.iter().for_each(|place| taken[*place] = true);
+                family.customer.clone_from(&unit.import.customer);
+                family.units.push(unit);
+            }
+            None => stays.extend(members[at].own()),
         }
-        let fits =
-            async { Ok(is_absent(world, member.object, key).await? && refers_to_what_is_there(world, &plan, &family).await?) };
-        match fits.await {
-            Ok(true) => {}
-            Ok(false) | Err(Trouble::Refused(_)) => continue,
-            Err(Trouble::Stop(failure)) => return Err(failure),
-        }
-        for place in std::iter::once(at).chain(parts.iter().copied()) {
-            taken[place] = true;
-        }
-        family.customer.clone_from(&import.customer);
-        let members: SmallVec<[usize; 1]> = std::iter::once(at).chain(parts).collect();
-        family.units.push(Unit { object: member.object, key: key.into(), import, members });
     }
     Ok((!family.units.is_empty()).then_some(family))
+}
+
+/// What a record makes with its parts, if it may go with the family.
+async fn unit(
+    world: &World<'_>,
+    members: &[Member<'_>],
+    at: usize,
+    parts: Vec<usize>,
+    family: &Family,
+) -> Result<Option<Unit>, Failure> {
+    let Member { object, plan, .. } = members[at];
+    let Some(key) = plan.target.key() else { return Ok(None) };
+    let named: Vec<(&str, &Plan)> =
+        parts.iter().map(|part| (members[*part].object.resource().name, members[*part].plan)).collect();
+    let joined = if parts.is_empty() { Some(plan.clone()) } else { object.join(plan, &named) };
+    let Some((import, plan)) = joined.and_then(|plan| Some((object.import(&plan)?, plan))) else { return Ok(None) };
+    let is_kin = family.units.is_empty() || import.customer == family.customer;
+    if !is_kin || family.has(object.resource().name, key) || family.bytes() + import.bytes() > MOST_BYTES {
+        return Ok(None);
+    }
+    let fits = async { Ok(is_absent(world, object, key).await? && refers_to_what_is_there(world, &plan, family).await?) };
+    match fits.await {
+        Ok(true) => {}
+        Ok(false) | Err(Trouble::Refused(_)) => return Ok(None),
+        Err(Trouble::Stop(failure)) => return Err(failure),
+    }
+    Ok(Some(Unit { object, key: key.into(), import, members: std::iter::once(at).chain(parts).collect() }))
 }
 
 /// Whether nothing of this key is there.

@@ -424,9 +424,19 @@ impl Turn<'_> {
             return Ok(Found::Present(Existing { uuid: Box::default(), known: None }));
         }
         let Some(look) = look else { return Ok(Found::Absent) };
-        let entries = self.world.account.look(self.object, look, fresh).await?;
+        // What this run made without having seen it may be listed late.
+        let account = &self.world.account;
+        let is_unseen = target.key().is_some_and(|key| account.is_unseen(self.object, key));
+        let mut entries = Vec::new();
+        for wait in if is_unseen { &LOOKS[..] } else { &LOOKS[..1] } {
+            tokio::time::sleep(*wait).await;
+            let seen = account.look(self.object, look, fresh || !wait.is_zero()).await?;
+            entries = self.object.found(target, &seen);
+            if !entries.is_empty() {
+                break;
+            }
+        }
         self.world.answered(self.object, self.plan);
-        let entries = self.object.found(target, &entries);
         Ok(match self.object.pick(self.plan, target, &entries) {
             Pick::Nothing => Found::Absent,
             Pick::Many(many) => Found::Ambiguous(many),
