@@ -109,3 +109,59 @@ impl Batch {
 pub(super) fn pays(groups: &[Group]) -> bool {
     groups.iter().map(|group| group.family.records()).sum::<usize>() >= PAYS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(number: u64, bytes: usize) -> Group {
+        let mut group = Group::new(JobId::of(number), Jobs::new());
+        group.family = Family::of(bytes);
+        group
+    }
+
+    fn numbers(groups: &[Group]) -> Vec<u64> {
+        groups.iter().map(|group| group.id.number()).collect()
+    }
+
+    #[test]
+    fn it_goes_when_it_is_full_or_has_waited_or_nothing_can_come() {
+        let start = Instant::now();
+        let mut batch = Batch::default();
+        assert!(!batch.is_due(start, true));
+        batch.add(start, group(0, 10));
+        assert!(!batch.is_due(start, false) && batch.is_due(start, true));
+        assert!(!batch.is_due(start + PATIENCE - Duration::from_millis(1), false) && batch.is_due(start + PATIENCE, false));
+        (1..MOST_CUSTOMERS as u64).for_each(|n| batch.add(start, group(n, 10)));
+        assert!(batch.is_due(start, false));
+        assert_eq!(batch.next(|_| 0).len(), MOST_CUSTOMERS);
+        assert!(batch.is_empty() && batch.bytes == 0);
+        batch.add(start, group(0, MOST_BYTES));
+        assert!(batch.is_due(start, false));
+    }
+
+    #[test]
+    fn it_stays_below_what_a_request_may_hold_and_keeps_the_order() {
+        let mut batch = Batch::default();
+        (0..5).for_each(|n| batch.add(Instant::now(), group(n, MOST_BYTES / 2 - 1)));
+        assert_eq!(numbers(&batch.next(|_| 0)), [0, 1]);
+        let again = batch.next(|_| 0).remove(0);
+        batch.put_back(Instant::now(), again);
+        assert_eq!(numbers(&batch.next(|_| 0)), [2, 4]);
+        // A single one goes whatever its size: it was measured before.
+        batch.add(Instant::now(), group(9, MOST_BYTES * 2));
+        assert_eq!((numbers(&batch.next(|_| 0)), batch.bytes), (vec![9], 0));
+    }
+
+    #[test]
+    fn it_is_cut_where_a_state_stood() {
+        let mut batch = Batch::default();
+        (0..6).for_each(|n| batch.add(Instant::now(), group(n, MOST_BYTES / 4)));
+        let part = |group: &Group| group.id.number() / 3;
+        assert_eq!(numbers(&batch.next(part)), [0, 1, 2]);
+        assert_eq!(numbers(&batch.next(part)), [3, 4, 5]);
+        // One part that is too large for one import goes in several.
+        (0..6).for_each(|n| batch.add(Instant::now(), group(n, MOST_BYTES / 4)));
+        assert_eq!(numbers(&batch.next(|_| 0)), [0, 1, 2, 3]);
+    }
+}

@@ -178,8 +178,9 @@ impl Turn<'_> {
     /// What the API itself says against an object that holds all of the record: that it does so does not make it good.
     async fn unsound(&self, existing: &Existing) -> Result<Option<Rejection>, Trouble> {
         let account = &self.world.account;
-        let key = existing.known.as_ref().filter(|known| !known.is_sound).and_then(|known| known.keys().next().map(Box::from));
-        let look = key.as_ref().and_then(|key: &Box<str>| self.object.look_by_key(key, account.data_source()));
+        let unsound = existing.known.as_ref().filter(|known| !known.is_sound);
+        let key: Option<Box<str>> = unsound.and_then(|known| known.keys().next()).map(Into::into);
+        let look = key.as_deref().and_then(|key| self.object.look_by_key(key, account.data_source()));
         let (Some(key), Some(look)) = (key, look) else { return Ok(None) };
         let entry = account.entry_of(self.object, &By::Key(key), &look).await?.unwrap_or_default();
         let said = |fault: Fault| Fault { code: Code::ImportedInvalid, ..fault };
