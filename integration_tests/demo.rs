@@ -3,17 +3,14 @@
 use std::fs;
 use std::sync::LazyLock;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
-use crate::harness::WATCHDOG;
+use crate::harness::ByHand;
 
 /// What one run printed; it is long, so that one serves all tests.
 static PRINTED: LazyLock<String> = LazyLock::new(|| {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_destination-chartmogul"));
-    let run = command.arg("demo").env_clear().timeout(WATCHDOG).output().unwrap();
-    let (stdout, stderr) = (String::from_utf8(run.stdout).unwrap(), String::from_utf8(run.stderr).unwrap());
-    assert!(run.status.success() && stderr.is_empty(), "{stdout}\n{stderr}");
+    let ByHand { code, stdout, stderr } = ByHand::run(&["demo"]);
+    assert!(code == Some(0) && stderr.is_empty(), "{stdout}\n{stderr}");
     stdout
 });
 

@@ -27,6 +27,7 @@ mod deletions;
 mod demo;
 mod endings;
 mod entries;
+mod explain;
 mod export;
 mod faults;
 mod invoices;

@@ -65,15 +65,15 @@ impl Failure {
         self
     }
 
-    /// The words for people: the message, and behind it the remedy where it is not said already.
+    /// The words for people: the code, which `explain` explains, the message, and the remedy where it is not said already.
     pub fn told(&self) -> String {
-        let (message, remedy) = (self.message.trim_end(), self.code.remedy());
+        let (code, message, remedy) = (self.code, self.message.trim_end(), self.code.remedy());
         if message.contains(remedy) {
-            return message.to_owned();
+            return format!("{code}: {message}");
         }
         let stop = if message.ends_with(['.', '!', '?']) { "" } else { "." };
         let gap = if message.contains('\n') { "\n" } else { " " };
-        format!("{message}{stop}{gap}{remedy}")
+        format!("{code}: {message}{stop}{gap}{remedy}")
     }
 
     fn new(kind: FailureType, code: Code, message: impl Into<String>) -> Self {
@@ -86,12 +86,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_remedy_is_said_once() {
+    fn the_code_is_said_first_and_the_remedy_once() {
         let told = |message: &str| Failure::config(Code::KeyRefused, message).told();
         let remedy = Code::KeyRefused.remedy();
-        assert_eq!(told("No such key"), format!("No such key. {remedy}"));
-        assert_eq!(told("No such key!"), format!("No such key! {remedy}"));
-        assert_eq!(told("one\ntwo."), format!("one\ntwo.\n{remedy}"));
-        assert_eq!(told(&format!("No such key. {remedy}")), format!("No such key. {remedy}"));
+        assert_eq!(told("No such key"), format!("KEY_REFUSED: No such key. {remedy}"));
+        assert_eq!(told("No such key!"), format!("KEY_REFUSED: No such key! {remedy}"));
+        assert_eq!(told("one\ntwo."), format!("KEY_REFUSED: one\ntwo.\n{remedy}"));
+        assert_eq!(told(&format!("No such key. {remedy}")), format!("KEY_REFUSED: No such key. {remedy}"));
     }
 }

@@ -1,17 +1,18 @@
 //! What holds for every run, whatever it was about.
 //!
 //! - Stdout carries messages of the protocol and nothing else; stderr is silent but for usage.
-//! - No key is seen anywhere, neither in clear nor as it stands in an Authorization header; no value of a record in any LOG
-//!   or TRACE.
+//! - No secret is seen anywhere, neither in clear nor within any Base64 text; no value of a record in any LOG or TRACE.
+//! - Every failure names a code of the catalogue, whichever way it is told.
 //! - Exit code 1 goes with exactly one TRACE ERROR, 0 and 143 with none.
 //! - STATEs come out as they came in, in order, the counts of each adding up to the records before it; after success all did.
 //! - Every record read has one outcome; after success every record was read.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use destination_chartmogul::errors::Code;
 use serde_json::Value;
+
+use super::secrets;
 
 use super::Run;
 
@@ -41,20 +42,35 @@ pub(super) fn hold_always(run: &Run, secrets: &[String]) {
     for message in &run.messages {
         assert!(types.iter().any(|kind| message["type"] == *kind), "no message of a destination: {message}");
     }
-    no_secret_is_seen(run, secrets);
+    secrets::none_is_seen(secrets, run.stdout.iter().chain([&run.stderr]).map(String::as_str));
+    failures_name_their_code(run);
     let input = Input::read(&run.fed);
     no_value_is_logged(run, &input);
     states_stand(run, &input);
     outcomes_add_up(run, &input);
 }
 
-fn no_secret_is_seen(run: &Run, secrets: &[String]) {
-    let seen = |text: &str| run.stderr.contains(text) || run.stdout.iter().any(|line| line.contains(text));
-    for key in secrets {
-        for form in [key.clone(), STANDARD_NO_PAD.encode(format!("{key}:")), STANDARD_NO_PAD.encode(format!("{key}:{key}"))] {
-            assert!(!seen(&form), "the key {key} is seen: {run}");
-        }
+/// Whether the text begins with a code of the catalogue.
+pub(super) fn begins_with_a_code(text: &str) -> bool {
+    text.split_once(": ").is_some_and(|(word, _)| Code::find(word).is_some_and(|code| code.as_str() == word))
+}
+
+fn failures_name_their_code(run: &Run) {
+    for error in run.errors() {
+        let error = &error["trace"]["error"];
+        let internal = format!("{}: ", error["internal_message"].as_str().unwrap_or_default());
+        assert!(begins_with_a_code(&internal), "{error}");
+        assert!(begins_with_a_code(error["message"].as_str().unwrap_or_default()), "{error}");
     }
+    for status in run.of_type("CONNECTION_STATUS").map(|message| &message["connectionStatus"]) {
+        let failed = status["status"] == "FAILED";
+        assert!(!failed || begins_with_a_code(status["message"].as_str().unwrap_or_default()), "{status}");
+    }
+    for log in run.logs().filter(|log| log.contains("rejected: line")) {
+        assert!(begins_with_a_code(log), "{log}");
+    }
+    let told = run.stderr.strip_prefix("error: ").is_some_and(begins_with_a_code);
+    assert!(run.stderr.is_empty() || told, "{run}");
 }
 
 fn no_value_is_logged(run: &Run, input: &Input) {

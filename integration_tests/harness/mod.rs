@@ -6,11 +6,12 @@ mod laws;
 mod process;
 mod quiet;
 mod run;
+mod secrets;
 pub(crate) mod words;
 mod world;
 
 pub(crate) use export::{COUNTRIES, Export, FIRST_CONNECTOR, STATES};
-pub(crate) use process::{Command, WATCHDOG};
+pub(crate) use process::{ByHand, Command, WATCHDOG};
 pub(crate) use run::Run;
 pub(crate) use words::{Stream, complete, namespaced, record, state, status, stream};
 pub(crate) use world::{Sync, World, options};

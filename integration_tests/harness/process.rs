@@ -10,10 +10,34 @@ use std::time::Duration;
 use destination_chartmogul::sandbox::{READ_ONLY_KEY, WRITE_KEY};
 use serde_json::Value;
 
-use super::{Run, laws};
+use super::{Run, laws, secrets};
 
 /// How long anything may take before the test fails. No test is expected to come near it.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(90);
+
+/// What a command for people said.
+pub(crate) struct ByHand {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl ByHand {
+    /// Runs such a command to its end; where it failed, it told a code.
+    pub(crate) fn run(args: &[&str]) -> ByHand {
+        let run = assert_cmd::Command::new(env!("CARGO_BIN_EXE_destination-chartmogul"))
+            .args(args)
+            .env_clear()
+            .timeout(WATCHDOG)
+            .output()
+            .unwrap();
+        let (stdout, stderr) = (String::from_utf8(run.stdout).unwrap(), String::from_utf8(run.stderr).unwrap());
+        secrets::none_is_seen(&[WRITE_KEY, READ_ONLY_KEY].map(str::to_owned), [&*stdout, &*stderr].into_iter());
+        let told = stderr.strip_prefix("error: ").is_some_and(laws::begins_with_a_code);
+        assert_eq!(run.status.code() != Some(0), told, "{args:?}: {stdout}\n{stderr}");
+        ByHand { code: run.status.code(), stdout, stderr }
+    }
+}
 
 /// A run being prepared.
 pub(crate) struct Command {

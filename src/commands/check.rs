@@ -29,7 +29,7 @@ pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Fa
         },
         // A configuration that can be read but not used is what this command is asked about; one that can not be read is
         // a fault of whoever called it.
-        Err(failure) if failure.code == Code::ConfigInvalid => Outbound::failed(failure.message),
+        Err(failure) if failure.code == Code::ConfigInvalid => Outbound::failed(failure.told()),
         Err(failure) => return Err(failure),
     };
     emitter.emit(&status)?;

@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::io::{self, Cursor, Write};
-use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +16,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::{check, client};
+use super::sandbox::listen;
+use super::{check, client, complain};
 use crate::binding::Bindings;
 use crate::config::Settings;
 use crate::engine::intake::Intake;
@@ -66,7 +66,7 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let (per_second, connections) = (options.requests_per_second, options.connections);
     let asked = if haste > 1 { per_second - per_second / MARGIN } else { per_second };
     let sandbox = Sandbox::new(options);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await.context("the sandbox can not listen")?;
+    let listener = listen(args.port).await?;
     let address = listener.local_addr().context("the sandbox's port")?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = {
@@ -87,7 +87,11 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
 
     match check::look(&settings).await {
         Ok(message) => writeln!(out, "check     SUCCEEDED: {message}")?,
-        Err(problems) => anyhow::bail!("check failed: {}", problems.join("\n")),
+        // Each has its code already.
+        Err(problems) => {
+            complain(&problems.join("\n"));
+            return Ok(ExitCode::FAILURE);
+        }
     }
 
     let catalog = ConfiguredCatalog::parse(CATALOG)?;
@@ -233,15 +237,10 @@ fn show_rejects(out: &mut impl Write, report: &Report) -> io::Result<()> {
     for sample in samples {
         let key = if sample.key.is_empty() { String::new() } else { format!(" ({})", sample.key) };
         writeln!(out, "  line {}, stream {}{key}", sample.line, sample.stream)?;
+        let status = sample.rejection.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
         for fault in &sample.rejection.faults {
-            writeln!(
-                out,
-                "    {} {}: {}. {}",
-                fault.code,
-                fault.field.as_deref().unwrap_or("-"),
-                fault.message,
-                fault.code.remedy()
-            )?;
+            let (code, field) = (fault.code, fault.field.as_deref().unwrap_or("-"));
+            writeln!(out, "    {code} {field}: {}{status}. {}", fault.message.trim_end_matches('.'), code.remedy())?;
         }
     }
     Ok(())

@@ -5,13 +5,14 @@ mod demo;
 mod discover;
 #[cfg(test)]
 mod docs_tests;
+mod explain;
 mod sandbox;
 pub mod spec;
 mod write;
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{Emitter, Level, LogLayer, Outbound};
 
+/// A command line that is not understood.
+const EXIT_USAGE: u8 = 2;
 /// After SIGTERM; what shells and orchestrators expect.
 const EXIT_TERMINATED: u8 = 143;
 
@@ -50,6 +53,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run a local ChartMogul look-alike to try things on.
     Sandbox(sandbox::SandboxArgs),
+    /// Say what an error code means and what to do.
+    Explain(explain::ExplainArgs),
 }
 
 /// The configuration.
@@ -74,10 +79,17 @@ struct WriteFiles {
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
+        Err(asked) if !asked.use_stderr() => {
+            // Help that was asked for; a reader that went away is nobody to complain to.
+            let _ = asked.print();
+            return ExitCode::SUCCESS;
+        }
         Err(usage) => {
-            // Help goes to stdout, everything else to stderr; a reader that went away is nobody to complain to.
-            let _ = usage.print();
-            return ExitCode::from(if usage.use_stderr() { 2 } else { 0 });
+            let text = usage.render().to_string();
+            // A command line without a command is answered with the help alone.
+            let told = text.strip_prefix("error: ").map(|text| format!("{}: {text}", Code::Usage));
+            complain(&told.unwrap_or_else(|| format!("{}: a command is missing.\n\n{text}", Code::Usage)));
+            return ExitCode::from(EXIT_USAGE);
         }
     };
     let emitter = Emitter::stdout();
@@ -90,6 +102,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         }
         Command::Demo(args) => by_hand(async || demo::run(args).await),
         Command::Sandbox(args) => by_hand(async || sandbox::run(args).await.map(|()| ExitCode::SUCCESS)),
+        Command::Explain(args) => by_hand(async || explain::run(&args)),
     }
 }
 
@@ -108,9 +121,8 @@ fn orchestrated(emitter: &Emitter, command: impl AsyncFnOnce(&Emitter) -> Result
     match ended {
         Ok(code) => code,
         Err(failure) => {
-            let message = failure.told();
             // When stdout is closed there is nobody left to tell.
-            let _ = emitter.emit(&Outbound::error(Failure { message, ..failure }));
+            let _ = emitter.emit(&Outbound::error(failure));
             ExitCode::FAILURE
         }
     }
@@ -118,13 +130,36 @@ fn orchestrated(emitter: &Emitter, command: impl AsyncFnOnce(&Emitter) -> Result
 
 /// Runs a command that people run: what goes wrong is told on stderr.
 fn by_hand(command: impl AsyncFnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
-    match block_on(async { Ok(command().await) }).map_err(anyhow::Error::from).flatten() {
-        Ok(code) => code,
-        Err(error) => {
-            // Without stderr there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    panic::set_hook(Box::new(|info| complain(&panicked(info).told())));
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| block_on(async { Ok(command().await) })));
+    match ended.map(|ended| ended.map_err(anyhow::Error::from).flatten()) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            complain(&worded(&error));
             ExitCode::FAILURE
         }
+        // The hook has told it.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Tells a person on stderr. Without stderr there is nobody to tell.
+fn complain(told: &str) {
+    let _ = writeln!(std::io::stderr(), "error: {}", told.trim_end());
+}
+
+/// What went wrong with a command that people run. What is no failure of ours is one of this machine.
+fn worded(error: &anyhow::Error) -> String {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return match failure.internal.as_str() {
+            "" => failure.told(),
+            internal => format!("{}\n({internal})", failure.told()),
+        };
+    }
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    match error.chain().any(|cause| cause.downcast_ref().is_some_and(closed)) {
+        true => Failure::system(Code::StdoutClosed, Code::StdoutClosed.cause()).told(),
+        false => Failure::system(Code::Internal, format!("{error:#}")).told(),
     }
 }
 
@@ -142,12 +177,15 @@ fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, F
 /// A panic is a bug, and the orchestrator has to hear of it in its own words. It may come from any thread.
 fn trace_panics(emitter: Emitter) {
     panic::set_hook(Box::new(move |info| {
-        // The message of a panic may quote values; its place never does.
-        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        let failure = Failure::system(Code::Internal, format!("{} {}", Code::Internal.cause(), Code::Internal.remedy()));
-        let _ = emitter.emit(&Outbound::error(failure.with_internal(format!("panic at {place}"))));
+        let _ = emitter.emit(&Outbound::error(panicked(info)));
         std::process::exit(1);
     }));
+}
+
+/// The message of a panic may quote values; its place never does.
+fn panicked(info: &PanicHookInfo<'_>) -> Failure {
+    let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    Failure::system(Code::Internal, Code::Internal.cause()).with_internal(format!("panic at {place}"))
 }
 
 fn socket_mode() -> bool {

@@ -11,6 +11,8 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::errors::Code;
+use crate::failure::Failure;
 use crate::sandbox::imports::{Reading, Readings};
 use crate::sandbox::{DATA_SOURCE_UUID, Fault, Options, Sandbox, WRITE_KEY, parse_duration};
 
@@ -71,9 +73,7 @@ pub(super) async fn run(args: SandboxArgs) -> anyhow::Result<()> {
     // Before the port is told, so that a signal sent by whoever reads it is not missed.
     let mut terminated = signal(SignalKind::terminate()).context("cannot listen for the signal to terminate")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("cannot listen for the signal to interrupt")?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port))
-        .await
-        .with_context(|| format!("cannot listen on port {}; --port 0 takes any free one", args.port))?;
+    let listener = listen(args.port).await?;
     let address = listener.local_addr().context("cannot tell the port")?;
 
     let mut config = json!({
@@ -101,4 +101,12 @@ pub(super) async fn run(args: SandboxArgs) -> anyhow::Result<()> {
         }
     };
     sandbox.serve(listener, shutdown).await.context("the sandbox's socket broke")
+}
+
+/// The sandbox's socket.
+pub(super) async fn listen(port: u16) -> Result<TcpListener, Failure> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
+        Failure::config(Code::PortUnusable, format!("The sandbox can not listen on port {port}."))
+            .with_internal(error.to_string())
+    })
 }

@@ -3,12 +3,13 @@
 //! Logs carry no record values: where the API's words quote the record, its values are starred. The samples kept here carry
 //! the words as they are and the record's key, for commands that a person runs on their own terminal.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::client::Stats;
 use crate::errors::Code;
-use crate::outcome::{Outcome, Rejection};
+use crate::outcome::{Fault, Outcome, Rejection};
 use crate::plan::Plan;
 use crate::protocol::StreamId;
 
@@ -81,6 +82,16 @@ impl Of<'_> {
     }
 }
 
+/// The name of the field at fault. What the API calls one is a name only as long as it looks like one.
+fn logged_field<'f>(fault: &'f Fault, http_status: Option<u16>, of: &Of<'_>) -> Cow<'f, str> {
+    let is_name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte));
+    match fault.field.as_deref() {
+        None => Cow::Borrowed("-"),
+        Some(field) if http_status.is_none() || is_name(field) => Cow::Borrowed(field),
+        Some(field) => Cow::Owned(of.hide(field)),
+    }
+}
+
 /// See the module's header.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -140,9 +151,10 @@ impl Report {
                 *logged += 1;
                 if *logged <= LOGGED_EACH {
                     for fault in rejection.faults.iter().take(LOGGED_EACH as usize) {
-                        let field = fault.field.as_deref().unwrap_or("-");
-                        // Our own words name rules and no values; the API's may quote the record.
+                        let field = logged_field(fault, rejection.http_status, of);
+                        // Our own words name rules and no values; the API's may quote the record, and after an import others, too.
                         let message = match rejection.http_status {
+                            _ if fault.code == Code::ImportedInvalid => fault.code.cause().to_owned(),
                             None => fault.message.clone(),
                             Some(_) => of.hide(&fault.message),
                         };

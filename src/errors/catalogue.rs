@@ -76,6 +76,8 @@ codes! {
     DataSourceUnknown "DATA_SOURCE_UNKNOWN": "The configured data source does not exist in the account.", "Use the UUID of one of the listed data sources.";
     BaseUrlWrong "BASE_URL_WRONG": "The address answers, but not like ChartMogul's API.", "Check `base_url`; it ends in /v1.";
     SocketMode "SOCKET_MODE": "The platform asked for socket mode, which this destination does not speak.", "Run it in STDIO mode.";
+    Usage "USAGE": "The command line is not understood.", "`--help` shows the commands and their options.";
+    PortUnusable "PORT_UNUSABLE": "The sandbox can not listen on its port.", "Choose another one with `--port`, or stop what holds it; `--port 0` takes any free one.";
     // What may pass by itself: transient_error.
     HostUnreachable "HOST_UNREACHABLE": "ChartMogul can not be reached over the network.", "Check DNS, proxy and firewall; the sync can be run again.";
     ApiOutage "API_OUTAGE": "ChartMogul did not answer properly for longer than `give_up_after_minutes`.", "Run the sync again later; everything before the last STATE is safe.";
@@ -94,6 +96,25 @@ codes! {
     Internal "INTERNAL": "A bug in this destination.", "Report it to the maintainers with the log.";
 }
 
+impl Code {
+    /// The code that is meant by what a person typed, in any case and with hyphens for underscores.
+    pub fn find(typed: &str) -> Option<Self> {
+        let typed = normal(typed);
+        CODES.iter().copied().find(|code| code.as_str() == typed)
+    }
+
+    /// The code most like what was typed.
+    pub fn nearest(typed: &str) -> Self {
+        let typed = normal(typed);
+        let likeness = |code: &Self| strsim::jaro_winkler(&typed, code.as_str());
+        CODES.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or(Self::Internal)
+    }
+}
+
+fn normal(typed: &str) -> String {
+    typed.trim().replace('-', "_").to_ascii_uppercase()
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -103,6 +124,20 @@ impl fmt::Display for Code {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_people_type_is_understood() {
+        for typed in ["KEY_REFUSED", "key_refused", " Key-Refused "] {
+            assert_eq!(Code::find(typed), Some(Code::KeyRefused), "{typed}");
+        }
+        assert_eq!(Code::find("KEY"), None);
+        assert_eq!(Code::find(""), None);
+        for (typed, meant) in
+            [("key_refuse", Code::KeyRefused), ("parent-not-fond", Code::ParentNotFound), ("DELET_LIMIT", Code::DeleteLimit)]
+        {
+            assert_eq!(Code::nearest(typed), meant, "{typed}");
+        }
+    }
 
     #[test]
     fn codes_are_unique_upper_snake_and_every_one_says_cause_and_remedy() {

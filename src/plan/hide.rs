@@ -1,12 +1,17 @@
 //! Record values out of foreign words, so that these can be logged.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::{Plan, Target};
 
 const STARS: &str = "***";
 
-/// The text with every value of the plan starred.
+/// Words of a value shorter than this are no secret by themselves, and mostly words of the sentence.
+const SHORTEST_WORD: usize = 4;
+
+/// The text with every value of the plan starred, and every word of one: an API may quote a part of a value, or put it otherwise.
 pub(super) fn values(plan: &Plan, text: &str) -> String {
     let mut values = Vec::new();
     collect_target(&plan.target, &mut values);
@@ -19,7 +24,30 @@ pub(super) fn values(plan: &Plan, text: &str) -> String {
     // A longer value first: a shorter one may be part of it.
     values.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     values.dedup();
-    values.iter().fold(text.to_owned(), |text, value| star(&text, value))
+    let text = values.iter().fold(text.to_owned(), |text, value| star(&text, value));
+    let words: HashSet<String> = values.iter().flat_map(|value| words(value)).map(str::to_lowercase).collect();
+    star_words(&text, &words)
+}
+
+fn is_of_word(char: char) -> bool {
+    char.is_alphanumeric() || char == '_'
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|char| !is_of_word(char)).filter(|word| word.chars().count() >= SHORTEST_WORD)
+}
+
+fn star_words(text: &str, secret: &HashSet<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(rest.find(|char| !is_of_word(char)).unwrap_or(rest.len()));
+        out.push_str(if secret.contains(&word.to_lowercase()) { STARS } else { word });
+        let (between, after) = after.split_at(after.find(is_of_word).unwrap_or(after.len()));
+        out.push_str(between);
+        rest = after;
+    }
+    out
 }
 
 fn collect(value: &Value, out: &mut Vec<String>) {
@@ -73,5 +101,14 @@ mod tests {
         assert_eq!(star("Can't find \"Ann@Lee.example\", annex", "ann@lee.example"), "Can't find \"***\", annex");
         assert_eq!(star("status of US: us, bus", "US"), "status of ***: ***, bus");
         assert_eq!(star("größe größer", "größe"), "*** größer");
+    }
+
+    #[test]
+    fn words_of_a_value_are_starred_too_and_names_of_fields_stay() {
+        let secret: HashSet<String> = words("Northwind Traders, a customer").map(str::to_lowercase).collect();
+        let starred = star_words("customer_name \"NORTHWIND\" of traders/x is a twin (Ünnorthwind)", &secret);
+        assert_eq!(starred, "customer_name \"***\" of ***/x is a twin (Ünnorthwind)");
+        assert_eq!(star_words("", &secret), "");
+        assert_eq!(star_words("...", &secret), "...");
     }
 }

@@ -29,7 +29,8 @@ const SHORTEST_KEY: usize = 6;
 pub struct Redactor(Arc<RwLock<Vec<SecretString>>>);
 
 impl Redactor {
-    /// Hides an API key from now on: in clear, and as it stands in an Authorization header.
+    /// Hides an API key, or any other secret, from now on: in clear, as it stands in an Authorization header, and within
+    /// any other text in Base64.
     pub fn hide_key(&self, key: &SecretString) {
         let clear = key.expose_secret();
         if clear.is_empty() {
@@ -41,6 +42,7 @@ impl Redactor {
         secrets.extend([header(""), header(clear)].map(SecretString::from));
         if clear.len() >= SHORTEST_KEY {
             secrets.push(key.clone());
+            secrets.extend((0..3).map(|before| SecretString::from(within_base64(clear, before))));
         }
         // The longest first, for a short one may be part of a long one.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
@@ -54,6 +56,14 @@ impl Redactor {
             false => text,
         })
     }
+}
+
+/// The characters that the text becomes in a longer text in Base64, where so many bytes of its first group of three stand
+/// before it: those that do not hang on what stands around it.
+fn within_base64(text: &str, before: usize) -> String {
+    let bytes = [&[0; 3][..before], text.as_bytes()].concat();
+    let (first, behind_last) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+    STANDARD_NO_PAD.encode(&bytes).get(first..behind_last).unwrap_or_default().to_owned()
 }
 
 impl fmt::Debug for Redactor {
@@ -342,6 +352,11 @@ mod tests {
             assert!(!text.contains(secret), "{text}");
         }
         assert_eq!(text.matches("sent ****").count(), 6);
+        for before in ["u:", "us:", "usr:"] {
+            let (around, alone) = (padded.encode(format!("{before}{key}?")), padded.encode(before));
+            let shown = emitter.redactor().apply(&around);
+            assert!(shown.contains("****") && shown.len() < alone.len() + 8, "{around}: {shown}");
+        }
         assert!(!format!("{:?} {:?}", emitter, emitter.redactor()).contains(key));
     }
 

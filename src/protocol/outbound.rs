@@ -140,8 +140,8 @@ impl Outbound {
                 json!({"type": "LOG", "log": {"level": level.as_str(), "message": cut(&hide(message))}})
             }
             Self::TraceError { failure, stream } => {
-                let mut error = json!({"message": cut(&hide(&failure.message))});
-                // The code always goes along, so that a log can be searched for it.
+                let mut error = json!({"message": cut(&hide(&failure.told()))});
+                // The code stands here too, where a platform's search finds it whatever it shows of the message.
                 let internal = match failure.internal.as_str() {
                     "" => failure.code.to_string(),
                     internal => format!("{}: {internal}", failure.code),
@@ -246,12 +246,12 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_in_texts_and_never_in_a_state() {
-        let hide = |text: &str| text.replace("key", "****");
+        let hide = |text: &str| text.replace("hunter22", "****");
         let told = |message: &Outbound| message.line(0, hide);
-        assert!(told(&Outbound::failed("the key")).contains("the ****"));
-        let failure = Failure::config(Code::KeyRefused, "the key").with_internal("a key");
+        assert!(told(&Outbound::failed("the hunter22")).contains("the ****"));
+        let failure = Failure::config(Code::KeyRefused, "the hunter22").with_internal("a hunter22");
         assert_eq!(told(&Outbound::error(failure)).matches("****").count(), 2);
-        assert!(told(&Outbound::State("{\"key\":1}".to_owned())).contains("key"));
+        assert!(told(&Outbound::State("{\"hunter22\":1}".to_owned())).contains("hunter22"));
     }
 
     #[test]
