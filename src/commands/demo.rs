@@ -147,6 +147,7 @@ async fn write(settings: &Settings, bindings: &Arc<Bindings>) -> anyhow::Result<
         data_source: &settings.data_source,
         deletions: settings.deletions,
         bulk_import: settings.bulk_import,
+        stop_when_rejected: settings.stop_when_rejected,
         emitter: &emitter,
         report: &report,
     };

@@ -12,7 +12,7 @@ use super::{EXIT_TERMINATED, client, settings};
 use crate::binding::Bindings;
 use crate::engine::intake::Intake;
 use crate::engine::report::Report;
-use crate::engine::{Ending, Engine};
+use crate::engine::{Ending, Engine, summary};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{ConfiguredCatalog, Emitter};
@@ -32,6 +32,7 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
         data_source: &settings.data_source,
         deletions: settings.deletions,
         bulk_import: settings.bulk_import,
+        stop_when_rejected: settings.stop_when_rejected,
         emitter,
         report: &report,
     };
@@ -39,6 +40,7 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
     end_in_time();
     let ended = engine.run(intake, asked_to_stop()?).await;
     report.borrow().log();
+    tracing::info!("{}", summary::line(&report.borrow(), &ended));
     if emitter.is_closed() {
         let code = Code::StdoutClosed;
         return Err(Failure::system(code, format!("{} {}", code.cause(), code.remedy())));

@@ -109,6 +109,14 @@ pub(super) struct Typed {
 
     #[serde(default)]
     #[schemars(
+        title = "Stop when rejected",
+        description = "When too many records are rejected the sync fails, so that somebody looks, instead of going on. What was written before stands.",
+        extend("group" = "writing", "examples" = [{"percent": 100, "after": 1000}, {"percent": 0, "after": 1}])
+    )]
+    pub(super) stop_when_rejected: StopWhenRejected,
+
+    #[serde(default)]
+    #[schemars(
         title = "Limits",
         description = "Lower them to leave room for others that use the account's API.",
         extend("group" = "connection", "examples" = [{"requests_per_second": 20, "connections": 10}])
@@ -273,6 +281,35 @@ pub(super) struct TypedLimits {
 impl Default for TypedLimits {
     fn default() -> Self {
         Self { requests_per_second: MOST_REQUESTS, connections: MOST_CONNECTIONS, give_up_after_minutes: 15.0 }
+    }
+}
+
+/// How many rejected records end a sync. Both bounds have to be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Stop when rejected")]
+pub struct StopWhenRejected {
+    /// Of the records that have an outcome, this part.
+    #[schemars(
+        title = "Percent",
+        description = "The sync fails once this part of the records so far was rejected. 0 looks at their number alone.",
+        range(min = 0, max = 100),
+        extend("examples" = [100, 50])
+    )]
+    pub percent: f64,
+    /// So many records.
+    #[schemars(
+        title = "After",
+        description = "But not before so many records were rejected. With 1, and 0 percent, the first one fails the sync.",
+        range(min = 1),
+        extend("examples" = [1000, 1])
+    )]
+    pub after: u64,
+}
+
+impl Default for StopWhenRejected {
+    fn default() -> Self {
+        Self { percent: 100.0, after: 1000 }
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::form;
 use super::problem::{self, Problem};
-use super::schema::{BulkImport, DefaultMode, Deletions, MOST_CONNECTIONS, MOST_REQUESTS, Typed, TypedLimits};
+use super::schema::{BulkImport, DefaultMode, Deletions, MOST_CONNECTIONS, MOST_REQUESTS, StopWhenRejected, Typed, TypedLimits};
 use super::streams::{ObjectChoice, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
@@ -45,6 +45,8 @@ pub struct Settings {
     pub nulls: Nulls,
     /// Whether bulk imports are used.
     pub bulk_import: BulkImport,
+    /// How many rejected records end a sync.
+    pub stop_when_rejected: StopWhenRejected,
     /// Settings of single streams; no two of one name and namespace.
     pub streams: Vec<StreamSettings>,
     /// How much of the API may be used.
@@ -150,6 +152,7 @@ impl Settings {
             unknown_fields: typed.unknown_fields,
             nulls: typed.nulls,
             bulk_import: typed.bulk_import,
+            stop_when_rejected: typed.stop_when_rejected,
             streams,
             limits,
             unknown_keys,
@@ -332,7 +335,7 @@ mod tests {
             .iter()
             .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
             .collect();
-        assert_eq!(defaults.len(), 9);
+        assert_eq!(defaults.len(), 10);
         assert_eq!(format!("{:?}", load(&with(defaults.into()))), format!("{:?}", load(&with(json!({})))));
     }
 

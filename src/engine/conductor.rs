@@ -24,11 +24,12 @@ use super::intake::{Intake, Item, PlannedRecord};
 use super::lanes::Lanes;
 use super::ledger::{Ledger, Ready, Scope, Ticket};
 use super::parking::Parking;
-use super::report::{Of, Report, Warnings};
+use super::rejects::RejectLimit;
+use super::report::{Of, Report, WaitingState, Warnings};
 use crate::account::Account;
 use crate::binding::Bindings;
 use crate::client::Client;
-use crate::config::{BulkImport, Deletions};
+use crate::config::{BulkImport, Deletions, StopWhenRejected};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::OBJECTS;
@@ -78,6 +79,8 @@ pub struct Engine<'e> {
     pub deletions: Deletions,
     /// Whether bulk imports are used.
     pub bulk_import: BulkImport,
+    /// How many rejected records end it.
+    pub stop_when_rejected: StopWhenRejected,
     /// Where STATEs go.
     pub emitter: &'e Emitter,
     /// Where what happened is noted; may be looked at while the sync runs.
@@ -162,6 +165,7 @@ impl Engine<'_> {
             queued_bytes: 0,
             state_bytes: 0,
             input: Input::Open,
+            rejects: RejectLimit::new(self.stop_when_rejected),
             halted: None,
         };
         let ending = sync.conduct(&world, intake, stop).await;
@@ -196,6 +200,7 @@ pub(super) struct Sync<'e> {
     pub(super) queued_bytes: usize,
     state_bytes: usize,
     input: Input,
+    rejects: RejectLimit,
     /// Ends the sync once what is under way is finished.
     halted: Option<Failure>,
 }
@@ -253,10 +258,13 @@ impl Sync<'_> {
                 }
                 continue;
             }
-            if running.is_empty() && importing.is_empty() && self.batch.is_empty() {
+            if running.is_empty() && importing.is_empty() {
+                // What waits for an import waits in vain.
                 if let Some(failure) = self.halted.take() {
                     return Err(failure);
                 }
+            }
+            if running.is_empty() && importing.is_empty() && self.batch.is_empty() {
                 if !matches!(self.input, Input::Open) && self.finish(world)? {
                     return Ok(Ending::Complete);
                 }
@@ -389,6 +397,11 @@ impl Sync<'_> {
     ) -> Result<(), Failure> {
         let rejected = outcome.is_rejected();
         self.engine.report.borrow_mut().settled(stream, line, of, outcome);
+        if let Some(failure) = self.rejects.count(rejected, &self.engine.report.borrow()) {
+            // Its STATE must not leave, so that the next attempt comes by it again.
+            self.halted.get_or_insert(failure);
+            return Ok(());
+        }
         let ready = self.ledger.settle(ticket, rejected);
         self.emit(ready)
     }
@@ -460,6 +473,13 @@ impl Sync<'_> {
     /// Says of every STATE that did not leave what it waits for.
     fn explain_waiting(&self) {
         let waiting = self.ledger.waiting();
+        let told = waiting.iter().take(EXPLAINED).map(|waiting| match waiting.state.kind() {
+            StateKind::Stream(id) => WaitingState { stream: Some(id.clone()), records: waiting.records },
+            StateKind::Global | StateKind::Legacy => WaitingState { stream: None, records: waiting.records },
+        });
+        let mut report = self.engine.report.borrow_mut();
+        (report.waiting, report.still_parked) = (told.collect(), self.parking.len());
+        drop(report);
         if waiting.len() > EXPLAINED {
             tracing::warn!("{} STATEs did not leave; of these the first {EXPLAINED}:", waiting.len());
         }

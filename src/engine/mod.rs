@@ -25,7 +25,9 @@ mod kept;
 pub mod lanes;
 pub mod ledger;
 pub mod parking;
+mod rejects;
 pub mod report;
+pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -56,6 +56,26 @@ pub struct Sample {
     pub rejection: Rejection,
 }
 
+/// The first reject with a code: where it is, and nothing of what it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstReject {
+    /// Line of the input.
+    pub line: u64,
+    /// The stream.
+    pub stream: StreamId,
+    /// The field at fault, where it is one.
+    pub field: Option<String>,
+}
+
+/// A STATE that did not leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingState {
+    /// Its stream; `None` where it is of all.
+    pub stream: Option<StreamId>,
+    /// Records that it waits for.
+    pub records: u64,
+}
+
 /// A record that was settled, as far as its words are needed.
 #[derive(Debug)]
 pub(super) enum Of<'p> {
@@ -99,6 +119,12 @@ pub struct Report {
     pub streams: Vec<(StreamId, Tally)>,
     /// The first rejects.
     pub samples: Vec<Sample>,
+    /// The first reject of each code.
+    pub first_rejects: BTreeMap<Code, FirstReject>,
+    /// The first STATEs that did not leave; filled in at the end.
+    pub waiting: Vec<WaitingState>,
+    /// Records that wait for their parents at the end.
+    pub still_parked: usize,
     /// STATEs that came.
     pub states_read: u64,
     /// STATEs that left.
@@ -147,6 +173,11 @@ impl Report {
             Outcome::Rejected(rejection) => {
                 let code = rejection.code();
                 *tally.rejects.entry(code).or_default() += 1;
+                self.first_rejects.entry(code).or_insert_with(|| {
+                    let fault = rejection.faults.first().filter(|fault| fault.field.is_some());
+                    let field = fault.map(|fault| logged_field(fault, rejection.http_status, of).into_owned());
+                    FirstReject { line, stream: id.clone(), field }
+                });
                 let logged = self.logged.entry((stream, code)).or_default();
                 *logged += 1;
                 if *logged <= LOGGED_EACH {

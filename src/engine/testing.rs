@@ -143,6 +143,7 @@ pub(crate) async fn run_into(
         data_source: &settings.data_source,
         deletions: settings.deletions,
         bulk_import: settings.bulk_import,
+        stop_when_rejected: settings.stop_when_rejected,
         emitter: &emitter,
         report: &report,
     };

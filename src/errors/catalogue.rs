@@ -70,6 +70,7 @@ codes! {
     NotWritable "NOT_WRITABLE": "A stream of ChartMogul's export holds rows that the API does not take, since ChartMogul computes them or keeps them with others.", "Take the stream out of the sync; the message names what to load.";
     DeletionsIgnored "DELETIONS_IGNORED": "A stream asks for soft_delete while the deletion policy is `ignore`.", "Set `deletions` to the policy `delete`, or choose another sync mode.";
     DeleteLimit "DELETE_LIMIT": "The next deletion would pass a limit of the deletion policy.", "Check that the source really means it; then raise `max_deletes` or `max_percent`.";
+    RejectLimit "REJECT_LIMIT": "More records were rejected than `stop_when_rejected` allows.", "Look in the log for why they were rejected and correct the source or the configuration; then raise the limit, or run the sync again: everything before the last STATE stands.";
     KeyRefused "KEY_REFUSED": "ChartMogul does not know the API key.", "Copy an active key from your ChartMogul profile (Settings, API keys).";
     KeyReadOnly "KEY_READ_ONLY": "The API key may read but not write, or the account's plan does not allow it.", "Create a key with read and write access; check that the ChartMogul trial has not ended.";
     PaymentRequired "PAYMENT_REQUIRED": "ChartMogul answered that the account may not do this (402).", "Check the account's subscription in ChartMogul.";
