@@ -45,6 +45,7 @@ mod reject_limit;
 mod requests;
 mod restart;
 mod scenarios;
+mod secrecy;
 mod states;
 mod subscription_cancellations;
 mod subscription_connections;

@@ -14,4 +14,4 @@ pub(crate) use export::{COUNTRIES, Export, FIRST_CONNECTOR, STATES};
 pub(crate) use process::{ByHand, Command, WATCHDOG};
 pub(crate) use run::Run;
 pub(crate) use words::{Stream, complete, namespaced, record, state, status, stream};
-pub(crate) use world::{Sync, World, options};
+pub(crate) use world::{Sync, World, on_the_side, options};

@@ -50,6 +50,11 @@ fn runtime() -> &'static Handle {
     })
 }
 
+/// Runs something on that thread.
+pub(crate) fn on_the_side<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    runtime().block_on(async { runtime().spawn(work).await.unwrap() })
+}
+
 impl World {
     pub(crate) fn new() -> World {
         World::with(options())

@@ -11,6 +11,7 @@ use crate::client::Stats;
 use crate::errors::Code;
 use crate::outcome::{Fault, Outcome, Rejection};
 use crate::plan::Plan;
+use crate::plan::hide::Values;
 use crate::protocol::StreamId;
 
 /// Rejects kept whole.
@@ -79,8 +80,8 @@ pub struct WaitingState {
 /// A record that was settled, as far as its words are needed.
 #[derive(Debug)]
 pub(super) enum Of<'p> {
-    /// It had a plan.
-    Plan(&'p Plan),
+    /// It had a plan; with the values of all that went in one request, where it did not go alone.
+    Plan(&'p Plan, Option<&'p Values>),
     /// It had none, but perhaps a key.
     Key(&'p str),
 }
@@ -88,7 +89,7 @@ pub(super) enum Of<'p> {
 impl Of<'_> {
     fn key(&self) -> String {
         match self {
-            Self::Plan(plan) => plan.key(),
+            Self::Plan(plan, _) => plan.key(),
             Self::Key(key) => (*key).to_owned(),
         }
     }
@@ -96,19 +97,19 @@ impl Of<'_> {
     /// The text without the record's values: our own words name rules, the API's may quote the record.
     fn hide(&self, text: &str) -> String {
         match self {
-            Self::Plan(plan) => plan.hide(text),
+            Self::Plan(plan, None) => Values::of(std::iter::once(*plan)).hide(text),
+            Self::Plan(_, Some(all)) => all.hide(text),
             Self::Key(_) => text.to_owned(),
         }
     }
 }
 
-/// The name of the field at fault. What the API calls one is a name only as long as it looks like one.
+/// The name of the field at fault. What the API calls one need not be a name.
 fn logged_field<'f>(fault: &'f Fault, http_status: Option<u16>, of: &Of<'_>) -> Cow<'f, str> {
-    let is_name = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte));
-    match fault.field.as_deref() {
-        None => Cow::Borrowed("-"),
-        Some(field) if http_status.is_none() || is_name(field) => Cow::Borrowed(field),
-        Some(field) => Cow::Owned(of.hide(field)),
+    match (fault.field.as_deref(), http_status) {
+        (None, _) => Cow::Borrowed("-"),
+        (Some(field), None) => Cow::Borrowed(field),
+        (Some(field), Some(_)) => Cow::Owned(of.hide(field)),
     }
 }
 

@@ -5,7 +5,10 @@ use std::cell::RefCell;
 use std::io::Cursor;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
+use tracing_subscriber::layer::SubscriberExt;
 
 use super::intake::Intake;
 use super::report::Report;
@@ -14,7 +17,8 @@ use crate::binding::Bindings;
 use crate::client::{Client, InProcess, Policy};
 use crate::config::Settings;
 use crate::failure::Failure;
-use crate::protocol::{ConfiguredCatalog, Emitter};
+use crate::protocol::Redactor;
+use crate::protocol::{ConfiguredCatalog, Emitter, Level, LogLayer};
 use crate::sandbox::{DATA_SOURCE_UUID, Sandbox, WRITE_KEY};
 
 /// What a sync left behind.
@@ -101,6 +105,24 @@ impl std::io::Write for Collected {
     }
 }
 
+/// Bytes of input up to which all is logged.
+const TALKATIVE: usize = 1024 * 1024;
+
+/// Where every run logs to: neither the key, in clear or in Base64, nor an e-mail address may come by.
+struct Watched;
+
+impl std::io::Write for Watched {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let line = String::from_utf8_lossy(line);
+        let secret = [WRITE_KEY.to_owned(), STANDARD_NO_PAD.encode(format!("{WRITE_KEY}:"))];
+        assert!(!line.contains('@') && !secret.iter().any(|secret| line.contains(secret.as_str())), "logged: {line}");
+        Ok(line.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Runs a sync against a sandbox.
 pub(crate) async fn run(sandbox: &Sandbox, settings: &Settings, catalog: &Value, input: String) -> Ran {
     run_until(sandbox, settings, catalog, input, std::future::pending()).await
@@ -147,6 +169,10 @@ pub(crate) async fn run_into(
         emitter: &emitter,
         report: &report,
     };
+    // A long run would do little but format what nobody reads.
+    let level = if input.len() < TALKATIVE { Level::Trace } else { Level::Warn };
+    let layer = LogLayer::person(Box::new(Watched), Redactor::default(), level);
+    let _logged = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
     let intake = Intake::inline(bindings, Box::new(Cursor::new(input.into_bytes())));
     let ending = engine.run(intake, stop).await;
     Ran { ending, lines: out.lines(), report: report.into_inner() }

@@ -13,6 +13,7 @@ use crate::binding::Bindings;
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::outcome::{Outcome, Skip};
+use crate::plan::hide::Values;
 use crate::plan::{LaneKey, LaneKeys, Mode, Reference};
 use crate::protocol::{Level, Outbound};
 
@@ -100,6 +101,9 @@ impl Sync<'_> {
         }
         // All of them that have to wait are put aside before anything goes on, so that none is overtaken by what follows it.
         let mut there = LaneKeys::new();
+        // What the API says of one of them may quote the others.
+        let refused = |step: &Option<Step>| matches!(step, Some(Step::Settled(settled)) if settled.outcome.is_rejected());
+        let all = (jobs.len() > 1 && steps.iter().any(refused)).then(|| Values::of(jobs.iter().map(|job| &*job.plan)));
         for (job, step) in jobs.into_iter().zip(steps.into_iter().flatten()) {
             self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
             world.met(self.engine.bindings.at(job.stream).object, &job.plan);
@@ -117,7 +121,7 @@ impl Sync<'_> {
                 Step::Settled(Settled { outcome, arrived }) => {
                     there.extend(arrived);
                     let Job { ticket, stream, line, plan, .. } = job;
-                    self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
+                    self.settle(ticket, stream, line, &Of::Plan(&plan, all.as_ref()), outcome)?;
                 }
             }
         }

@@ -9,26 +9,42 @@ use super::{Plan, Target};
 const STARS: &str = "***";
 
 /// Words of a value shorter than this are no secret by themselves, and mostly words of the sentence.
-const SHORTEST_WORD: usize = 4;
+const SHORTEST_WORD: usize = 3;
 
-/// The text with every value of the plan starred, and every word of one: an API may quote a part of a value, or put it otherwise.
-pub(super) fn values(plan: &Plan, text: &str) -> String {
-    let mut values = Vec::new();
-    collect_target(&plan.target, &mut values);
-    values.extend(plan.refs.iter().map(|reference| reference.by.text().to_owned()));
-    let fields = plan.body.fields().map(|(_, value)| value);
-    for value in fields.chain(plan.body.attributes().map(|attribute| attribute.value)) {
-        collect(&serde_json::from_str(value).unwrap_or(Value::Null), &mut values);
-    }
-    values.retain(|value| !value.trim().is_empty());
-    // A longer value first: a shorter one may be part of it.
-    values.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    values.dedup();
-    let text = values.iter().fold(text.to_owned(), |text, value| star(&text, value));
-    let words: HashSet<String> = values.iter().flat_map(|value| words(value)).map(str::to_lowercase).collect();
-    star_words(&text, &words)
+/// The values of some records, to be starred in words of an API, which may quote them.
+#[derive(Debug, Default)]
+pub struct Values {
+    /// Longer ones first.
+    whole: Vec<String>,
+    /// Their words: an API may quote a part of a value, or put it otherwise.
+    words: HashSet<String>,
 }
 
+impl Values {
+    /// The values of records that went in one request.
+    pub fn of<'p>(plans: impl Iterator<Item = &'p Plan>) -> Self {
+        let mut whole = Vec::new();
+        for plan in plans {
+            collect_target(&plan.target, &mut whole);
+            whole.extend(plan.refs.iter().map(|reference| reference.by.text().to_owned()));
+            let fields = plan.body.fields().map(|(_, value)| value);
+            for value in fields.chain(plan.body.attributes().map(|attribute| attribute.value)) {
+                collect(&serde_json::from_str(value).unwrap_or(Value::Null), &mut whole);
+            }
+        }
+        whole.retain(|value| !value.trim().is_empty());
+        // A longer value first: a shorter one may be part of it.
+        whole.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        whole.dedup();
+        let words = whole.iter().flat_map(|value| words(value)).map(str::to_lowercase).collect();
+        Self { whole, words }
+    }
+
+    /// The text with stars for them.
+    pub fn hide(&self, text: &str) -> String {
+        star_words(&self.whole.iter().fold(text.to_owned(), |text, value| star(&text, value)), &self.words)
+    }
+}
 fn is_of_word(char: char) -> bool {
     char.is_alphanumeric() || char == '_'
 }

@@ -5,7 +5,7 @@
 
 mod body;
 mod countries;
-mod hide;
+pub mod hide;
 mod known;
 mod normal;
 mod prints;
@@ -357,11 +357,6 @@ impl Plan {
             (None, Some(parent)) => format!("of {parent}"),
             (None, None) => String::new(),
         }
-    }
-
-    /// A text without the record's values: each is starred where it stands as a word of its own.
-    pub fn hide(&self, text: &str) -> String {
-        hide::values(self, text)
     }
 
     /// Size in memory, in bytes, near enough to bound what waits.
