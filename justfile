@@ -24,6 +24,10 @@ sandbox *options:
 hosts:
     .ci/run hosts
 
+# Each fuzz target for a while: `just fuzz 3600` for an hour each.
+fuzz seconds="20":
+    FUZZ_SECONDS={{ seconds }} .ci/run fuzz
+
 # The container image.
 image:
     docker build --tag destination-chartmogul/destination-chartmogul:dev .

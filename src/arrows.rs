@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// `RESOURCE` of each object.
 const ROOMS: &[&str] = &[
     "errors", "failure", "outcome", "protocol", "resource", "mapping", "plan", "objects", "sandbox", "config", "binding",
-    "client", "account", "engine", "commands",
+    "client", "account", "engine", "commands", "fuzzing",
 ];
 
 /// Rooms and files that are pure: they know neither the runtime nor the HTTP library.

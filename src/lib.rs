@@ -24,6 +24,8 @@ pub mod config;
 pub mod engine;
 pub mod errors;
 pub mod failure;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod mapping;
 pub mod objects;
 pub mod outcome;

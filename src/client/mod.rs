@@ -315,5 +315,19 @@ fn blame(trial: &Trial, again: &Again, others: u64) -> Refusal {
     Refusal { status: again.status, code: Code::RecordBreaksServer, faults: vec![ApiFault::words(words)] }
 }
 
+/// The one place where answers are classified, without the road to it.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing {
+    use super::{HttpResponse, Refusal, Repeat, SystemTime, Verdict, verdict};
+
+    /// What the verdict of an answer says of a record, where it says something.
+    pub(crate) fn refusal(response: HttpResponse, repeat: Repeat, proven: bool, now: SystemTime) -> Option<Refusal> {
+        match verdict::judge(Ok(response), repeat, proven, now) {
+            Verdict::Missing(refusal) | Verdict::Exists(refusal) | Verdict::Refused(refusal) => Some(refusal),
+            Verdict::Done(_) | Verdict::Again(_) | Verdict::Stop(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;
