@@ -30,6 +30,7 @@ pub mod outcome;
 pub mod plan;
 pub mod protocol;
 pub mod sandbox;
+pub mod store;
 
 #[cfg(test)]
 mod arrows;
