@@ -18,6 +18,7 @@ mod deletion_tests;
 mod deletions;
 mod execute;
 pub mod intake;
+mod keeping;
 mod kept;
 pub mod lanes;
 pub mod ledger;

@@ -87,6 +87,7 @@ impl Turn<'_> {
         home: Option<Scope>,
         trial: &mut Trial,
     ) -> Result<Changed, Trouble> {
+        self.note_uuid(&existing.uuid);
         let home = home.or_else(|| self.home_by_key());
         let existing = &self.with_members(existing).await?;
         let requests = match self.object.change(self.plan, at, existing) {
@@ -154,7 +155,7 @@ impl Turn<'_> {
         let set = (shows == Shows::Unseen).then(|| members(&request)).flatten();
         let call = Call::from(request);
         let account = &self.world.account;
-        Ok(match self.world.client.send(&call, trial).await? {
+        Ok(match self.deliver(&call, trial).await? {
             Reply::Done(answer) => {
                 let answer = read(&answer);
                 match shows {

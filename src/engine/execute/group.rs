@@ -2,7 +2,7 @@
 //!
 //! Each record has its own outcome. What is refused together is tried again one by one, so that the good records stand.
 
-use super::{Settled, Step, Turn, Waits, World, arrived, execute_one, refused};
+use super::{Settled, Step, Turn, Waits, World, Wrote, arrived, execute_one, known_uuid, refused};
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
 use crate::objects::resource::Kind;
@@ -22,7 +22,7 @@ pub(in crate::engine) struct Member<'m> {
 impl<'m> Member<'m> {
     fn turn(&self, world: &'m World<'_>) -> Turn<'m> {
         let Member { object, how, plan, last_chance } = *self;
-        Turn { world, object, how, plan, last_chance }
+        Turn { world, object, how, plan, last_chance, note: None }
     }
 
     fn named(&self) -> (&'static str, &'m Plan) {
@@ -130,7 +130,9 @@ async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) 
         [one] => vec![execute_one(one.turn(world)).await?],
         [first, others @ ..] => match together(world, first, others).await? {
             Some(Step::Settled(settled)) if !settled.outcome.is_rejected() => {
-                let own = |at: &usize| steps[*at].take().unwrap_or_else(|| share(world, &members[*at], &settled.outcome));
+                let own = |at: &usize| {
+                    steps[*at].take().unwrap_or_else(|| share(world, &members[*at], &settled.outcome, &settled.wrote))
+                };
                 going.iter().map(own).collect()
             }
             _ => one_by_one(world, &fresh).await?,
@@ -160,8 +162,12 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
                 true => Outcome::Updated,
                 false => settled.outcome.clone(),
             };
-            let rest = others.iter().map(|other| share(world, other, &outcome(other)));
-            Ok(std::iter::once(share(world, first, &settled.outcome)).chain(rest).collect())
+            let wrote = |other: &Member<'_>| match other.plan.target == first.plan.target {
+                true => settled.wrote.clone(),
+                false => settled.wrote.of_another(),
+            };
+            let rest = others.iter().map(|other| share(world, other, &outcome(other), &wrote(other)));
+            Ok(std::iter::once(share(world, first, &settled.outcome, &settled.wrote)).chain(rest).collect())
         }
         // Somebody else made it meanwhile.
         Some(first) => {
@@ -183,8 +189,8 @@ async fn apart(world: &World<'_>, members: &[Member<'_>], rejection: Rejection) 
                     steps[at + 1] = Some(Step::Settled(Outcome::Rejected(of_part(first, rejection)).into()));
                 }
                 Some(Step::Settled(settled)) => {
-                    steps[0] = Some(share(world, first, &settled.outcome));
-                    steps[at + 1] = Some(share(world, other, &settled.outcome));
+                    steps[0] = Some(share(world, first, &settled.outcome, &settled.wrote));
+                    steps[at + 1] = Some(share(world, other, &settled.outcome, &settled.wrote.of_another()));
                     break;
                 }
                 _ => {}
@@ -231,7 +237,8 @@ async fn together(world: &World<'_>, first: &Member<'_>, others: &[Member<'_>]) 
 }
 
 /// The outcome of a joined request as that of one of its records.
-fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
+fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome, wrote: &Wrote) -> Step {
     let arrived = arrived(world, member.object, member.plan, outcome);
-    Step::Settled(Settled { outcome: outcome.clone(), arrived })
+    let uuid = known_uuid(world, member.object, member.plan).or_else(|| wrote.uuid.clone());
+    Step::Settled(Settled { outcome: outcome.clone(), arrived, wrote: Wrote { uuid, ..wrote.clone() } })
 }

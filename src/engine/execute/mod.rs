@@ -7,8 +7,10 @@ mod change;
 mod create;
 mod delete;
 mod group;
+mod note;
 
 pub(super) use group::{Member, execute};
+pub(super) use note::Wrote;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -19,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::RwLock;
 
 use self::create::{Changed, LOOKS};
+use self::note::Note;
 use super::deletions::DeleteGuard;
 use super::report::Warnings;
 use crate::account::{Account, Found, Trouble};
@@ -99,11 +102,13 @@ pub(super) struct Settled {
     pub(super) outcome: Outcome,
     /// The lanes of what exists from now on.
     pub(super) arrived: LaneKeys,
+    /// For the record's receipt.
+    pub(super) wrote: Wrote,
 }
 
 impl From<Outcome> for Settled {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, arrived: LaneKeys::new() }
+        Self { outcome, arrived: LaneKeys::new(), wrote: Wrote::default() }
     }
 }
 
@@ -112,6 +117,8 @@ impl From<Outcome> for Settled {
 /// # Errors
 /// What ends the sync.
 async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
+    let note = Note::default();
+    let turn = Turn { note: Some(&note), ..turn };
     let Turn { world, object, plan, .. } = turn;
     let ended = match turn.run().await {
         Ok(Step::Settled(settled)) if nothing_there(&settled.outcome) => {
@@ -122,12 +129,22 @@ async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
     match ended {
         Ok(Step::Settled(mut settled)) => {
             settled.arrived = arrived(world, object, plan, &settled.outcome);
+            settled.wrote = note.wrote(known_uuid(world, object, plan));
             Ok(Step::Settled(settled))
         }
         Ok(step) => Ok(step),
         Err(Trouble::Stop(failure)) => Err(failure),
-        Err(Trouble::Refused(refusal)) => Ok(Step::Settled(rejected(refusal).into())),
+        Err(Trouble::Refused(refusal)) => {
+            let wrote = note.wrote(None);
+            Ok(Step::Settled(Settled { wrote, ..rejected(refusal).into() }))
+        }
     }
+}
+
+/// The UUID of a record's object, where its key tells it.
+fn known_uuid(world: &World<'_>, object: &dyn Object, plan: &Plan) -> Option<Box<str>> {
+    let look = object.look_by_key(plan.target.key()?, world.account.data_source())?;
+    world.account.known(look.scope?)?.first().map(|known| known.uuid.clone())
 }
 
 /// The lanes of what exists now that a plan has its outcome.
@@ -162,6 +179,8 @@ struct Turn<'t> {
     how: &'t How,
     plan: &'t Plan,
     last_chance: bool,
+    /// For the record's receipt.
+    note: Option<&'t Note>,
 }
 
 /// What a turn came to that ends it, or what it goes on with.
@@ -378,6 +397,7 @@ impl Turn<'_> {
             Target::Uuid(_, Some(other)) => other,
             Target::Part => {
                 let Some(whole) = at.refs.first() else { return Ok(Found::Absent) };
+                self.note_uuid(&whole.uuid);
                 return Ok(Found::Present(Existing { uuid: whole.uuid.clone(), known: whole.known.clone() }));
             }
             target => target,
@@ -393,6 +413,7 @@ impl Turn<'_> {
             Pick::Many(many) => Found::Ambiguous(many),
             Pick::One(place) => {
                 let known = &entries[place];
+                self.note_uuid(&known.uuid);
                 Found::Present(Existing { uuid: known.uuid.clone(), known: Some(Rc::clone(known)) })
             }
         })
