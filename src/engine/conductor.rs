@@ -6,7 +6,6 @@
 //! Does not own whose turn it is (`turns`).
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -139,7 +138,7 @@ impl Engine<'_> {
             queued_bytes: 0,
             state_bytes: 0,
             store,
-            held: VecDeque::new(),
+            held: Held::default(),
             input: Input::Open,
             halted: None,
         };
@@ -174,7 +173,7 @@ pub(super) struct Sync<'e> {
     pub(super) state_bytes: usize,
     pub(super) store: Store,
     /// STATEs that wait until what is kept of their records is durable.
-    pub(super) held: VecDeque<Held>,
+    pub(super) held: Held,
     input: Input,
     /// Ends the sync once what is under way is finished.
     halted: Option<Failure>,

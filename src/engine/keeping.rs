@@ -3,6 +3,7 @@
 //! Owns the handing over to the store, and that no STATE leaves before every reject and receipt of the records it covers is
 //! durable. Does not own when a STATE may leave for its records' sake (`ledger`), nor how things are kept (`store`).
 
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::Ending;
@@ -27,11 +28,12 @@ pub(super) struct Came<'r> {
     pub(super) origin: Option<&'r Origin>,
 }
 
-/// A STATE whose records all have their outcome.
-#[derive(Debug)]
+/// STATEs whose records all have their outcome.
+#[derive(Debug, Default)]
 pub(super) struct Held {
-    mark: Mark,
-    ready: Ready<StateMessage>,
+    states: VecDeque<Ready<StateMessage>>,
+    /// By scope (a stream's place, or all): how far its last STATE goes. What leaves later must not go less far.
+    marks: HashMap<Option<usize>, Mark>,
 }
 
 impl Sync<'_> {
@@ -45,20 +47,21 @@ impl Sync<'_> {
         wrote: &Wrote,
     ) -> Result<(), Failure> {
         let Came { stream, line, origin } = *came;
-        if let Outcome::Rejected(rejection) = &outcome {
-            self.store.reject(stream, line, origin, rejection);
-        }
+        let mut mark = match &outcome {
+            Outcome::Rejected(rejection) => self.store.reject(stream, line, origin, rejection),
+            _ => Mark::default(),
+        };
         if self.store.keeps_receipts() {
             let object = self.engine.bindings.at(stream).object.resource().name;
             let Wrote { uuid, attempts, http_status } = wrote;
             let (key, uuid) = (of.key(), uuid.as_deref());
             let receipt =
                 Receipt { line, object, key: &key, outcome: &outcome, uuid, attempts: *attempts, http_status: *http_status };
-            self.store.receipt(stream, &receipt);
+            mark = mark.and(self.store.receipt(stream, &receipt));
         }
         let rejected = outcome.is_rejected();
         self.engine.report.borrow_mut().settled(stream, line, of, outcome);
-        let ready = self.ledger.settle(ticket, rejected);
+        let ready = self.ledger.settle(ticket, rejected, mark);
         self.emit(ready)
     }
 
@@ -67,28 +70,27 @@ impl Sync<'_> {
         if ready.is_empty() {
             return Ok(());
         }
-        for ready in ready {
-            let mark = match ready.state.kind() {
-                StateKind::Global | StateKind::Legacy => self.store.mark(None),
-                // One of a stream that is not in the catalog covers none of our records.
-                StateKind::Stream(id) => match self.engine.bindings.find(id.as_ref()) {
-                    Some(stream) => self.store.mark(Some(stream)),
-                    None => Mark::default(),
-                },
+        for mut ready in ready {
+            let scope = match ready.state.kind() {
+                StateKind::Global | StateKind::Legacy => None,
+                StateKind::Stream(id) => self.engine.bindings.find(id.as_ref()),
             };
-            self.store.want(mark);
-            self.held.push_back(Held { mark, ready });
+            let last = self.held.marks.entry(scope).or_default();
+            *last = last.and(ready.mark);
+            ready.mark = *last;
+            self.store.want(ready.mark);
+            self.held.states.push_back(ready);
         }
         self.let_go()
     }
 
-    /// Emits the STATEs of which everything is kept. Those of one scope stay in order, since later ones cover more.
+    /// Emits the STATEs of which everything is kept.
     pub(super) fn let_go(&mut self) -> Result<(), Failure> {
         let mut at = 0;
-        while let Some(held) = self.held.get(at) {
-            if !self.store.is_durable(held.mark) {
+        while let Some(ready) = self.held.states.get(at) {
+            if !self.store.is_durable(ready.mark) {
                 at += 1;
-            } else if let Some(Held { ready: Ready { state, loaded, rejected }, .. }) = self.held.remove(at) {
+            } else if let Some(Ready { state, loaded, rejected, .. }) = self.held.states.remove(at) {
                 self.state_bytes = self.state_bytes.saturating_sub(state.line().len());
                 self.engine.emitter.emit(&Outbound::State(state.stamped(loaded, rejected)))?;
                 self.engine.report.borrow_mut().states_emitted += 1;
@@ -99,7 +101,7 @@ impl Sync<'_> {
 
     /// Waits until all that was put in is kept, and lets go what waited for it.
     pub(super) async fn keep_all(&mut self) -> Result<(), Failure> {
-        let mark = self.store.mark(None);
+        let mark = self.store.mark();
         self.store.want(mark);
         while !self.store.is_durable(mark) {
             self.store.progress().await?;
@@ -129,8 +131,8 @@ impl Sync<'_> {
 
     /// Says of every STATE that waits for the store that it did not leave.
     pub(super) fn explain_held(&self) {
-        if !self.held.is_empty() {
-            tracing::warn!("{} STATEs did not leave: rejects or receipts of their records were not kept", self.held.len());
+        if !self.held.states.is_empty() {
+            tracing::warn!("{} STATEs did not leave: rejects or receipts of their records were not kept", self.held.states.len());
         }
     }
 }

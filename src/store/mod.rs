@@ -82,11 +82,25 @@ impl Job {
     }
 }
 
-/// How far something is put in: everything before it.
+/// How far something is put in: itself, and everything before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mark {
     rejects: u64,
     receipts: u64,
+}
+
+impl Mark {
+    /// Up to the receipt with this number.
+    #[cfg(test)]
+    pub(crate) fn of_receipt(number: u64) -> Self {
+        Self { rejects: 0, receipts: number }
+    }
+
+    /// The later of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { rejects: self.rejects.max(other.rejects), receipts: self.receipts.max(other.receipts) }
+    }
 }
 
 /// See the module's header.
@@ -95,8 +109,6 @@ pub struct Store {
     job: Job,
     rejects: Option<RejectShelf>,
     receipts: Option<Shelf>,
-    /// By stream: up to where its own stand.
-    marks: Vec<Mark>,
     began: Instant,
 }
 
@@ -127,14 +139,13 @@ impl Store {
             }
             Some(Receipts::Webhook(hook)) => Some(Shelf::hook(hook.open()?, keeping.patience)),
         };
-        let marks = vec![Mark::default(); job.streams.len()];
-        Ok(Self { job, rejects, receipts, marks, began: Instant::now() })
+        Ok(Self { job, rejects, receipts, began: Instant::now() })
     }
 
     /// A store that keeps nothing.
     pub fn nothing() -> Self {
         let job = Job { streams: Vec::new(), worker_job_id: None, clock: Arc::new(|| 0) };
-        Self { job, rejects: None, receipts: None, marks: Vec::new(), began: Instant::now() }
+        Self { job, rejects: None, receipts: None, began: Instant::now() }
     }
 
     /// Whether anything is kept.
@@ -148,37 +159,34 @@ impl Store {
     }
 
     /// Puts in a rejected record of the stream with this number.
-    pub fn reject(&mut self, stream: usize, line: u64, origin: Option<&Origin>, rejection: &Rejection) {
+    pub fn reject(&mut self, stream: usize, line: u64, origin: Option<&Origin>, rejection: &Rejection) -> Mark {
         let now = self.began.elapsed();
-        let Some(RejectShelf { settings, shelf }) = &mut self.rejects else { return };
-        let Some(facts) = self.job.streams.get(stream) else { return };
+        let Some(RejectShelf { settings, shelf }) = &mut self.rejects else { return Mark::default() };
+        let Some(facts) = self.job.streams.get(stream) else { return Mark::default() };
         let row = rows::reject(settings, facts, line, origin, rejection, (self.job.clock)());
         shelf.queue.push(stream, &row, now);
-        self.marks[stream].rejects = shelf.queue.pushed();
+        Mark { rejects: shelf.queue.pushed(), receipts: 0 }
     }
 
     /// Puts in the receipt of a record of the stream with this number.
-    pub fn receipt(&mut self, stream: usize, receipt: &Receipt<'_>) {
+    pub fn receipt(&mut self, stream: usize, receipt: &Receipt<'_>) -> Mark {
         let now = self.began.elapsed();
-        let Some(shelf) = &mut self.receipts else { return };
-        let Some(facts) = self.job.streams.get(stream) else { return };
+        let Some(shelf) = &mut self.receipts else { return Mark::default() };
+        let Some(facts) = self.job.streams.get(stream) else { return Mark::default() };
         // All streams go one way, so that they stay in order.
         shelf.queue.push(0, &rows::receipt(facts, receipt), now);
-        self.marks[stream].receipts = shelf.queue.pushed();
+        Mark { rejects: 0, receipts: shelf.queue.pushed() }
     }
 
-    /// Up to where what was put in of one stream stands, or of all.
-    pub fn mark(&self, stream: Option<usize>) -> Mark {
-        match stream {
-            Some(stream) => self.marks.get(stream).copied().unwrap_or_default(),
-            None => Mark {
-                rejects: self.rejects.as_ref().map_or(0, |rejects| rejects.shelf.queue.pushed()),
-                receipts: self.receipts.as_ref().map_or(0, |shelf| shelf.queue.pushed()),
-            },
+    /// Up to where all stands that was put in.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            rejects: self.rejects.as_ref().map_or(0, |rejects| rejects.shelf.queue.pushed()),
+            receipts: self.receipts.as_ref().map_or(0, |shelf| shelf.queue.pushed()),
         }
     }
 
-    /// Whether all before a mark is durable.
+    /// Whether all up to a mark is durable.
     pub fn is_durable(&self, mark: Mark) -> bool {
         let reached = |shelf: Option<&Shelf>, mark: u64| shelf.is_none_or(|shelf| shelf.queue.durable() >= mark);
         reached(self.rejects.as_ref().map(|rejects| &rejects.shelf), mark.rejects)

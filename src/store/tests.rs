@@ -72,7 +72,7 @@ fn rejection() -> Rejection {
 }
 
 async fn until_durable(store: &mut Store) -> Result<(), Failure> {
-    let mark = store.mark(None);
+    let mark = store.mark();
     store.want(mark);
     while !store.is_durable(mark) {
         store.progress().await?;
@@ -93,8 +93,7 @@ async fn rejected_records_come_back_from_every_format_as_they_went_in() {
         let directory = Directory::new();
         let mut store = Store::open(&keeping(Some(rejects(&directory.0, format, flattened, gzip)), None), job()).unwrap();
         store.reject(0, 11, Some(&origin(odd)), &rejection());
-        store.reject(1, 12, Some(&origin("[]")), &rejection());
-        let mark = store.mark(Some(1));
+        let mark = store.reject(1, 12, Some(&origin("[]")), &rejection());
         assert!(!store.is_durable(mark) && store.has_work() && store.has_room());
         store.want(mark);
         store.progress().await.unwrap();
@@ -188,13 +187,12 @@ async fn receipts_stand_in_order_in_files_that_grow_and_then_follow_each_other()
 }
 
 #[tokio::test]
-async fn a_mark_of_one_stream_does_not_wait_for_another() {
+async fn what_nobody_waits_for_is_not_written_alone() {
     let directory = Directory::new();
     let mut store = Store::open(&keeping(Some(rejects(&directory.0, Format::Csv, false, false)), None), job()).unwrap();
-    store.reject(0, 1, None, &rejection());
-    assert!(
-        store.is_durable(store.mark(Some(1))) && !store.is_durable(store.mark(Some(0))) && !store.is_durable(store.mark(None))
-    );
+    let before = store.mark();
+    let mark = store.reject(0, 1, None, &rejection());
+    assert!(store.is_durable(before) && !store.is_durable(mark) && mark == store.mark() && mark.and(before) == mark);
     // Nobody waits for it: it is not written alone.
     tokio::select! {
         biased;
@@ -274,7 +272,9 @@ async fn webhook(statuses: &[u16]) -> (Seen, Hook) {
 async fn a_webhook_gets_receipts_in_order_each_batch_until_it_is_taken() {
     let (seen, hook) = webhook(&[500, 429]).await;
     let mut store = Store::open(&keeping(None, Some(Receipts::Webhook(hook))), job()).unwrap();
-    (1..=1500).for_each(|line| store.receipt(0, &receipt(line)));
+    for line in 1..=1500 {
+        store.receipt(0, &receipt(line));
+    }
     until_durable(&mut store).await.unwrap();
     let calls = std::mem::take(&mut seen.0.lock().unwrap().1);
     assert_eq!(calls.len(), 4);
@@ -294,7 +294,7 @@ async fn a_webhook_that_refuses_or_fails_for_long_ends_it() {
         let failure = until_durable(&mut store).await.unwrap_err();
         assert_eq!(failure.code, code, "{failure}");
         assert!(failure.message.contains(&format!("the webhook: it answered with HTTP {status}.")), "{failure}");
-        assert!(seen.0.lock().unwrap().1.len() > 1 && !store.is_durable(store.mark(None)));
+        assert!(seen.0.lock().unwrap().1.len() > 1 && !store.is_durable(store.mark()));
         assert_eq!(probe(&keeping).await[0].code, code);
     }
     let (seen, hook) = webhook(&[]).await;
