@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "store/rows.rs",
     "store/names.rs",
     "store/files.rs",
+    "account/attribute_types.rs",
     "engine/ledger.rs",
     "engine/lanes.rs",
     "engine/parking.rs",

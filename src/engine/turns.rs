@@ -19,8 +19,9 @@ use crate::protocol::{Level, Outbound};
 impl Sync<'_> {
     pub(super) fn queue(&mut self, world: &World<'_>, job: Job) {
         self.queued_bytes += job.bytes();
-        let lanes = world.lanes(self.engine.bindings.at(job.stream).object, &job.plan);
-        self.lanes.push(lanes, job);
+        let object = self.engine.bindings.at(job.stream).object;
+        world.expect(object, &job.plan);
+        self.lanes.push(world.lanes(object, &job.plan), job);
     }
 
     /// The next record that may start, with those right behind it that can go with it.
@@ -87,6 +88,7 @@ impl Sync<'_> {
         let mut there = LaneKeys::new();
         for (job, step) in jobs.into_iter().zip(steps) {
             self.queued_bytes = self.queued_bytes.saturating_sub(job.bytes());
+            world.met(self.engine.bindings.at(job.stream).object, &job.plan);
             match self.in_order(&job, step) {
                 Step::Park(lane, waits) => {
                     let part = match waits {
@@ -139,7 +141,10 @@ impl Sync<'_> {
         let jobs = self.parking.arrived(parent, Job::bytes);
         let object = |job: &Job| self.engine.bindings.at(job.stream).object;
         let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(object(&job), &job.plan), job)).collect();
-        self.queued_bytes += jobs.iter().map(|(_, job)| job.bytes()).sum::<usize>();
+        for (_, job) in &jobs {
+            self.queued_bytes += job.bytes();
+            world.expect(object(job), &job.plan);
+        }
         self.lanes.push_first(jobs);
     }
 }
