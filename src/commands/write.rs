@@ -16,7 +16,7 @@ use crate::engine::{Ending, Engine};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{ConfiguredCatalog, ConfiguredStream, Emitter};
-use crate::store::{Job, Store, StreamFacts};
+use crate::store::{Job, Store, StreamFacts, random_ids};
 
 /// Past the grace of the engine, and before an orchestrator's patience of 30 s is used up.
 const LAST_MOMENT: Duration = Duration::from_secs(28);
@@ -61,6 +61,7 @@ fn job(catalog: &ConfiguredCatalog) -> Job {
     Job {
         streams: catalog.streams.iter().map(facts).collect(),
         worker_job_id: std::env::var("WORKER_JOB_ID").ok(),
+        ids: random_ids(),
         clock: Arc::new(|| jiff::Timestamp::now().as_millisecond()),
     }
 }

@@ -151,8 +151,12 @@ pub(crate) async fn run_into(
         name: stream.id.name.as_ref().to_owned(),
         ..Default::default()
     };
-    let job =
-        crate::store::Job { streams: catalog.streams.iter().map(facts).collect(), worker_job_id: None, clock: Arc::new(|| 0) };
+    let job = crate::store::Job {
+        streams: catalog.streams.iter().map(facts).collect(),
+        worker_job_id: None,
+        clock: Arc::new(|| 0),
+        ids: crate::store::random_ids(),
+    };
     let store = Store::open(&settings.keeping, job).unwrap();
     let intake = Intake::inline(bindings, Box::new(Cursor::new(input.into_bytes())));
     let ending = engine.run(intake, store, stop).await;

@@ -1,11 +1,12 @@
 //! Receipts by POST: batches of JSON Lines, in order, each until it is taken.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
-use uuid::Uuid;
 
+use super::Ids;
 use super::persist::{Trouble, persist};
 use super::queue::Batch;
 use super::s3::{client, unsent};
@@ -22,16 +23,16 @@ const WHAT: &str = "receipts";
 const PLACE: &str = "the webhook";
 
 /// A webhook that is ready to be called.
-#[derive(Debug)]
 pub(super) struct OpenHook {
     http: reqwest::Client,
     url: String,
     headers: HeaderMap,
+    ids: Ids,
 }
 
 impl Hook {
     /// Gets ready; nothing is sent yet.
-    pub(super) fn open(&self) -> Result<OpenHook, Failure> {
+    pub(super) fn open(&self, ids: &Ids) -> Result<OpenHook, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         if let Some(authorization) = &self.authorization {
@@ -40,12 +41,12 @@ impl Hook {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        Ok(OpenHook { http: client(&self.url)?, url: self.url.clone(), headers })
+        Ok(OpenHook { http: client(&self.url)?, url: self.url.clone(), headers, ids: Arc::clone(ids) })
     }
 
     /// Sends a batch without receipts.
     pub(super) async fn probe(&self, patience: Duration) -> Result<(), Failure> {
-        self.open()?.send(vec![(0, Vec::new())], patience).await
+        self.open(&super::random_ids())?.send(vec![(0, Vec::new())], patience).await
     }
 }
 
@@ -55,7 +56,7 @@ impl OpenHook {
         for (_, rows) in batch {
             for post in posts(&rows) {
                 // The same for every attempt, so that the receiver can tell a repetition.
-                let id = Uuid::new_v4().to_string();
+                let id = (self.ids)().to_string();
                 persist(WHAT, PLACE, patience, async || self.post(post, &id).await).await?;
             }
         }

@@ -28,6 +28,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
 
 pub use names::{FILE_NAME_FORMAT, PATH_FORMAT, check_file_name_format, check_path_format};
 pub use rows::{Origin, Receipt};
@@ -36,6 +37,7 @@ pub use settings::{Access, Bucket, Format, Hook, Keeping, Place, Receipts, Rejec
 use crate::failure::Failure;
 use crate::outcome::Rejection;
 use files::Files;
+use rows::Stamp;
 use shelf::Shelf;
 
 /// Bytes that wait to be written, at most, before no more records are read.
@@ -43,6 +45,14 @@ const MOST_WAITING: usize = 32 * 1024 * 1024;
 
 /// Milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Names that nothing else has.
+pub type Ids = Arc<dyn Fn() -> Uuid + Send + Sync>;
+
+/// Random ones.
+pub fn random_ids() -> Ids {
+    Arc::new(Uuid::new_v4)
+}
 
 /// A stream, as far as what is kept of it says so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,6 +76,8 @@ pub struct Job {
     pub worker_job_id: Option<String>,
     /// The time of day.
     pub clock: Clock,
+    /// For what needs a name of its own.
+    pub ids: Ids,
 }
 
 impl std::fmt::Debug for Job {
@@ -137,14 +149,14 @@ impl Store {
             Some(Receipts::Files(place)) => {
                 Some(Shelf::files(place.open("receipts")?, Files::of_receipts(&job), keeping.patience))
             }
-            Some(Receipts::Webhook(hook)) => Some(Shelf::hook(hook.open()?, keeping.patience)),
+            Some(Receipts::Webhook(hook)) => Some(Shelf::hook(hook.open(&job.ids)?, keeping.patience)),
         };
         Ok(Self { job, rejects, receipts, began: Instant::now() })
     }
 
     /// A store that keeps nothing.
     pub fn nothing() -> Self {
-        let job = Job { streams: Vec::new(), worker_job_id: None, clock: Arc::new(|| 0) };
+        let job = Job { streams: Vec::new(), worker_job_id: None, clock: Arc::new(|| 0), ids: Arc::new(Uuid::nil) };
         Self { job, rejects: None, receipts: None, began: Instant::now() }
     }
 
@@ -163,7 +175,8 @@ impl Store {
         let now = self.began.elapsed();
         let Some(RejectShelf { settings, shelf }) = &mut self.rejects else { return Mark::default() };
         let Some(facts) = self.job.streams.get(stream) else { return Mark::default() };
-        let row = rows::reject(settings, facts, line, origin, rejection, (self.job.clock)());
+        let stamp = Stamp { raw_id: (self.job.ids)(), now: (self.job.clock)() };
+        let row = rows::reject(settings, facts, line, origin, rejection, &stamp);
         shelf.queue.push(stream, &row, now);
         Mark { rejects: shelf.queue.pushed(), receipts: 0 }
     }

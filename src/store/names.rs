@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use uuid::Uuid;
 
 use super::{Job, StreamFacts};
 
@@ -95,7 +94,7 @@ pub(super) fn folder(prefix: &str, format: &str, job: &Job, stream: &StreamFacts
                 "second" => time(now, "%S"),
                 "millisecond" => format!("{:03}", now.rem_euclid(1000)),
                 "epoch" => now.to_string(),
-                "uuid" => Uuid::new_v4().to_string(),
+                "uuid" => (job.ids)().to_string(),
                 _ => String::new(),
             }),
         }
@@ -185,7 +184,12 @@ mod tests {
     const NOW: i64 = 1_709_618_828_009;
 
     fn job(worker_job_id: Option<&str>) -> Job {
-        Job { streams: Vec::new(), worker_job_id: worker_job_id.map(str::to_owned), clock: Arc::new(|| NOW) }
+        Job {
+            streams: Vec::new(),
+            worker_job_id: worker_job_id.map(str::to_owned),
+            clock: Arc::new(|| NOW),
+            ids: Arc::new(uuid::Uuid::nil),
+        }
     }
 
     fn stream(namespace: Option<&str>, name: &str, sync_id: Option<i64>) -> StreamFacts {

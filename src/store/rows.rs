@@ -111,6 +111,13 @@ pub(super) fn header(settings: &Rejects) -> Vec<u8> {
     }
 }
 
+/// What a row gets when it is made.
+pub(super) struct Stamp {
+    pub(super) raw_id: Uuid,
+    /// When the record was read, where the source does not say so.
+    pub(super) now: i64,
+}
+
 /// One rejected record, as it stands in a file.
 pub(super) fn reject(
     settings: &Rejects,
@@ -118,7 +125,7 @@ pub(super) fn reject(
     line: u64,
     origin: Option<&Origin>,
     rejection: &Rejection,
-    now: i64,
+    stamp: &Stamp,
 ) -> Vec<u8> {
     let fault = rejection.faults.first();
     let data = Data {
@@ -137,8 +144,8 @@ pub(super) fn reject(
         namespace: stream.namespace.as_deref(),
         stream: &stream.name,
     };
-    let raw_id = Uuid::new_v4().to_string();
-    let extracted_at = origin.and_then(|origin| origin.emitted_at).unwrap_or(now);
+    let raw_id = stamp.raw_id.to_string();
+    let extracted_at = origin.and_then(|origin| origin.emitted_at).unwrap_or(stamp.now);
     let generation = stream.generation_id.unwrap_or_default();
     match settings.format {
         Format::Jsonl => {

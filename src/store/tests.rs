@@ -44,7 +44,12 @@ fn job() -> Job {
         sync_id: Some(7),
         generation_id: Some(3),
     };
-    Job { streams: vec![stream(Some("shop"), "users"), stream(None, "plans")], worker_job_id: None, clock: Arc::new(|| NOW) }
+    Job {
+        streams: vec![stream(Some("shop"), "users"), stream(None, "plans")],
+        worker_job_id: None,
+        clock: Arc::new(|| NOW),
+        ids: random_ids(),
+    }
 }
 
 fn rejects(path: &Path, format: Format, flattened: bool, gzip: bool) -> Rejects {
@@ -118,14 +123,19 @@ async fn rejected_records_come_back_from_every_format_as_they_went_in() {
 async fn a_row_has_airbytes_columns_and_the_reason_beside_the_record() {
     let directory = Directory::new();
     let settings = rejects(&directory.0, Format::Jsonl, false, false);
-    let row = rows::reject(&settings, &job().streams[0], 11, Some(&origin(r#"{"x": 1}"#)), &rejection(), NOW);
-    let mut row: Value = serde_json::from_slice(&row).unwrap();
-    let raw_id = row["_airbyte_raw_id"].take();
-    assert_eq!(raw_id.as_str().unwrap().parse::<uuid::Uuid>().unwrap().get_version_num(), 4);
+    let row = rows::reject(
+        &settings,
+        &job().streams[0],
+        11,
+        Some(&origin(r#"{"x": 1}"#)),
+        &rejection(),
+        &Stamp { raw_id: Uuid::from_u128(1), now: NOW },
+    );
+    let row: Value = serde_json::from_slice(&row).unwrap();
     assert_eq!(
         row,
         json!({
-            "_airbyte_raw_id": null, "_airbyte_extracted_at": 5, "_airbyte_generation_id": 3,
+            "_airbyte_raw_id": "00000000-0000-0000-0000-000000000001", "_airbyte_extracted_at": 5, "_airbyte_generation_id": 3,
             "_airbyte_meta": {"sync_id": 7, "changes": [{"field": "a", "change": "NULLED"}], "namespace": "shop", "stream": "users"},
             "_airbyte_data": {"record": {"x": 1}, "line": 11, "error": {"code": "FIELD_VALUE", "field": "email",
                 "message": "email: is no address; has no key", "http_status": 422}}
