@@ -286,3 +286,23 @@ fn check_tells_what_can_not_be_kept_with_all_else_and_leaves_nothing_behind() {
     assert_eq!((&*word, message.lines().count()), ("FAILED", 3), "{message}");
     assert!(message.contains("API key") && message.contains("the folder") && message.contains("HTTP 404"), "{message}");
 }
+
+#[test]
+fn records_that_go_in_bulk_have_their_receipts_too() {
+    let world = World::new();
+    let told = world.path("told");
+    let customers =
+        (0..60).map(|n| record("customers", json!({"external_id": format!("c-{n}"), "name": format!("Customer {n}")})));
+    let run = world
+        .sync()
+        .config(json!({"bulk_import": "auto", "receipts": {"storage_type": "Local", "path": told}}))
+        .lines(customers)
+        .line(state("customers", 1))
+        .run()
+        .succeeded();
+    let receipts = receipts(&told);
+    let lines: BTreeSet<u64> = lines_of(&receipts).into_iter().collect();
+    assert_eq!((receipts.len(), lines), (60, record_lines(&run, u64::MAX)));
+    assert!(receipts.iter().all(|receipt| receipt["outcome"] == "created" && receipt["attempts"] == 1), "{receipts:?}");
+    assert!(world.requests_with("POST") < 10, "they went in bulk");
+}

@@ -210,7 +210,7 @@ mod tests {
             orders.dedup();
             assert_eq!(orders.len(), given, "{path}: orders");
         });
-        assert_eq!(seen, 12 + 13 + 3 + 4 + (1 + 12 + 6) + 2 * 6 + (1 + 8 + 2 + 3));
+        assert_eq!(seen, 13 + 13 + 3 + 4 + (1 + 12 + 6) + 2 * 6 + (1 + 8 + 2 + 3));
     }
 
     #[test]
