@@ -96,7 +96,7 @@ impl Job {
         self.plan.own_lanes(bindings.at(self.stream).object.resource().name)
     }
 
-    fn member<'j>(&'j self, bindings: &'j Bindings) -> Member<'j> {
+    pub(super) fn member<'j>(&'j self, bindings: &'j Bindings) -> Member<'j> {
         let binding = bindings.at(self.stream);
         Member { object: binding.object, how: binding.how(), plan: &self.plan, last_chance: self.last_chance }
     }

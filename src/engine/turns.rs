@@ -43,8 +43,8 @@ impl Sync<'_> {
                     continue;
                 }
             }
-            let bindings_of = |job: &Job| bindings.at(job.stream).object.resource().name;
-            let fits = |next: &Job| object.joins(&first.plan, bindings_of(next), &next.plan);
+            let leader = first.member(bindings);
+            let fits = |next: &Job| leader.can_take(&next.member(bindings));
             // What waits for it can go with it, unless an earlier record about the same waits elsewhere.
             let mut others = Vec::new();
             if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {

@@ -206,6 +206,9 @@ impl Object for Invoices {
     }
 
     fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
+        if object == RESOURCE.name && plan.is_about_the_same_as(next) {
+            return true;
+        }
         let makes = |mode| matches!(mode, Mode::Insert | Mode::Upsert);
         if !makes(plan.mode) || !makes(next.mode) {
             return false;

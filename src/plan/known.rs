@@ -125,7 +125,7 @@ impl Known {
     pub fn set_fields(&mut self, resource: &'static Resource, set: &Map<String, Value>) {
         let set = resource.all_fields().enumerate().filter_map(|(at, field)| {
             let value = set.get(field.name)?;
-            is_comparable(&field.kind).then(|| (at as u64, (at as u64) << VALUE_BITS | fingerprint(&field.kind, value)))
+            is_comparable(&field.kind).then(|| (at as u64, (at as u64) << VALUE_BITS | fingerprint_of(field, value)))
         });
         let mut fields = std::mem::take(&mut self.fields).into_vec();
         for (at, value) in set {
@@ -133,6 +133,47 @@ impl Known {
             fields.push(value);
         }
         self.fields = fields.into();
+    }
+
+    /// What is known of a thing that was made just now, before anything was said of it.
+    pub fn blank(resource: &'static Resource) -> Self {
+        let fields = resource.all_fields().enumerate().filter(|(_, field)| is_comparable(&field.kind));
+        Self {
+            uuid: Box::default(),
+            keys: Box::default(),
+            parts: Box::default(),
+            members: Some(Box::default()),
+            pairs: 1,
+            ours: true,
+            fields: fields.map(|(at, _)| (at as u64) << VALUE_BITS | UNSET).collect(),
+            attributes: resource.attributes.map(|_| Box::default()),
+        }
+    }
+
+    /// Takes in what a write of the whole entry sets, as if the API kept all of it. Answers `false` where what it leads to can
+    /// not be told.
+    pub fn takes(&mut self, resource: &'static Resource, body: &Map<String, Value>) -> bool {
+        let body = unwrapped(resource, body);
+        for known in &mut self.fields {
+            let field = resource.all_fields().nth((*known >> VALUE_BITS) as usize);
+            if let Some((field, value)) = field.and_then(|field| Some((field, body.get(field.name)?))) {
+                *known = *known & !VALUE_MASK | fingerprint_of(field, value);
+            }
+        }
+        let beside = body.get("attributes").and_then(Value::as_object).unwrap_or(body);
+        if let Some(tags) = beside.get("tags").and_then(Value::as_array) {
+            self.members = Some(tags.iter().filter_map(Value::as_str).map(Into::into).collect());
+        }
+        let Some(list) = beside.get("custom").and_then(Value::as_array) else { return true };
+        let Some(known) = self.attributes.take() else { return false };
+        let mut known = known.into_vec();
+        for attribute in list {
+            let Some(key) = attribute["key"].as_str().map(hash) else { continue };
+            known.retain(|(at, _)| *at != key);
+            known.push((key, attribute_fingerprint(&attribute["value"])));
+        }
+        self.attributes = Some(known.into());
+        true
     }
 
     /// What it is once another thing became part of it: the keys of both lead here, fields stay as they are (recorded 2023 of
@@ -170,6 +211,14 @@ impl Known {
         if let Some(known) = &mut self.attributes {
             *known = known.iter().copied().filter(|(key, _)| !gone.contains(key)).collect();
         }
+    }
+}
+
+/// What a write says of its object: some writes stand in a wrapper.
+pub fn unwrapped<'b>(resource: &'static Resource, body: &'b Map<String, Value>) -> &'b Map<String, Value> {
+    match body.iter().next() {
+        Some((name, Value::Object(inner))) if body.len() == 1 && resource.field(name).is_none() => inner,
+        _ => body,
     }
 }
 

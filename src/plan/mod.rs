@@ -8,10 +8,11 @@ mod countries;
 mod hide;
 mod known;
 mod normal;
+mod overlay;
 mod record;
 
 pub use body::{Attribute, Body};
-pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, fingerprint_of, held_back, same};
+pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, fingerprint_of, held_back, same, unwrapped};
 pub use record::Record;
 
 use std::fmt;

@@ -1,7 +1,9 @@
-//! Plans that go together: rows of one thing in one request, parts of an invoice with its import.
+//! Plans that go together: parts of one thing in one request, parts of an invoice with its import, and runs of records about
+//! one thing (`merged`).
 //!
 //! Each record has its own outcome. What is refused together is tried again one by one, so that the good records stand.
 
+use super::merged::updates;
 use super::{Settled, Step, Turn, Waits, World, arrived, execute_one, refused};
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
@@ -20,9 +22,22 @@ pub(in crate::engine) struct Member<'m> {
 }
 
 impl<'m> Member<'m> {
-    fn turn(&self, world: &'m World<'_>) -> Turn<'m> {
+    pub(super) fn turn(&self, world: &'m World<'_>) -> Turn<'m> {
         let Member { object, how, plan, last_chance } = *self;
-        Turn { world, object, how, plan, last_chance }
+        Turn { world, object, how, plan, last_chance, seen: None }
+    }
+
+    /// Whether another member that stands behind this one can be carried out with it.
+    pub(in crate::engine) fn can_take(&self, next: &Member<'_>) -> bool {
+        let name = next.object.resource().name;
+        let alike = name != self.object.resource().name || self.how == next.how;
+        #[cfg(test)]
+        let alike = alike && (super::merged::merges() || !self.is_about_the_same_as(next));
+        alike && self.object.joins(self.plan, name, next.plan)
+    }
+
+    fn is_about_the_same_as(&self, next: &Member<'_>) -> bool {
+        self.object.resource().name == next.object.resource().name && self.plan.is_about_the_same_as(next.plan)
     }
 
     fn named(&self) -> (&'static str, &'m Plan) {
@@ -39,11 +54,16 @@ pub(in crate::engine) async fn execute(world: &World<'_>, members: &[Member<'_>]
     if others.is_empty() {
         return Ok(vec![execute_one(first.turn(world)).await?]);
     }
+    // What has no parts and is none stands by itself.
+    let has_parts = first.object.resource().fields.iter().any(|field| matches!(field.kind, Kind::List(_)));
+    if !has_parts && first.plan.target != Target::Part {
+        return in_turn(world, members).await;
+    }
     match standing(&first.turn(world)).await {
         Err(Trouble::Stop(failure)) => Err(failure),
-        // What is there is changed record by record, so that each learns what became of it.
-        Ok(Standing::There) | Err(Trouble::Refused(_)) => one_by_one(world, members).await,
-        Ok(Standing::Absent) => make(world, members).await,
+        // What is there is changed in turn, so that each record learns what became of it.
+        Ok(Standing::Absent) if first.plan.mode != Mode::Update => make(world, members).await,
+        Ok(Standing::There | Standing::Absent) | Err(Trouble::Refused(_)) => in_turn(world, members).await,
         Ok(Standing::Whole(existing)) => change(world, members, &existing).await,
     }
 }
@@ -78,22 +98,50 @@ async fn one_by_one(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Ste
     Ok(ended)
 }
 
+/// One after another, but those about one thing that stand together as one.
+async fn in_turn(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Failure> {
+    let mut ended = Vec::with_capacity(members.len());
+    let mut waiting = Waiting::default();
+    while let [first, others @ ..] = &members[ended.len()..] {
+        let more = others.iter().take_while(|next| first.is_about_the_same_as(next) && first.can_take(next)).count();
+        if more == 0 || waiting.holds(first).is_some() {
+            ended.push(waiting.turn_of(world, first).await?);
+            continue;
+        }
+        let run = &members[ended.len()..=ended.len() + more];
+        let steps = updates(world, run).await?;
+        run.iter().zip(&steps).for_each(|(member, step)| waiting.note(member, step));
+        ended.extend(steps);
+    }
+    Ok(ended)
+}
+
 /// What the members of a group that have to wait are about: what comes later about it waits with them.
 #[derive(Default)]
 struct Waiting(Vec<(LaneKeys, LaneKey, Waits)>);
 
 impl Waiting {
     async fn turn_of(&mut self, world: &World<'_>, member: &Member<'_>) -> Result<Step, Failure> {
-        let own = member.plan.own_lanes(member.object.resource().name);
-        if let Some((_, lane, waits)) = self.0.iter().find(|(held, ..)| held.iter().any(|name| own.contains(name))) {
-            let waits = if member.object.is_incomplete(member.plan) { *waits } else { Waits::ForIt };
-            return Ok(Step::Park(*lane, waits));
+        if let Some((lane, waits)) = self.holds(member) {
+            let waits = if member.object.is_incomplete(member.plan) { waits } else { Waits::ForIt };
+            return Ok(Step::Park(lane, waits));
         }
         let step = execute_one(member.turn(world)).await?;
-        if let Step::Park(lane, waits) = step {
-            self.0.push((own, lane, waits));
-        }
+        self.note(member, &step);
         Ok(step)
+    }
+
+    /// Where an earlier one about the same thing waits.
+    fn holds(&self, member: &Member<'_>) -> Option<(LaneKey, Waits)> {
+        let own = member.plan.own_lanes(member.object.resource().name);
+        let found = self.0.iter().find(|(held, ..)| held.iter().any(|name| own.contains(name)));
+        found.map(|(_, lane, waits)| (*lane, *waits))
+    }
+
+    fn note(&mut self, member: &Member<'_>, step: &Step) {
+        if let Step::Park(lane, waits) = step {
+            self.0.push((member.plan.own_lanes(member.object.resource().name), *lane, *waits));
+        }
     }
 }
 
@@ -166,7 +214,7 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
         // Somebody else made it meanwhile.
         Some(first) => {
             let mut steps = vec![first];
-            steps.extend(one_by_one(world, others).await?);
+            steps.extend(in_turn(world, others).await?);
             Ok(steps)
         }
     }
@@ -231,7 +279,7 @@ async fn together(world: &World<'_>, first: &Member<'_>, others: &[Member<'_>]) 
 }
 
 /// The outcome of a joined request as that of one of its records.
-fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
+pub(super) fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
     let arrived = arrived(world, member.object, member.plan, outcome);
     Step::Settled(Settled { outcome: outcome.clone(), arrived })
 }

@@ -7,6 +7,7 @@ mod change;
 mod create;
 mod delete;
 mod group;
+mod merged;
 
 pub(super) use group::{Member, execute};
 
@@ -162,6 +163,8 @@ struct Turn<'t> {
     how: &'t How,
     plan: &'t Plan,
     last_chance: bool,
+    /// What was found a moment ago, where that is not kept otherwise.
+    seen: Option<&'t Found<Existing>>,
 }
 
 /// What a turn came to that ends it, or what it goes on with.
@@ -178,8 +181,11 @@ impl Turn<'_> {
             let uuid = &self.world.account.now(uuid);
             let mut existing = Existing { uuid: uuid.clone(), known: None };
             let mut trial = Trial::default();
+            let mut seen = self.seen;
             loop {
-                if self.object.needs_known(self.plan) {
+                if let Some(Found::Present(seen)) = seen.take() {
+                    existing.known.clone_from(&seen.known);
+                } else if self.object.needs_known(self.plan) {
                     match self.world.account.read(self.object, uuid).await? {
                         Found::Present(known) => existing.known = Some(known),
                         _ => break,
@@ -201,7 +207,7 @@ impl Turn<'_> {
                 }));
             };
             let plan = Plan { target: (**other).clone(), ..self.plan.clone() };
-            return Box::pin(Turn { plan: &plan, ..*self }.run_fresh(true)).await;
+            return Box::pin(Turn { plan: &plan, seen: None, ..*self }.run_fresh(true)).await;
         }
         self.run_fresh(false).await
     }
@@ -386,6 +392,9 @@ impl Turn<'_> {
             return Ok(Found::Present(Existing { uuid: Box::default(), known: None }));
         }
         let Some(look) = look else { return Ok(Found::Absent) };
+        if let (None, false, Some(seen)) = (look.scope, fresh, self.seen) {
+            return Ok(seen.clone());
+        }
         let entries = self.world.account.look(self.object, look, fresh).await?;
         let entries = self.object.found(target, &entries);
         Ok(match self.object.pick(self.plan, target, &entries) {
