@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::sandbox::Sandbox;
 
 /// The seeds that are run: those given by hand, or these.
-fn seeds(usual: Range<u64>) -> Range<u64> {
+pub(super) fn seeds(usual: Range<u64>) -> Range<u64> {
     let Ok(given) = std::env::var("CHAOS_SEEDS") else { return usual };
     let (from, to) = given.split_once("..").unwrap();
     from.parse().unwrap()..to.parse().unwrap()
@@ -50,7 +50,7 @@ fn text(lines: &[Line]) -> String {
 }
 
 /// What an account holds, each kind as a list of texts. Positions of contacts tell in which order they were made.
-fn contents(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
+pub(super) fn contents(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
     fn sorted(value: &Value) -> Value {
         match value {
             Value::Object(map) => {

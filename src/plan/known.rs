@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{Attribute, Body, Plan};
 use crate::mapping::Slot;
 use crate::mapping::values::timestamp;
-use crate::objects::resource::{AttributeType, Field, Kind, Resource};
+use crate::objects::resource::{AttributeForm, AttributeType, Field, Kind, Resource};
 
 /// An entry that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,15 @@ pub struct Part {
     pub object: &'static str,
     /// The entry.
     pub known: Known,
+}
+
+/// What the API is taken to do with what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// It keeps all of it.
+    All,
+    /// It drops what it may drop, and shows of the rest what it showed before.
+    Least,
 }
 
 const VALUE_BITS: u32 = 56;
@@ -150,30 +159,43 @@ impl Known {
         }
     }
 
-    /// Takes in what a write of the whole entry sets, as if the API kept all of it. Answers `false` where what it leads to can
-    /// not be told.
-    pub fn takes(&mut self, resource: &'static Resource, body: &Map<String, Value>) -> bool {
+    /// Takes in what a write of the whole entry sets: as if the API kept all of it, or as if it dropped what it may drop, and
+    /// showed nothing that it has not shown. Answers `false` where what it leads to can not be told: whether a null clears is
+    /// unknown.
+    pub fn takes(&mut self, resource: &'static Resource, body: &Map<String, Value>, keeps: Keeps) -> bool {
         let body = unwrapped(resource, body);
-        for known in &mut self.fields {
-            let field = resource.all_fields().nth((*known >> VALUE_BITS) as usize);
-            if let Some((field, value)) = field.and_then(|field| Some((field, body.get(field.name)?))) {
-                *known = *known & !VALUE_MASK | fingerprint_of(field, value);
+        let mut told = body.values().all(|value| !value.is_null());
+        let mut fields = std::mem::take(&mut self.fields).into_vec();
+        for (at, field) in resource.all_fields().enumerate().filter(|(_, field)| is_comparable(&field.kind)) {
+            let Some(value) = body.get(field.name) else { continue };
+            let value = (at as u64) << VALUE_BITS | fingerprint_of(field, value);
+            match fields.iter_mut().find(|known| **known >> VALUE_BITS == at as u64) {
+                Some(known) if field.kept || keeps == Keeps::All => *known = value,
+                None if keeps == Keeps::All => fields.push(value),
+                _ => {}
             }
         }
+        self.fields = fields.into();
         let beside = body.get("attributes").and_then(Value::as_object).unwrap_or(body);
         if let Some(tags) = beside.get("tags").and_then(Value::as_array) {
             self.members = Some(tags.iter().filter_map(Value::as_str).map(Into::into).collect());
         }
-        let Some(list) = beside.get("custom").and_then(Value::as_array) else { return true };
+        let Some(list) = beside.get("custom").and_then(Value::as_array) else { return told };
         let Some(known) = self.attributes.take() else { return false };
         let mut known = known.into_vec();
         for attribute in list {
             let Some(key) = attribute["key"].as_str().map(hash) else { continue };
-            known.retain(|(at, _)| *at != key);
-            known.push((key, attribute_fingerprint(&attribute["value"])));
+            told &= !attribute["value"].is_null();
+            let value = (key, attribute_fingerprint(&attribute["value"]));
+            match known.iter_mut().find(|(at, _)| *at == key) {
+                Some(known) => *known = value,
+                // A key that was not defined in the app may be dropped.
+                None if keeps == Keeps::All || resource.attributes == Some(AttributeForm::Typed) => known.push(value),
+                None => {}
+            }
         }
         self.attributes = Some(known.into());
-        true
+        told
     }
 
     /// What it is once another thing became part of it: the keys of both lead here, fields stay as they are (recorded 2023 of

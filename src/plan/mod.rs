@@ -12,7 +12,7 @@ mod overlay;
 mod record;
 
 pub use body::{Attribute, Body};
-pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, fingerprint_of, held_back, same, unwrapped};
+pub use known::{Keeps, Known, Part, attributes_not_taken, differing, fingerprint, fingerprint_of, held_back, same, unwrapped};
 pub use record::Record;
 
 use std::fmt;

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 
-use super::{Attribute, Body, Mode, Plan, Target};
+use super::{Attribute, Body, Mode, Plan, Target, same};
 use crate::mapping::Slot;
 use crate::mapping::values;
 use crate::objects::resource::{AttributeForm, Field, Kind, Resource};
@@ -32,7 +32,8 @@ impl Plan {
         }
         for (slot, value) in next.body.fields() {
             let held = self.body.get(slot);
-            if held == Some(value) || first_stays.contains(&slot.field) && is_set(held) {
+            let is_held = held.is_some_and(|held| is_same(resource, slot, held, value));
+            if is_held || first_stays.contains(&slot.field) && is_set(held) {
                 continue;
             }
             let tags = held.filter(|_| field(resource, slot).is_some_and(|field| matches!(field.kind, Kind::Tags)));
@@ -53,6 +54,13 @@ impl Plan {
 
 fn field(resource: &'static Resource, slot: Slot) -> Option<&'static Field> {
     resource.all_fields().nth(usize::from(slot.field))
+}
+
+/// Whether both values are one to the API: then the first one is what was sent.
+fn is_same(resource: &'static Resource, slot: Slot, held: &str, value: &str) -> bool {
+    let read = |text| serde_json::from_str(text).ok();
+    let alike = || Some(same(field(resource, slot)?, &read(held)?, &read(value)?));
+    held == value || slot.inner.is_none() && alike() == Some(true)
 }
 
 fn is_set(value: Option<&str>) -> bool {
@@ -76,9 +84,7 @@ fn value_fits(earlier: &Body, slot: Slot, value: &str) -> bool {
 /// removed before. One that is removed stays so where that has a request of its own.
 fn attribute_fits(resource: &'static Resource, earlier: &Body, later: &Attribute<'_>) -> bool {
     let held = earlier.attributes().find(|attribute| attribute.key == later.key);
-    held.is_none_or(|held| {
-        held.kind == later.kind || later.kind.is_none() && resource.attributes == Some(AttributeForm::Typed)
-    })
+    held.is_none_or(|held| held.kind == later.kind || later.kind.is_none() && resource.attributes == Some(AttributeForm::Typed))
 }
 
 /// The tags of two lists, each once.

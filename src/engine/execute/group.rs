@@ -203,13 +203,9 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
         }
         Some(Step::Settled(Settled { outcome: Outcome::Rejected(rejection), .. })) => apart(world, members, rejection).await,
         Some(Step::Settled(settled)) if settled.outcome == Outcome::Created => {
-            // A second row about the object itself only changed what the first one made.
-            let outcome = |other: &Member<'_>| match other.plan.target == first.plan.target {
-                true => Outcome::Updated,
-                false => settled.outcome.clone(),
-            };
-            let rest = others.iter().map(|other| share(world, other, &outcome(other)));
-            Ok(std::iter::once(share(world, first, &settled.outcome)).chain(rest).collect())
+            let made = std::iter::once(share(world, first, &settled.outcome));
+            let mut so_far = None;
+            Ok(made.chain(others.iter().map(|other| share(world, other, &part_of(first, &mut so_far, other)))).collect())
         }
         // Somebody else made it meanwhile.
         Some(first) => {
@@ -217,6 +213,21 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
             steps.extend(in_turn(world, others).await?);
             Ok(steps)
         }
+    }
+}
+
+/// What a member did to an object that the first one made: a part was made too, and a second row about the object itself changed
+/// what the rows before it said, or did not. `so_far` is what those said, as one.
+fn part_of(first: &Member<'_>, so_far: &mut Option<Plan>, other: &Member<'_>) -> Outcome {
+    let join = |plan: &Plan, others: &[(&str, &Plan)]| first.object.join(plan, others);
+    let Some(before) = so_far.take().or_else(|| join(first.plan, &[])) else { return Outcome::Updated };
+    let after = join(&before, &[other.named()]);
+    let adds = after.as_ref().is_none_or(|after| !after.body.fields().eq(before.body.fields()));
+    *so_far = after.or(Some(before));
+    match other.plan.target == first.plan.target {
+        true if adds => Outcome::Updated,
+        true => Outcome::Unchanged,
+        false => Outcome::Created,
     }
 }
 

@@ -8,8 +8,6 @@
 //! known without asking. Beyond that the outcomes are those of records sent one after another, but for these:
 //!
 //! - A value that only ChartMogul would refuse, and that a later record says otherwise, is never seen there: it is no reject.
-//! - Fields that the API may drop or does not show go along with the one request, where alone they would have been held back.
-//!   Of two values of a field that is dropped the second counts as a change.
 //! - What the API sets by itself in a thing that is made counts as changed where a later record says the same.
 //!
 //! What is refused together is sent one by one.
@@ -28,7 +26,7 @@ use crate::objects::request::{Request, Shows};
 use crate::objects::resource::Resource;
 use crate::objects::{At, Existing, Resolved};
 use crate::outcome::Outcome;
-use crate::plan::{Known, Mode, Plan, Role, Target, unwrapped};
+use crate::plan::{Keeps, Known, Mode, Plan, Role, Target, unwrapped};
 
 /// Bytes of what some records say together, at most: far below what is sent in one request.
 const MOST_BYTES: usize = 1024 * 1024;
@@ -88,7 +86,7 @@ async fn run(world: &World<'_>, members: &[Member<'_>]) -> Result<Ran, Failure> 
         Ok(None) | Err(Trouble::Refused(_)) => return Ok(Ran::Alone(1)),
         Err(Trouble::Stop(failure)) => return Err(failure),
     };
-    let Some(mut walk) = Walk::from(first, &found) else { return Ok(Ran::Alone(1)) };
+    let Some(mut walk) = Walk::from(&found) else { return Ok(Ran::Alone(1)) };
     let turn = first.turn(world);
     let at = turn.at(&refs);
     for member in members {
@@ -186,8 +184,9 @@ async fn standing(turn: &Turn<'_>) -> Result<Option<(Vec<Resolved>, Found<Existi
 
 /// A walk over records in their order, with what stands before each of them.
 struct Walk {
-    /// The thing, with what was said so far laid over it; `None` while it is to be made.
-    there: Option<Existing>,
+    /// The thing, with what was said so far laid over it; `None` while it is to be made. Twice: the API may keep all that it is
+    /// given or less, and a record of which that decides what it comes to does not go with those before it.
+    there: Option<[(Existing, Keeps); 2]>,
     shares: SmallVec<[Share; 8]>,
     /// All that is to be sent, as one.
     merged: Option<Plan>,
@@ -200,22 +199,13 @@ struct Walk {
 }
 
 impl Walk {
-    fn from(first: &Member<'_>, found: &Found<Existing>) -> Option<Self> {
+    fn from(found: &Found<Existing>) -> Option<Self> {
         let there = match found {
-            Found::Present(existing) => Some(existing.clone()),
+            Found::Present(existing) => Some(either(existing)),
             Found::Absent => None,
             Found::Ambiguous(_) => return None,
         };
-        // By a UUID that is gone nothing is found, and nothing is known of what would be made then.
-        let known = !matches!(first.plan.target, Target::Uuid(_, None)) || there.is_some();
-        known.then(|| Self {
-            there,
-            shares: SmallVec::new(),
-            merged: None,
-            going: 0,
-            said: BTreeSet::new(),
-            ended: false,
-        })
+        Some(Self { there, shares: SmallVec::new(), merged: None, going: 0, said: BTreeSet::new(), ended: false })
     }
 
     /// Takes in the next record. Answers `false` where it can not go with those before it.
@@ -234,14 +224,18 @@ impl Walk {
             (None, Ok(None)) if may_make => return false,
             (None, Ok(None)) => (Share::Changes, Vec::new()),
             (Some(_), Err(_) | Ok(None)) if may_make && other => return false,
-            (Some(existing), _) => match object.change(plan, at, existing) {
-                Err(faults) => (Share::Own(refused(faults)), Vec::new()),
-                Ok(requests) if requests.is_empty() => {
-                    member.turn(world).tell_held_back(existing);
-                    (Share::Own(Outcome::Unchanged), requests)
+            (Some([(existing, _), (less, _)]), _) => {
+                let least = object.change(plan, at, less).map(|requests| requests.is_empty());
+                match object.change(plan, at, existing) {
+                    asked if asked.as_ref().map(Vec::is_empty).ok() != least.ok() => return false,
+                    Err(faults) => (Share::Own(refused(faults)), Vec::new()),
+                    Ok(requests) if requests.is_empty() => {
+                        member.turn(world).tell_held_back(existing);
+                        (Share::Own(Outcome::Unchanged), requests)
+                    }
+                    Ok(requests) => (Share::Changes, requests),
                 }
-                Ok(requests) => (Share::Changes, requests),
-            },
+            }
         };
         if !matches!(share, Share::Own(_)) {
             match &mut self.merged {
@@ -256,10 +250,10 @@ impl Walk {
             self.going += 1;
         }
         self.stands_now(object.resource(), &share, &requests);
-        if let (Some(Existing { known: Some(known), .. }), Some(members)) =
-            (&mut self.there, object.members_written(plan, at).filter(|_| !requests.is_empty()))
-        {
-            Rc::make_mut(known).members = Some(members);
+        if let Some(members) = object.members_written(plan, at).filter(|_| !requests.is_empty()) {
+            for known in self.there.iter_mut().flatten().filter_map(|(there, _)| there.known.as_mut()) {
+                Rc::make_mut(known).members = Some(members.clone());
+            }
         }
         self.shares.push(share);
         true
@@ -269,21 +263,26 @@ impl Walk {
     fn stands_now(&mut self, resource: &'static Resource, share: &Share, requests: &[Request]) {
         if matches!(share, Share::Makes) {
             let known = Rc::new(Known::blank(resource));
-            self.there = Some(Existing { uuid: Box::default(), known: Some(known) });
+            self.there = Some(either(&Existing { uuid: Box::default(), known: Some(known) }));
         }
         self.said.extend(requests.iter().flat_map(|request| says(resource, request)));
-        let Some(Existing { known: Some(known), .. }) = &mut self.there else { return };
-        let known = Rc::make_mut(known);
-        let told = requests.iter().all(|request| match request.shows {
-            Shows::Object => members(request).is_some_and(|body| known.takes(resource, &body)),
-            Shows::Removal => {
-                known.drop_attributes(removed_keys(request).iter().map(String::as_str));
-                true
-            }
-            _ => false,
-        });
-        self.ended = !told;
+        for (existing, keeps) in self.there.iter_mut().flatten() {
+            let Some(known) = existing.known.as_mut().map(Rc::make_mut) else { continue };
+            let told = requests.iter().all(|request| match request.shows {
+                Shows::Object => members(request).is_some_and(|body| known.takes(resource, &body, *keeps)),
+                Shows::Removal => {
+                    known.drop_attributes(removed_keys(request).iter().map(String::as_str));
+                    true
+                }
+                _ => false,
+            });
+            self.ended |= !told;
+        }
     }
+}
+
+fn either(existing: &Existing) -> [(Existing, Keeps); 2] {
+    [Keeps::All, Keeps::Least].map(|keeps| (existing.clone(), keeps))
 }
 
 /// The names of what a request says.

@@ -10,6 +10,8 @@ mod group;
 mod merged;
 
 pub(super) use group::{Member, execute};
+#[cfg(test)]
+pub(super) use merged::one_by_one;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
