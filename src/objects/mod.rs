@@ -374,7 +374,7 @@ pub trait Object: Sync + fmt::Debug {
 #[cfg(test)]
 mod record_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(test)]
 mod registry_tests {

@@ -97,3 +97,98 @@ fn union(one: &str, other: &str) -> String {
     }
     format!("[{}]", tags.join(","))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::objects::tests::plan_with;
+    use crate::objects::{Object, subscription_cancellations};
+    use crate::objects::{contacts, customer_notes, customers, invoices, subscription_events, tags};
+    use crate::plan::Nulls;
+
+    fn plan(object: &'static dyn Object, mut row: Value, more: &Value) -> Plan {
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        plan_with(object, Mode::Upsert, Nulls::Clear, &row).unwrap()
+    }
+
+    /// What two rows of a customer say as one; `None` where they can not be one.
+    fn customer(one: &Value, other: &Value) -> Option<String> {
+        let of = |row: &Value| plan(&customers::Customers, json!({"external_id": "a"}), row);
+        let (mut merged, next) = (of(one), of(other));
+        assert!(merged.is_about_the_same_as(&next));
+        let before = merged.clone();
+        let first_stays = [customers::RESOURCE.slot("city").unwrap()];
+        if !merged.lay_over(&customers::RESOURCE, &next, &first_stays) {
+            assert_eq!(merged, before);
+            return None;
+        }
+        let fields = merged.body.fields().filter(|(slot, _)| field(&customers::RESOURCE, *slot).unwrap().name != "external_id");
+        let said: Vec<&str> = fields.map(|(_, value)| value).chain(merged.body.attributes().map(|held| held.value)).collect();
+        Some(said.join(" "))
+    }
+
+    #[test]
+    fn the_last_value_counts_and_tags_only_add() {
+        let said = |one: Value, other: Value| customer(&one, &other);
+        assert_eq!(said(json!({"name": "A", "seats": 1}), json!({"name": "B", "on": true})).unwrap(), "\"B\" 1 true");
+        assert_eq!(said(json!({"tags": ["x", "y"]}), json!({"tags": ["y", "z"]})).unwrap(), r#"["x","y","z"]"#);
+        assert_eq!(said(json!({"seats": 1}), json!({"seats": null})).unwrap(), "null");
+        assert_eq!(said(json!({"name": null}), json!({"name": "B"})).unwrap(), "\"B\"");
+        // What the API stores alike is as it was sent first; and what is never written over.
+        assert_eq!(said(json!({"email": "A@x.test"}), json!({"email": "a@x.test"})).unwrap(), "\"A@x.test\"");
+        assert_eq!(said(json!({"city": "Rome"}), json!({"city": "Bonn"})).unwrap(), "\"Rome\"");
+        assert_eq!(said(json!({"city": null}), json!({"city": "Bonn"})).unwrap(), "\"Bonn\"");
+    }
+
+    #[test]
+    fn what_could_come_to_another_end_does_not_go_together() {
+        let apart = |one: Value, other: Value| customer(&one, &other).is_none();
+        assert!(apart(json!({"name": "A"}), json!({"name": null})));
+        assert!(apart(json!({"seats": 1}), json!({"seats": "one"})) && apart(json!({"seats": null}), json!({"seats": 1})));
+        let contact = |row: Value| json!({ "primary_contact": row });
+        assert!(apart(contact(json!({"first_name": "Ann", "title": "CEO"})), contact(json!({"first_name": "Bob"}))));
+        assert!(!apart(contact(json!({"first_name": "Ann"})), contact(json!({"first_name": "Bob", "title": "CEO"}))));
+        let invoice = json!({"external_id": "i", "customer_external_id": "a", "date": "2026-01-01", "currency": "EUR"});
+        let of = |more: Value| plan(&invoices::Invoices, invoice.clone(), &more);
+        for own_request in [json!({"status": "voided"}), json!({"line_items": [{"type": "one_time", "amount_in_cents": 1}]})] {
+            assert!(!of(json!({})).lay_over(&invoices::RESOURCE, &of(own_request.clone()), &[]));
+        }
+    }
+
+    #[test]
+    fn only_what_has_a_name_is_known_to_be_the_same() {
+        let same = |object: &'static dyn Object, one: Value, other: Value| {
+            plan(object, one, &json!({})).is_about_the_same_as(&plan(object, other, &json!({})))
+        };
+        let contact = |key: &str| json!({"customer_external_id": "a", "external_id": key});
+        assert!(same(&contacts::Contacts, contact("k"), contact("k")) && !same(&contacts::Contacts, contact("k"), contact("l")));
+        let other = json!({"customer_external_id": "b", "external_id": "k"});
+        assert!(!same(&contacts::Contacts, contact("k"), other));
+        let note = json!({"customer_external_id": "a", "type": "note", "text": "T"});
+        assert!(!same(&customer_notes::CustomerNotes, note.clone(), note));
+        let tag = json!({"customer_external_id": "a", "tag": "x"});
+        assert!(!same(&tags::Tags, tag.clone(), tag));
+        let date = json!({"customer_external_id": "a", "subscription_external_id": "s", "cancelled_at": "2026-01-01"});
+        assert!(!same(&subscription_cancellations::SubscriptionCancellations, date.clone(), date));
+        let of = |mode| plan_with(&contacts::Contacts, mode, Nulls::Ignore, &contact("k")).unwrap();
+        let alike = |mode| of(mode).is_about_the_same_as(&of(mode));
+        assert!(alike(Mode::Update) && !alike(Mode::Insert) && !alike(Mode::Delete));
+        assert!(!of(Mode::Update).is_about_the_same_as(&of(Mode::Upsert)));
+    }
+
+    #[test]
+    fn an_event_that_takes_another_one_back_goes_by_itself() {
+        let event = |kind: &str| {
+            let row = json!({"external_id": "e", "customer_external_id": "a", "event_type": kind, "event_date": "2026-01-01",
+                "effective_date": "2026-01-01", "subscription_external_id": "s"});
+            plan(&subscription_events::SubscriptionEvents, row, &json!({}))
+        };
+        let joins = |one: &str, other: &str| {
+            subscription_events::SubscriptionEvents.joins(&event(one), "subscription_events", &event(other))
+        };
+        assert!(joins("subscription_start", "subscription_cancelled"));
+        assert!(!joins("subscription_start", "scheduled_subscription_start_retracted"));
+    }
+}
