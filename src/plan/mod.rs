@@ -9,6 +9,7 @@ mod hide;
 mod known;
 mod normal;
 mod overlay;
+mod prints;
 mod record;
 
 pub use body::{Attribute, Body};

@@ -42,8 +42,8 @@ impl Plan {
                 None => self.body.replace(slot, value),
             }
         }
-        for Attribute { key, value, kind } in next.body.attributes() {
-            let Ok(()) = self.body.push_attribute::<Infallible>(key, |out| {
+        for Attribute { key, value, kind, given } in next.body.attributes() {
+            let Ok(()) = self.body.push_attribute::<Infallible>(key, given, |out| {
                 out.push_str(value);
                 Ok(kind)
             });
@@ -84,7 +84,10 @@ fn value_fits(earlier: &Body, slot: Slot, value: &str) -> bool {
 /// removed before. One that is removed stays so where that has a request of its own.
 fn attribute_fits(resource: &'static Resource, earlier: &Body, later: &Attribute<'_>) -> bool {
     let held = earlier.attributes().find(|attribute| attribute.key == later.key);
-    held.is_none_or(|held| held.kind == later.kind || later.kind.is_none() && resource.attributes == Some(AttributeForm::Typed))
+    held.is_none_or(|held| {
+        (held.kind == later.kind && later.stands_for(&held))
+            || later.kind.is_none() && resource.attributes == Some(AttributeForm::Typed)
+    })
 }
 
 /// The tags of two lists, each once.

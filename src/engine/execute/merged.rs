@@ -12,6 +12,7 @@
 //!
 //! What is refused together is sent one by one.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -214,6 +215,16 @@ impl Walk {
             return false;
         }
         let Member { object, plan, how, .. } = *member;
+        let brought = match world.account.as_known(object, plan, how.nulls) {
+            Ok(brought) => brought,
+            // What is not there is not changed, whatever is wrong with the change.
+            Err(_) if self.there.is_none() && plan.mode == Mode::Update => Cow::Borrowed(plan),
+            Err(faults) => {
+                self.shares.push(Share::Own(refused(faults)));
+                return true;
+            }
+        };
+        let plan = &*brought;
         let may_make = plan.mode == Mode::Upsert;
         // Should its UUID be gone, it would be made by what else it says.
         let other = matches!(plan.target, Target::Uuid(_, Some(_)));
@@ -252,7 +263,7 @@ impl Walk {
         self.stands_now(object.resource(), &share, &requests);
         if let Some(members) = object.members_written(plan, at).filter(|_| !requests.is_empty()) {
             for known in self.there.iter_mut().flatten().filter_map(|(there, _)| there.known.as_mut()) {
-                Rc::make_mut(known).members = Some(members.clone());
+                Rc::make_mut(known).set_members(Some(members.clone()));
             }
         }
         self.shares.push(share);
