@@ -40,6 +40,11 @@ impl<'m> Member<'m> {
         self.object.resource().name == next.object.resource().name && self.plan.is_about_the_same_as(next.plan)
     }
 
+    /// The names of the thing that it is about.
+    pub(super) fn own(&self) -> LaneKeys {
+        self.plan.own_lanes(self.object.resource().name)
+    }
+
     fn named(&self) -> (&'static str, &'m Plan) {
         (self.object.resource().name, self.plan)
     }
@@ -66,6 +71,43 @@ pub(in crate::engine) async fn execute(world: &World<'_>, members: &[Member<'_>]
         Ok(Standing::There | Standing::Absent) | Err(Trouble::Refused(_)) => in_turn(world, members).await,
         Ok(Standing::Whole(existing)) => change(world, members, &existing).await,
     }
+}
+
+/// Carries out those of some plans that have no step yet: in the order they stand, and together what can go together.
+///
+/// # Errors
+/// What ends the sync.
+pub(in crate::engine) async fn rest(
+    world: &World<'_>,
+    members: &[Member<'_>],
+    steps: &mut [Option<Step>],
+) -> Result<(), Failure> {
+    let open: Vec<usize> = (0..members.len()).filter(|at| steps[*at].is_none()).collect();
+    let mut waiting = Waiting::default();
+    let mut at = 0;
+    while let Some(first) = open.get(at) {
+        let first = &members[*first];
+        let run: Vec<Member<'_>> = std::iter::once(*first)
+            .chain(open[at + 1..].iter().map(|next| members[*next]).take_while(|next| first.can_take(next)))
+            .collect();
+        let ended = match &run[..] {
+            [one] => vec![waiting.turn_of(world, one).await?],
+            run if run.iter().any(|member| waiting.holds(member).is_some()) => {
+                let mut ended = Vec::with_capacity(run.len());
+                for member in run {
+                    ended.push(waiting.turn_of(world, member).await?);
+                }
+                ended
+            }
+            run => execute(world, run).await?,
+        };
+        for (member, step) in run.iter().zip(ended) {
+            waiting.note(member, &step);
+            steps[open[at]] = Some(step);
+            at += 1;
+        }
+    }
+    Ok(())
 }
 
 /// What the first plan of a group stands before.
@@ -133,14 +175,14 @@ impl Waiting {
 
     /// Where an earlier one about the same thing waits.
     fn holds(&self, member: &Member<'_>) -> Option<(LaneKey, Waits)> {
-        let own = member.plan.own_lanes(member.object.resource().name);
+        let own = member.own();
         let found = self.0.iter().find(|(held, ..)| held.iter().any(|name| own.contains(name)));
         found.map(|(_, lane, waits)| (*lane, *waits))
     }
 
     fn note(&mut self, member: &Member<'_>, step: &Step) {
         if let Step::Park(lane, waits) = step {
-            self.0.push((member.plan.own_lanes(member.object.resource().name), *lane, *waits));
+            self.0.push((member.own(), *lane, *waits));
         }
     }
 }

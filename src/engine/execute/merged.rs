@@ -10,6 +10,9 @@
 //! - A value that only ChartMogul would refuse, and that a later record says otherwise, is never seen there: it is no reject.
 //! - What the API sets by itself in a thing that is made counts as changed where a later record says the same.
 //!
+//! - Of a thing that is named by its UUID and that this run has not seen, nothing is known before the request: all that go in it are
+//!   `updated`.
+//!
 //! What is refused together is sent one by one.
 
 use std::borrow::Cow;
