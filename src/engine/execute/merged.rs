@@ -205,6 +205,8 @@ struct Walk {
 impl Walk {
     fn from(found: &Found<Existing>) -> Option<Self> {
         let there = match found {
+            // What the API says against it is told by a turn of its own.
+            Found::Present(Existing { known: Some(known), .. }) if !known.is_sound => return None,
             Found::Present(existing) => Some(either(existing)),
             Found::Absent => None,
             Found::Ambiguous(_) => return None,
