@@ -306,3 +306,15 @@ fn records_that_go_in_bulk_have_their_receipts_too() {
     assert!(receipts.iter().all(|receipt| receipt["outcome"] == "created" && receipt["attempts"] == 1), "{receipts:?}");
     assert!(world.requests_with("POST") < 10, "they went in bulk");
 }
+
+#[test]
+fn records_that_share_a_request_have_a_receipt_each() {
+    let world = World::new();
+    let told = world.path("told");
+    let uuid = world.given_customer("c-1", json!({"name": "Before"}));
+    let names = ["One", "Two", "Three"].map(|name| record("customers", json!({"external_id": "c-1", "name": name})));
+    let run = world.sync().config(json!({"receipts": {"storage_type": "Local", "path": told}})).lines(names).run().succeeded();
+    let receipts = receipts(&told);
+    assert_eq!((receipts.len(), world.requests_with("PATCH")), (3, 1), "{run}");
+    assert!(receipts.iter().all(|receipt| receipt["outcome"] == "updated" && receipt["uuid"] == *uuid), "{receipts:?}");
+}

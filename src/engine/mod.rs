@@ -25,6 +25,8 @@ mod keeping;
 mod kept;
 pub mod lanes;
 pub mod ledger;
+#[cfg(test)]
+mod merged_tests;
 pub mod parking;
 pub mod report;
 #[cfg(test)]

@@ -18,6 +18,16 @@ pub(in crate::engine) struct Wrote {
 }
 
 impl Wrote {
+    /// No request was sent about this object.
+    pub(super) fn nothing(uuid: Option<&str>) -> Self {
+        Self { uuid: uuid.filter(|uuid| !uuid.is_empty()).map(Into::into), ..Self::default() }
+    }
+
+    /// The same object, without the requests.
+    pub(super) fn only_named(&self) -> Self {
+        Self::nothing(self.uuid.as_deref())
+    }
+
     /// The same requests, for a record about something else.
     pub(super) fn of_another(&self) -> Self {
         Self { uuid: None, ..self.clone() }
