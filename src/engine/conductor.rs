@@ -23,6 +23,7 @@ use super::lanes::{JobId, Lanes};
 use super::ledger::{Ledger, Ready, Scope, Ticket};
 use super::parking::Parking;
 use super::report::{Of, Report, Warnings};
+use super::throttled::{Throttled, news};
 use crate::account::Account;
 use crate::binding::Bindings;
 use crate::client::Client;
@@ -137,6 +138,7 @@ impl Engine<'_> {
             state_bytes: 0,
             input: Input::Open,
             halted: None,
+            throttled: Throttled::default(),
         };
         let ending = sync.conduct(&world, intake, stop).await;
         self.report.borrow_mut().client = self.client.stats();
@@ -169,6 +171,7 @@ pub(super) struct Sync<'e> {
     input: Input,
     /// Ends the sync once what is under way is finished.
     halted: Option<Failure>,
+    pub(super) throttled: Throttled,
 }
 
 impl Sync<'_> {
@@ -182,6 +185,8 @@ impl Sync<'_> {
         let bindings = &*bindings;
         let mut running: Running<'_> = FuturesUnordered::new();
         let mut stop = pin!(stop);
+        // When there is more to be said of a pause.
+        let mut later = None;
         loop {
             // What is there already is taken before anything is started: records that stand together can go together.
             if self.may_read()
@@ -220,6 +225,7 @@ impl Sync<'_> {
                     steps => self.ended(world, id, jobs, steps?)?,
                 },
                 () = &mut stop => return self.drain(world, running).await,
+                () = news(self.engine.client, later) => later = self.tell_throttled()?,
                 item = intake.next(), if reading => match item {
                     Some(item) => self.take(world, item)?,
                     None => self.input = Input::Ended,
