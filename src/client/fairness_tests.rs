@@ -280,7 +280,8 @@ async fn rate(title: &str, retry_after: Option<u32>) {
         let told = format!("{scene:?}: {shared:?}");
         assert!(shared.used >= 0.9, "{told}");
         assert!(shared.lowest >= 0.4, "{told}");
-        assert!(shared.throttled <= 30.0, "{told}");
+        // Most of them in the first seconds, while eight find out that they are not alone.
+        assert!(shared.throttled <= 40.0, "{told}");
         assert!(shared.alone <= 150, "{told}");
     }
 }
@@ -307,7 +308,7 @@ async fn connectors_share_the_connections() {
     let latencies: &[u64] = if thorough() { &[600, 1_000, 2_000] } else { &[1_000] };
     for (scene, shared) in table("20 connections, at latencies at which they are what is scarce", &rows, latencies).await {
         let told = format!("{scene:?}: {shared:?}");
-        assert!(shared.used >= 0.85, "{told}");
+        assert!(shared.used >= 0.88, "{told}");
         // Where eight share twenty connections, one connection all the time is 0.4.
         assert!(shared.lowest >= 0.35, "{told}");
     }

@@ -14,8 +14,8 @@ use crate::client::retry::Random;
 /// every 503 that no good answer came between.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Others finish their requests within seconds, and then there is room.
-const PAUSE_CEILING: Duration = Duration::from_secs(4);
+/// A place that others leave is soon taken: whoever has none has to ask often.
+const PAUSE_CEILING: Duration = Duration::from_secs(1);
 
 /// What is left, in percent, of the connections that were under way.
 const KEPT: u32 = 75;
@@ -24,6 +24,9 @@ const KEPT: u32 = 75;
 /// gone, all connections are back in less than two minutes.
 const RAISE: Duration = Duration::from_secs(30);
 const RAISE_FLOOR: Duration = Duration::from_secs(1);
+
+/// Whoever has fewer tries sooner, in proportion.
+const FEW: u32 = 4;
 
 /// How many requests may be under way.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl Slots {
         let pause = PAUSE.saturating_mul(2_u32.saturating_pow(self.streak)).min(PAUSE_CEILING);
         let pause = pause.mul_f64(0.5 + self.random.unit());
         self.streak = self.streak.saturating_add(1);
-        self.raise_after = RAISE.mul_f64(0.75 + 0.5 * self.random.unit());
+        self.raise_after = (RAISE * limit.min(FEW) / FEW).mul_f64(0.75 + 0.5 * self.random.unit());
         self.raise_at = now + self.raise_after;
         Some(Fewer { permits, rest_until: told.unwrap_or(now + pause) })
     }
@@ -219,6 +222,11 @@ mod tests {
         let mut slots = slots(20, 3, start);
         slots.throttled(start + MS, start + MS, None);
         assert_eq!(slots.limit, 2);
+        let few = slots.raise_after;
+        let mut many = super::tests::slots(20, 20, start);
+        many.throttled(start + MS, start + MS, None);
+        assert_eq!(many.limit, 15);
+        assert!(few < many.raise_after, "{few:?}: whoever has few tries sooner");
         let (mut now, mut raises) = (start + SECOND, Vec::new());
         while slots.limit < 20 {
             now += 100 * MS;
@@ -226,7 +234,7 @@ mod tests {
                 raises.push(now - start);
             }
         }
-        assert!(raises.len() == 18 && raises[0] >= RAISE * 3 / 4, "{raises:?}");
+        assert!(raises.len() == 18 && raises[0] >= RAISE * 3 / 8, "{raises:?}");
         assert!(*raises.last().unwrap() < 110 * SECOND, "{raises:?}");
         assert!(raises.windows(3).all(|three| three[2] - three[1] <= three[1] - three[0] + 100 * MS), "{raises:?}");
     }
