@@ -12,6 +12,7 @@ mod harness;
 
 mod activation;
 mod api_requests;
+mod attribute_types;
 mod check;
 mod clear;
 mod commands;
@@ -28,6 +29,7 @@ mod entries;
 mod export;
 mod faults;
 mod invoices;
+mod json_imports;
 mod keyless;
 mod limits;
 mod mapping;

@@ -52,7 +52,7 @@ fn cases() -> Vec<Case> {
         ),
         case("custom_attributes", 0, json!({"customer_external_id": "c-1", "key": "seats", "value": 3}), json!({"value": 4})),
         case("tags", 0, json!({"customer_external_id": "c-1", "tag": "vip"}), json!({})),
-        case("customer_merges", 1, json!({"from_external_id": "c-2", "into_external_id": "c-1"}), json!({})),
+        case("customer_merges", 0, json!({"from_external_id": "c-2", "into_external_id": "c-1"}), json!({})),
         case(
             "plans",
             0,

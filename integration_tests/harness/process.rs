@@ -113,9 +113,9 @@ pub(crate) struct Live {
 impl Live {
     /// Writes lines to its stdin. A process that does not read them any more is no fault here.
     pub(crate) fn feed<T: AsRef<str>>(&mut self, lines: &[T]) {
-        for line in lines {
-            self.feed_bytes(format!("{}\n", line.as_ref()).as_bytes());
-        }
+        // At once, so that what is read of it does not hang on when.
+        let text: String = lines.iter().map(|line| format!("{}\n", line.as_ref())).collect();
+        self.feed_bytes(text.as_bytes());
     }
 
     /// Writes bytes that need not be whole lines.

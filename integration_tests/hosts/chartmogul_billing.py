@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""ChartMogul's official Python client against a sandbox: plans, invoices, subscriptions and their events.
+"""ChartMogul's official Python client against a sandbox: plans, invoices, subscriptions and their events, and bulk imports.
 
     pip install --no-deps -r requirements/chartmogul.txt
     chartmogul_billing.py BASE_URL API_KEY      (BASE_URL with its version, as http://127.0.0.1:8040/v1)
@@ -9,6 +9,7 @@ it removes. The client gives nothing back for a 202, so what a change of a plan 
 """
 
 import sys
+import time
 import warnings
 
 import chartmogul
@@ -19,6 +20,9 @@ from checks import Checks, equal
 
 # The client's own change of an invoice goes to a path that no page of the documentation names; this is the documented one.
 chartmogul.Invoice.modify = chartmogul.Invoice._method("modify", "patch", "/invoices{/uuid}")
+
+# What an import says of a customer, kind by kind.
+KINDS = ("customers", "invoices", "line_items", "transactions", "subscription_events")
 
 
 def main(base_url, api_key):
@@ -238,6 +242,67 @@ def main(base_url, api_key):
         refused(404, chartmogul.Invoice.destroy(config, **key("i1")))
         chartmogul.Invoice.destroy_all(config, data_source_uuid=made["source"], customer_uuid=made["customer"]).get()
         equal(chartmogul.Invoice.all(config, uuid=made["customer"]).get().invoices, [])
+
+    def import_once(external_id, **kinds):
+        """Sends an import and gives what it became; it has to end within a minute."""
+        where = {"data_source_uuid": made["source"]}
+        sent = chartmogul.JsonImport.create(config, **where, data={"external_id": external_id, **kinds}).get()
+        equal((sent.status, sent.external_id, sent.data_source_uuid), ("queued", external_id, made["source"]))
+        for _ in range(600):
+            one = chartmogul.JsonImport.retrieve(config, **where, id=external_id).get()
+            equal(one.id, sent.id)
+            if one.status not in ("queued", "processing"):
+                return one
+            time.sleep(0.1)
+        raise AssertionError(f"the import is still {one.status}")
+
+    def processing():
+        source = chartmogul.DataSource.retrieve(config, uuid=made["source"], with_processing_status=True).get()
+        return source.processing_status
+
+    @checks.run
+    def imports_are_made_and_tracked_to_their_end():
+        # Both as by themselves, but for what they refer to.
+        item = {**line_item("b-l", "b-s"), "invoice_external_id": "b-i", "plan_external_id": "b-p"}
+        start = {**event("b-e", customer_external_id="b", plan_external_id="b-p")["subscription_event"]}
+        del item["plan_uuid"], start["data_source_uuid"]
+        payment = {"type": "payment", "date": "2026-01-02", "result": "successful", "external_id": "b-t"}
+        one = import_once(
+            "python-1",
+            customers=[{"external_id": "b", "name": "Bo Ray", "email": "bo@example.com"}],
+            plans=[{"external_id": "b-p", "name": "Bulk", "interval_count": 1, "interval_unit": "month"}],
+            invoices=[{"external_id": "b-i", "customer_external_id": "b", "date": "2026-01-01", "currency": "USD"}],
+            line_items=[item],
+            transactions=[{**payment, "invoice_external_id": "b-i"}],
+            subscription_events=[start],
+        )
+        equal(one.status, "completed")
+        equal(one.status_details["plans"], {"status": "imported"})
+        equal(sorted(one.status_details["b"]), sorted([*KINDS, "status"]))
+        found = chartmogul.Invoice.retrieve(config, **key("b-i")).get()
+        equal((found.status, found.customer_external_id, found.errors), ("paid", "b", {}))
+        equal(chartmogul.Plan.retrieve(config, uuid=found.line_items[0].plan_uuid).get().external_id, "b-p")
+        equal((processing().pending, processing().failed), (0, 0))
+
+    @checks.run
+    def imports_keep_what_is_invalid():
+        lost = {"external_id": "b-j", "customer_external_id": "nobody", "date": "2026-01-01", "currency": "USD"}
+        import_once("python-2", invoices=[lost])
+        query = {"data_source_uuid": made["source"], "external_id": "b-j"}
+        equal(chartmogul.Invoice.all(config, **query).get().invoices, [])
+        found = chartmogul.Invoice.all(config, **query, validation_type="invalid").get().invoices
+        equal(sorted(found[0].errors), ["customer_external_id", "line_items"])
+        equal((processing().pending, processing().failed), (0, 1))
+
+    @checks.run
+    def imports_of_another_form_are_refused():
+        where = {"data_source_uuid": made["source"]}
+        tagged = {"external_id": "d", "name": "Di", "attributes": {"tags": ["vip"]}}
+        body = refused(422, chartmogul.JsonImport.create(config, **where, data={"external_id": "x", "customers": [tagged]}))
+        equal(list(body["errors"]), ["customers.attributes"])
+        refused(400, chartmogul.JsonImport.create(config, **where, data={"customers": []}))
+        refused(404, chartmogul.JsonImport.retrieve(config, **where, id="none"))
+        refused(404, chartmogul.JsonImport.create(config, data_source_uuid="ds_none", data={"external_id": "x"}))
 
     @checks.run
     def data_source_is_removed_with_its_plans():

@@ -1,10 +1,10 @@
 //! What was read and what was written, by scope. Grows with the distinct keys of a sync, never with its records.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use smallvec::SmallVec;
-
+use super::few::Few;
 use crate::objects::request::Scope;
 use crate::objects::resource::Kind;
 use crate::plan::{Known, Part, fingerprint};
@@ -13,17 +13,19 @@ use crate::plan::{Known, Part, fingerprint};
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// All entries of a scope. A scope that is not here is unknown; an empty one is known to have none.
-    shelves: HashMap<Scope, Vec<Rc<Known>>>,
+    shelves: HashMap<Scope, Few<Rc<Known>>>,
     /// Entries that are known to stand in a scope of which not all are known.
-    some: HashMap<Scope, Vec<Rc<Known>>>,
-    /// Where an entry stands, by its identity.
-    places: HashMap<Box<str>, SmallVec<[Scope; 1]>>,
+    some: HashMap<Scope, Few<Rc<Known>>>,
+    /// Where an entry stands, by its identity ([`Scope::entry`]).
+    places: HashMap<Scope, Few<Scope>>,
     /// In which scope an entry stands that is part of another, by its own key.
     homes: HashMap<Scope, Scope>,
     /// Things that this run made with nothing that belongs to them.
     made_empty: HashSet<Box<str>>,
     /// UUIDs that this run saw end in another thing, and that thing's.
     absorbed: HashMap<Box<str>, Box<str>>,
+    /// Scopes of which a listing does not tell all.
+    unlisted: HashSet<Scope>,
     /// The same as fingerprints, as which entries name things.
     renamed: HashMap<u64, u64>,
 }
@@ -31,7 +33,7 @@ pub(super) struct Index {
 impl Index {
     /// All entries of a scope; `None` when they are not known.
     pub(super) fn shelf(&self, scope: Scope) -> Option<Vec<Rc<Known>>> {
-        self.shelves.get(&scope).map(|shelf| shelf.iter().map(|entry| self.naming(entry)).collect())
+        self.shelves.get(&scope).map(|shelf| shelf.as_slice().iter().map(|entry| self.naming(entry)).collect())
     }
 
     /// Whether all entries of a scope are known.
@@ -57,25 +59,32 @@ impl Index {
         }
     }
 
+    /// Whether a whole listing tells all of this scope.
+    pub(super) fn is_listed(&self, scope: Scope) -> bool {
+        !self.unlisted.contains(&scope)
+    }
+
     /// The entry of this identity, wherever it stands.
     pub(super) fn entry(&self, uuid: &str) -> Option<Rc<Known>> {
-        let mut shelves = self.places.get(uuid)?.iter().filter_map(|scope| self.shelves.get(scope));
-        shelves.find_map(|shelf| shelf.iter().find(|entry| entry.uuid.as_ref() == uuid)).cloned()
+        let mut shelves = self.stands_in(uuid).filter_map(|scope| self.shelves.get(&scope));
+        shelves
+            .find_map(|shelf| shelf.as_slice().iter().find(|entry| entry.uuid.as_ref() == uuid))
+            .map(|entry| self.naming(entry))
     }
 
     /// Takes in all entries of a scope as they were listed. A list may lag behind our own writes: with `keep`, what it lacks
     /// and was known is not gone; that it is shows when it is used.
     pub(super) fn listed(&mut self, scope: Scope, entries: &[Rc<Known>], keep: bool) -> Vec<Rc<Known>> {
-        let before = self.shelves.remove(&scope).into_iter().chain(self.some.remove(&scope)).flatten();
+        let before = self.shelves.remove(&scope).into_iter().chain(self.some.remove(&scope)).flat_map(Few::into_vec);
         let mut all = entries.to_vec();
         if keep {
             all.extend(before.filter(|entry| entries.iter().all(|listed| listed.uuid != entry.uuid)));
         }
         for entry in &all {
             self.note(scope, &entry.uuid);
-            self.note_parts(scope, &entry.parts);
+            self.note_parts(scope, entry.parts());
         }
-        self.shelves.insert(scope, all.clone());
+        self.shelves.insert(scope, all.clone().into());
         all
     }
 
@@ -87,56 +96,47 @@ impl Index {
     /// Lays one entry over what is known of its scope. With `complete`, the scope has room for this one only.
     pub(super) fn saw(&mut self, scope: Scope, entry: &Rc<Known>, complete: bool) {
         match self.shelves.get_mut(&scope) {
-            Some(shelf) => match shelf.iter_mut().find(|other| other.uuid == entry.uuid) {
+            Some(shelf) => match shelf.as_mut_slice().iter_mut().find(|other| other.uuid == entry.uuid) {
                 Some(other) => *other = Rc::clone(entry),
                 None => shelf.push(Rc::clone(entry)),
             },
-            None if complete => drop(self.shelves.insert(scope, vec![Rc::clone(entry)])),
+            None if complete => drop(self.shelves.insert(scope, Few::One(Rc::clone(entry)))),
             None => return,
         }
         self.note(scope, &entry.uuid);
-        self.note_parts(scope, &entry.parts);
+        self.note_parts(scope, entry.parts());
     }
 
     /// Lays an entry over what is known of it, wherever it stands.
     pub(super) fn replace(&mut self, entry: &Rc<Known>) {
-        for scope in self.places.get(&entry.uuid).into_iter().flatten() {
-            for other in self.shelves.get_mut(scope).into_iter().flatten().filter(|other| other.uuid == entry.uuid) {
-                *other = Rc::clone(entry);
-            }
-        }
+        self.everywhere(&entry.uuid, |other| *other = Rc::clone(entry));
     }
 
     /// Lays an entry that stands within the one entry of a scope over what is known of that.
     pub(super) fn saw_part(&mut self, scope: Scope, object: &'static str, part: &Known) {
-        let Some([whole]) = self.shelves.get_mut(&scope).map(Vec::as_mut_slice) else { return };
+        let Some([whole]) = self.shelves.get_mut(&scope).map(Few::as_mut_slice) else { return };
         let whole = Rc::make_mut(whole);
-        let mut parts = std::mem::take(&mut whole.parts).into_vec();
+        let mut parts = whole.parts().to_vec();
         let new = Part { object, known: part.clone() };
         match parts.iter_mut().find(|other| other.known.uuid == part.uuid) {
             Some(other) => *other = new.clone(),
             None => parts.push(new.clone()),
         }
-        whole.parts = parts.into();
+        whole.set_parts(parts);
         self.note_parts(scope, &[new]);
     }
 
     /// An entry within the one entry of a scope is gone.
     pub(super) fn part_gone(&mut self, scope: Scope, uuid: &str) {
-        for whole in self.shelves.get_mut(&scope).into_iter().flatten() {
-            let whole = Rc::make_mut(whole);
-            whole.parts =
-                std::mem::take(&mut whole.parts).into_vec().into_iter().filter(|p| p.known.uuid.as_ref() != uuid).collect();
+        for whole in self.shelves.get_mut(&scope).map(Few::as_mut_slice).into_iter().flatten() {
+            let left = whole.parts().iter().filter(|part| part.known.uuid.as_ref() != uuid).cloned().collect();
+            Rc::make_mut(whole).set_parts(left);
         }
     }
 
     /// Changes what is known of an entry, wherever it stands.
     pub(super) fn amend(&mut self, uuid: &str, change: impl Fn(&mut Known)) {
-        for scope in self.places.get(uuid).into_iter().flatten() {
-            for entry in self.shelves.get_mut(scope).into_iter().flatten().filter(|entry| entry.uuid.as_ref() == uuid) {
-                change(Rc::make_mut(entry));
-            }
-        }
+        self.everywhere(uuid, |entry| change(Rc::make_mut(entry)));
     }
 
     /// What was known of a scope is no longer all of it, or proved wrong.
@@ -146,7 +146,7 @@ impl Index {
 
     /// An entry is gone, wherever it stood.
     pub(super) fn gone(&mut self, uuid: &str) {
-        for scope in self.places.remove(uuid).into_iter().flatten() {
+        for scope in self.leaves(uuid) {
             if let Some(shelf) = self.shelves.get_mut(&scope) {
                 shelf.retain(|entry| entry.uuid.as_ref() != uuid);
             }
@@ -166,7 +166,7 @@ impl Index {
             (None, gone) => gone.map(|gone| gone.leading_to(into)),
         };
         if let Some(whole) = whole.map(Rc::new) {
-            for scope in self.places.remove(from).into_iter().flatten() {
+            for scope in self.leaves(from) {
                 if let Some(shelf) = self.shelves.get_mut(&scope) {
                     shelf.retain(|entry| entry.uuid.as_ref() != from && entry.uuid.as_ref() != into);
                     shelf.push(Rc::clone(&whole));
@@ -177,6 +177,8 @@ impl Index {
         }
         let (gone_had_none, had_none) = (self.made_empty.remove(from), self.made_empty.contains(into));
         for (old, new) in children(from).into_iter().zip(children(into)) {
+            // What was listed stands under the old name.
+            self.unlisted.insert(new);
             let (moved, there) = (self.shelves.remove(&old), self.shelves.remove(&new));
             let are_all = match (&moved, &there) {
                 (Some(_), Some(_)) => true,
@@ -185,14 +187,14 @@ impl Index {
                 (None, None) => false,
             };
             let some = [self.some.remove(&old), self.some.remove(&new)];
-            let all: Vec<_> = [there, moved].into_iter().chain(some).flatten().flatten().collect();
+            let all: Vec<_> = [there, moved].into_iter().chain(some).flatten().flat_map(Few::into_vec).collect();
             for entry in &all {
                 self.note(new, &entry.uuid);
             }
             match are_all {
-                true => drop(self.shelves.insert(new, all)),
+                true => drop(self.shelves.insert(new, all.into())),
                 // A list may lag behind what this run made.
-                false if !all.is_empty() => drop(self.some.insert(new, all)),
+                false if !all.is_empty() => drop(self.some.insert(new, all.into())),
                 false => {}
             }
         }
@@ -234,17 +236,35 @@ impl Index {
         self.made_empty.contains(uuid)
     }
 
+    /// The scopes in which an entry stands.
+    fn stands_in(&self, uuid: &str) -> impl Iterator<Item = Scope> {
+        self.places.get(&Scope::entry(uuid)).map_or(&[][..], Few::as_slice).iter().copied()
+    }
+
+    /// The scopes in which an entry stood.
+    fn leaves(&mut self, uuid: &str) -> Vec<Scope> {
+        self.places.remove(&Scope::entry(uuid)).map_or_else(Vec::new, Few::into_vec)
+    }
+
+    /// Changes what is known of an entry, in every scope where it stands.
+    fn everywhere(&mut self, uuid: &str, change: impl Fn(&mut Rc<Known>)) {
+        for scope in self.places.get(&Scope::entry(uuid)).map_or(&[][..], Few::as_slice) {
+            let shelf = self.shelves.get_mut(scope).map_or(&mut [][..], Few::as_mut_slice);
+            shelf.iter_mut().filter(|entry| entry.uuid.as_ref() == uuid).for_each(&change);
+        }
+    }
+
     fn note_parts(&mut self, scope: Scope, parts: &[Part]) {
         for part in parts {
-            self.homes.extend(part.known.keys.iter().map(|key| (Scope::key(part.object, key), scope)));
+            self.homes.extend(part.known.keys().map(|key| (Scope::key(part.object, key), scope)));
         }
     }
 
     fn note(&mut self, scope: Scope, uuid: &str) {
-        match self.places.get_mut(uuid) {
-            Some(places) if places.contains(&scope) => {}
-            Some(places) => places.push(scope),
-            None => drop(self.places.insert(uuid.into(), SmallVec::from_buf([scope]))),
+        match self.places.entry(Scope::entry(uuid)) {
+            Entry::Occupied(places) if places.get().as_slice().contains(&scope) => {}
+            Entry::Occupied(mut places) => places.get_mut().push(scope),
+            Entry::Vacant(free) => drop(free.insert(Few::One(scope))),
         }
     }
 }
@@ -290,11 +310,11 @@ mod tests {
         for key in [key("f"), key("i")] {
             let [entry] = &index.shelf(key).unwrap()[..] else { panic!() };
             assert_eq!((entry.uuid.as_ref(), entry.pairs), ("into", 2));
-            assert_eq!(entry.keys.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), ["i", "f"]);
+            assert_eq!(entry.keys().collect::<Vec<_>>(), ["i", "f"]);
             // The survivor's own name stays; what came of the attributes is not known.
             let name = crate::mapping::Slot { field: CUSTOMERS.slot("name").unwrap(), inner: None };
             assert_eq!(entry.holds(name, CUSTOMERS.field("name").unwrap(), "\"into\""), Some(true));
-            assert_eq!(entry.members, None);
+            assert_eq!(entry.members(), None);
         }
         assert_eq!(uuids(&index, children("into")[0]).unwrap(), ["k2", "k1"]);
         assert_eq!(uuids(&index, children("from")[0]), None);

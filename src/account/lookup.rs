@@ -6,9 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
+use super::claims::Claims;
 use super::index::Index;
+use super::listing::{Expected, Listing, Touched};
 use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
 use crate::errors::Code;
 use crate::failure::Failure;
@@ -70,8 +72,14 @@ pub struct Account<'c> {
     /// Whether something was seen in the data source, so that it exists.
     proven: Cell<bool>,
     index: RefCell<Index>,
+    listings: RefCell<HashMap<&'static str, Listing>>,
+    touched: RefCell<Touched>,
+    expected: RefCell<Expected>,
     /// Scopes that somebody looks at or writes in.
     locks: RefCell<HashMap<Scope, Arc<Mutex<()>>>>,
+    pub(super) claims: Claims,
+    /// By object: shared while one is being made, alone while all of them are counted or listed.
+    making: RefCell<HashMap<&'static str, Arc<RwLock<()>>>>,
 }
 
 impl<'c> Account<'c> {
@@ -82,7 +90,12 @@ impl<'c> Account<'c> {
             data_source: data_source.into(),
             proven: Cell::new(false),
             index: RefCell::default(),
+            listings: RefCell::default(),
+            touched: RefCell::default(),
+            expected: RefCell::default(),
             locks: RefCell::default(),
+            claims: Claims::default(),
+            making: RefCell::default(),
         }
     }
 
@@ -132,6 +145,11 @@ impl<'c> Account<'c> {
         lock.lock_owned().await
     }
 
+    /// Who may make an object, or go through all of them without any being made meanwhile.
+    pub fn making(&self, object: &'static str) -> Arc<RwLock<()>> {
+        Arc::clone(self.making.borrow_mut().entry(object).or_default())
+    }
+
     /// What is known of a scope without asking; `None` means nothing.
     pub fn known(&self, scope: Scope) -> Option<Vec<Rc<Known>>> {
         self.index.borrow().shelf(scope)
@@ -143,26 +161,24 @@ impl<'c> Account<'c> {
         self.index.borrow().shelf(look.scope?)?.into_iter().next()
     }
 
+    /// What is known of the entry of this identity without asking.
+    pub fn known_entry(&self, uuid: &str) -> Option<Rc<Known>> {
+        self.index.borrow().entry(uuid)
+    }
+
     /// The entries that a look shows: those that are known, unless a fresh look is asked for.
     ///
     /// # Errors
     /// See [`Trouble`].
     pub async fn look(&self, object: &'static dyn Object, look: &Look, fresh: bool) -> Result<Vec<Rc<Known>>, Trouble> {
-        if let Some(scope) = look.scope.filter(|_| !fresh) {
-            let mut index = self.index.borrow_mut();
-            if let Some(known) = index.shelf(scope) {
-                return Ok(known);
-            }
-            if look.parent.as_ref().is_some_and(|parent| index.is_empty(parent)) {
-                return Ok(index.listed(scope, &[], false));
-            }
+        let object = objects::reader(object.read_by()).unwrap_or(object);
+        if let Some(scope) = look.scope.filter(|_| !fresh)
+            && let Some(known) = self.known_or_listed(object, look, scope).await?
+        {
+            return Ok(known);
         }
         let entries = self.list(look).await?;
-        let object = objects::reader(object.read_by()).unwrap_or(object);
-        let known: Vec<Rc<Known>> = entries.iter().filter_map(|entry| self.know(object, entry)).collect();
-        if known.iter().any(|known| known.ours) && look.query.iter().any(|(name, _)| name == "data_source_uuid") {
-            self.proven.set(true);
-        }
+        let known: Vec<Rc<Known>> = self.take_in(object, look, &entries).into_iter().map(|(known, _)| known).collect();
         Ok(match look.scope {
             // What there is may be listed late. Only for one key another entry stands instead of the one that was known.
             Some(scope) => {
@@ -171,6 +187,116 @@ impl<'c> Account<'c> {
             }
             None => known,
         })
+    }
+
+    /// What entries of a list tell, beside the entries.
+    fn take_in<'e>(&self, object: &'static dyn Object, look: &Look, entries: &'e [Value]) -> Vec<(Rc<Known>, &'e Value)> {
+        let known: Vec<(Rc<Known>, &Value)> =
+            entries.iter().filter_map(|entry| Some((self.know(object, entry)?, entry))).collect();
+        if known.iter().any(|(known, _)| known.ours) && look.query.iter().any(|(name, _)| name == "data_source_uuid") {
+            self.proven.set(true);
+        }
+        known
+    }
+
+    /// What is known of a scope, after as many pages of the object's listing as the rule allows; `None` when the scope has to be
+    /// looked at by itself.
+    async fn known_or_listed(
+        &self,
+        object: &'static dyn Object,
+        look: &Look,
+        scope: Scope,
+    ) -> Result<Option<Vec<Rc<Known>>>, Trouble> {
+        if let Some(known) = self.known_without_asking(object, look, scope) {
+            return Ok(Some(known));
+        }
+        let Some(all) = object.listing(&self.data_source).filter(|_| look.is_listed) else { return Ok(None) };
+        let name = object.resource().name;
+        // One reads, the others wait: its pages may show what they want.
+        let _alone = self.alone_with(Scope::listing(name)).await;
+        // What can be made twice is not made meanwhile: a list that was made while somebody writes does not tell what is absent.
+        let mut quiet = None;
+        loop {
+            if let Some(known) = self.known_without_asking(object, look, scope) {
+                return Ok(Some(known));
+            }
+            let next = {
+                let mut listings = self.listings.borrow_mut();
+                let (index, expected) = (self.index.borrow(), self.expected.borrow());
+                let waiting = || expected.waiting(name, |scope| index.has(scope));
+                listings.entry(name).or_default().next(waiting, object.has_refused_key())
+            };
+            let Some(cursor) = next else { return Ok(None) };
+            if quiet.is_none() && !object.has_refused_key() {
+                quiet = Some(self.making(name).write_owned().await);
+            }
+            self.touched.borrow_mut().begin();
+            let page = self.page(&all, cursor).await;
+            let read = page.map(|page| self.read_page(object, &all, page));
+            self.touched.borrow_mut().end();
+            read?;
+        }
+    }
+
+    fn known_without_asking(&self, object: &'static dyn Object, look: &Look, scope: Scope) -> Option<Vec<Rc<Known>>> {
+        let mut index = self.index.borrow_mut();
+        if let Some(known) = index.shelf(scope) {
+            return Some(known);
+        }
+        if look.parent.as_ref().is_some_and(|parent| index.is_empty(parent)) {
+            return Some(index.listed(scope, &[], false));
+        }
+        let listings = self.listings.borrow();
+        let listing = listings
+            .get(object.resource().name)
+            .filter(|listing| look.is_listed && listing.tally.complete && index.is_listed(scope))?;
+        // What the API itself refuses to make twice may be taken for absent.
+        (!listing.disturbed || object.has_refused_key()).then(|| index.listed(scope, &[], false))
+    }
+
+    /// Takes in one page of an object's listing. What this run wrote or looked at by itself since is newer.
+    fn read_page(&self, object: &'static dyn Object, look: &Look, page: Page) {
+        let mut known = self.take_in(object, look, &page.entries);
+        known.retain(|(known, _)| !self.touched.borrow().has(known));
+        let mut index = self.index.borrow_mut();
+        let mut listings = self.listings.borrow_mut();
+        let listing = listings.entry(object.resource().name).or_default();
+        for (known, entry) in &known {
+            for key in known.keys() {
+                let scope = object.look_by_key(key, &self.data_source).and_then(|look| look.scope);
+                if let Some(scope) = scope.filter(|scope| !index.has(*scope)) {
+                    index.saw(scope, known, true);
+                }
+            }
+            if let Some(parent) = object.listed_under(entry) {
+                listing.stage(parent, known);
+            }
+        }
+        listing.tally.page(page.total, page.next.is_none());
+        listing.cursor = page.next;
+        if listing.tally.complete {
+            let staged = std::mem::take(&mut listing.staged);
+            for (scope, entries) in staged.into_iter().filter(|_| !listing.disturbed) {
+                if !index.has(scope) && index.is_listed(scope) {
+                    index.listed(scope, &entries, false);
+                }
+            }
+        }
+    }
+
+    /// Says that a record waits for its turn that will ask for this.
+    pub fn expect(&self, object: &'static str, scope: Scope) {
+        self.expected.borrow_mut().add(object, scope);
+    }
+
+    /// Says that this is known now, however many still wait that will ask for it.
+    pub fn answered(&self, object: &'static str, scope: Scope) {
+        self.expected.borrow_mut().answered(object, scope);
+    }
+
+    /// Says that its turn is over.
+    pub fn met(&self, object: &'static str, scope: Scope) {
+        self.expected.borrow_mut().remove(object, scope);
     }
 
     /// Something that a record refers to.
@@ -293,6 +419,7 @@ impl<'c> Account<'c> {
     /// Takes in an entry as a write or a single read answered it: under its keys, and in the scope where it was looked for.
     pub fn saw(&self, object: &dyn Object, entry: &Value, home: Option<Scope>) -> Option<Rc<Known>> {
         let known = self.know(object, entry);
+        known.iter().for_each(|known| self.touched.borrow_mut().add(Scope::entry(&known.uuid)));
         let mut index = self.index.borrow_mut();
         let Some(known) = known else {
             // Any 2xx is success, with or without a body. Without one it is not known what there is now.
@@ -303,6 +430,9 @@ impl<'c> Account<'c> {
         if known.ours && ["data_source_uuid", "data_source_uuids"].iter().any(|name| entry.get(name).is_some()) {
             self.proven.set(true);
         }
+        if let Some(listing) = self.listings.borrow_mut().get_mut(object.resource().name) {
+            listing.disturbed |= listing.is_open();
+        }
         if object.is_part() {
             if let Some(home) = home {
                 index.saw_part(home, object.resource().name, &known);
@@ -310,7 +440,7 @@ impl<'c> Account<'c> {
             return Some(known);
         }
         index.replace(&known);
-        for key in &known.keys {
+        for key in known.keys() {
             if let Some(scope) = object.look_by_key(key, &self.data_source).and_then(|look| look.scope) {
                 index.saw(scope, &known, true);
             }
@@ -323,6 +453,7 @@ impl<'c> Account<'c> {
 
     /// Changes what is known of an entry.
     pub fn amend(&self, uuid: &str, change: impl Fn(&mut Known)) {
+        self.touched.borrow_mut().add(Scope::entry(uuid));
         self.index.borrow_mut().amend(uuid, change);
     }
 
@@ -336,6 +467,11 @@ impl<'c> Account<'c> {
         self.index.borrow().home_of(part.resource().name, key)
     }
 
+    /// Something was written that is addressed by its key.
+    pub fn wrote_by_key(&self, object: &dyn Object, key: &str) {
+        self.touched.borrow_mut().add(Scope::key(object.resource().name, key));
+    }
+
     /// What was known of a scope proved wrong.
     pub fn forget(&self, scope: Scope) {
         self.index.borrow_mut().forget(scope);
@@ -343,6 +479,7 @@ impl<'c> Account<'c> {
 
     /// An entry was deleted, or its identity is known to be gone.
     pub fn gone(&self, uuid: &str) {
+        self.touched.borrow_mut().add(Scope::entry(uuid));
         self.index.borrow_mut().gone(uuid);
     }
 
@@ -369,6 +506,7 @@ impl<'c> Account<'c> {
     }
 
     fn know(&self, object: &dyn Object, entry: &Value) -> Option<Rc<Known>> {
+        self.claims.learn(object.resource(), entry);
         let known = object.know(entry, &self.data_source)?;
         let now = self.now(&known.uuid);
         let known = Rc::new(if now == known.uuid { known } else { known.leading_to(&now) });
@@ -377,6 +515,7 @@ impl<'c> Account<'c> {
 
     /// The same as [`Self::gone`], of an entry that stands within those of a scope.
     pub fn part_gone(&self, home: Scope, uuid: &str) {
+        self.touched.borrow_mut().add(Scope::entry(uuid));
         self.index.borrow_mut().part_gone(home, uuid);
     }
 
@@ -394,7 +533,7 @@ impl<'c> Account<'c> {
         }
     }
 
-    async fn page(&self, look: &Look, cursor: Option<String>) -> Result<Page, Trouble> {
+    pub(super) async fn page(&self, look: &Look, cursor: Option<String>) -> Result<Page, Trouble> {
         let mut call = Call { query: look.query.clone(), ..read_call(look.path.clone(), look.name) };
         if look.paged {
             call.query.push(("per_page".into(), PAGE.to_string()));
@@ -416,9 +555,12 @@ impl<'c> Account<'c> {
                     },
                     _ => None,
                 };
-                Ok(Page { entries, next })
+                // Customers, plans and invoices tell it beside the list, events in `meta`; it can be null (recorded).
+                let told = body.get("total_pages").or_else(|| body.get("meta")?.get("total_pages"));
+                let total = told.and_then(Value::as_u64).and_then(|pages| usize::try_from(pages).ok());
+                Ok(Page { entries, next, total })
             }
-            Reply::Missing(_) if look.none_is_404 => Ok(Page { entries: Vec::new(), next: None }),
+            Reply::Missing(_) if look.none_is_404 => Ok(Page { entries: Vec::new(), next: None, total: None }),
             Reply::Missing(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Lost(why) => Err(never_lost(&why)),
@@ -430,7 +572,7 @@ impl<'c> Account<'c> {
 fn named(by: &By, entries: &[Rc<Known>]) -> Found<Rc<Known>> {
     let is_it = |entry: &&Rc<Known>| match by {
         By::Uuid(uuid) => entry.uuid == *uuid,
-        By::Key(key) => entry.ours && entry.keys.contains(key),
+        By::Key(key) => entry.ours && entry.keys().any(|held| held == key.as_ref()),
     };
     let matches: Vec<&Rc<Known>> = entries.iter().filter(is_it).collect();
     match matches[..] {
@@ -455,7 +597,9 @@ fn never_lost(why: &str) -> Trouble {
 }
 
 /// One page of a list.
-struct Page {
-    entries: Vec<Value>,
-    next: Option<String>,
+pub(super) struct Page {
+    pub(super) entries: Vec<Value>,
+    pub(super) next: Option<String>,
+    /// How many pages there are, where the first one tells.
+    total: Option<usize>,
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::sandbox::imports::{Reading, Readings};
 use crate::sandbox::{DATA_SOURCE_UUID, Fault, Options, Sandbox, WRITE_KEY, parse_duration};
 
 /// Options of the command.
@@ -37,6 +38,10 @@ pub(super) struct SandboxArgs {
     /// Customers that stand in the account from the start.
     #[arg(long, value_name = "N", default_value_t = 0)]
     customers: usize,
+    /// How bulk imports behave where nobody has said so, such as existing=kept,failures=told; anything else shows all there
+    /// are.
+    #[arg(long, value_name = "READING", value_delimiter = ',')]
+    imports: Vec<Reading>,
     /// A null in an update clears the field instead of leaving it alone.
     #[arg(long)]
     null_clears: bool,
@@ -53,6 +58,7 @@ pub(super) async fn run(args: SandboxArgs) -> anyhow::Result<()> {
         latency: args.latency,
         seed: args.seed,
         customers: args.customers,
+        imports: args.imports.into_iter().fold(Readings::default(), Readings::with),
         ..Options::default()
     };
     options.quirks.null_clears = args.null_clears;

@@ -53,8 +53,51 @@ async fn inserts_use_the_cap_at_any_latency() {
 #[tokio::test(start_paused = true)]
 async fn upserts_use_the_cap_at_any_latency() {
     for latency in [20, 100, 300] {
-        // A look for each key, then a create.
-        uses_the_cap("upsert", 2 * CUSTOMERS, latency).await;
+        // One page tells that nobody is there, then a create each.
+        uses_the_cap("upsert", CUSTOMERS + 1, latency).await;
+    }
+}
+
+/// Requests of an upsert of new, changed and unchanged customers over an account that has so many, by how many rows come before
+/// the first request can be answered.
+async fn requests_of(new: u64, changed: u64, unchanged: u64, others: u64) -> (u64, u64) {
+    let sandbox = Sandbox::new(Options { requests_per_second: 1_000_000, connections: 20, ..Options::default() });
+    let row = |key: String, name: &str| record("customers", &json!({"external_id": key, "name": name}));
+    let existing = (0..others).map(|n| row(format!("other-{n}"), "Somebody"));
+    let existing: String = existing.chain((0..changed + unchanged).map(|n| row(format!("there-{n}"), "There"))).collect();
+    run(&sandbox, &settings(&json!({"mode": "insert"})), &catalog(&["customers"]), existing).await.assert_sound();
+    let before = sandbox.observed();
+    let rows = (0..new).map(|n| row(format!("new-{n}"), "New"));
+    let rows = rows.chain((0..changed).map(|n| row(format!("there-{n}"), "Changed")));
+    let rows: String = rows.chain((changed..changed + unchanged).map(|n| row(format!("there-{n}"), "There"))).collect();
+    let ran = run(&sandbox, &settings(&json!({})), &catalog(&["customers"]), rows).await;
+    ran.assert_sound();
+    assert_eq!((ran.count("created"), ran.count("updated"), ran.count("unchanged")), (new, changed, unchanged));
+    let after = sandbox.observed();
+    let reads = after.requests_to("GET", "/v1/customers") - before.requests_to("GET", "/v1/customers");
+    (after.requests - before.requests, reads)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upsert_takes_no_more_requests_than_the_formula_says() {
+    for new in [0, 1, 300] {
+        for changed in [0, 1, 250] {
+            for unchanged in [0, 1, 700] {
+                for others in [0, 1_000] {
+                    if new + changed + unchanged == 0 {
+                        continue;
+                    }
+                    let (requests, reads) = requests_of(new, changed, unchanged, others).await;
+                    let pages = (changed + unchanged + others).div_ceil(200).max(1);
+                    let enough = new + changed + unchanged >= pages;
+                    let most = if enough { pages } else { 2 * pages } + new + changed + 3;
+                    assert!(
+                        requests <= most && reads <= 2 * pages.min(new + changed + unchanged),
+                        "{new} new, {changed} changed, {unchanged} unchanged, {others} others: {requests} requests, {reads} reads"
+                    );
+                }
+            }
+        }
     }
 }
 

@@ -125,8 +125,10 @@ impl Engine<'_> {
             deletions: RefCell::new(DeleteGuard::new(self.deletions)),
             warnings: Warnings::default(),
             brought: RefCell::default(),
-            making: RefCell::default(),
         };
+        for binding in self.bindings.iter() {
+            world.account.types_are_said(binding.object, binding.said_types());
+        }
         let mut sync = Sync {
             engine: self,
             ledger: Ledger::new(self.bindings.len()),

@@ -18,8 +18,9 @@ use crate::protocol::{Level, Outbound};
 impl Sync<'_> {
     pub(super) fn queue(&mut self, world: &World<'_>, job: Job) {
         self.queued_bytes += job.plan.bytes();
-        let lanes = world.lanes(self.engine.bindings.at(job.stream).object, &job.plan);
-        self.lanes.push(lanes, job);
+        let object = self.engine.bindings.at(job.stream).object;
+        world.expect(object, &job.plan);
+        self.lanes.push(world.lanes(object, &job.plan), job);
     }
 
     /// The next record that may start, with those right behind it that can go with it.
@@ -86,6 +87,7 @@ impl Sync<'_> {
         let mut there = LaneKeys::new();
         for (job, step) in jobs.into_iter().zip(steps) {
             self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
+            world.met(self.engine.bindings.at(job.stream).object, &job.plan);
             match self.in_order(&job, step) {
                 Step::Park(lane, waits) => {
                     let part = match waits {
@@ -137,7 +139,10 @@ impl Sync<'_> {
         let jobs = self.parking.arrived(parent, Job::bytes);
         let object = |job: &Job| self.engine.bindings.at(job.stream).object;
         let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(object(&job), &job.plan), job)).collect();
-        self.queued_bytes += jobs.iter().map(|(_, job)| job.plan.bytes()).sum::<usize>();
+        for (_, job) in &jobs {
+            self.queued_bytes += job.plan.bytes();
+            world.expect(object(job), &job.plan);
+        }
         self.lanes.push_first(jobs);
     }
 }

@@ -247,7 +247,7 @@ pub static RESOURCE: Resource = Resource {
     uuid_prefix: "",
     list_root: "",
     filters: &[],
-    calls: Calls { create: "API request POST", read: "", look_up: "", update: "", delete: "" },
+    calls: Calls { create: "API request POST", read: "", look_up: "", list: "", update: "", delete: "" },
     statuses: Statuses { created: 201, updated: 200, deleted: 204 },
     references: &[],
     fields: FIELDS,

@@ -258,13 +258,13 @@ pub(super) fn place(record: &mut Record, resource: &'static Resource, how: &How)
 /// Where the entry of a row is looked for: in its invoice.
 pub(super) fn look_at_invoice(plan: &Plan, at: &At<'_>) -> Option<Look> {
     let invoice = invoice_of(plan, at)?;
-    let key = invoice.key.as_ref().or_else(|| invoice.known.as_ref()?.keys.first())?;
+    let key = invoice.key.as_deref().or_else(|| invoice.known.as_ref()?.keys().next())?;
     Invoices.look_by_key(key, at.data_source)
 }
 
 /// The entries of an object within those of invoices.
 pub(super) fn parts_of(resource: &'static Resource, entries: &[Rc<Known>]) -> Vec<Rc<Known>> {
-    let parts = entries.iter().flat_map(|invoice| &invoice.parts);
+    let parts = entries.iter().flat_map(|invoice| invoice.parts());
     parts.filter(|part| part.object == resource.name).map(|part| Rc::new(part.known.clone())).collect()
 }
 

@@ -114,7 +114,7 @@ pub(super) fn pick(resource: &'static Resource, plan: &Plan, target: &Target, en
     let all = |wanted: &dyn Fn(&Known) -> bool| -> Vec<usize> {
         entries.iter().enumerate().filter(|(_, entry)| wanted(entry)).map(|(at, _)| at).collect()
     };
-    let has_key = |entry: &Known, key: &str| entry.keys.iter().any(|known| known.as_ref() == key);
+    let has_key = |entry: &Known, key: &str| entry.keys().any(|known| known == key);
     let holds = |entry: &Known, name: &str, text: &str| {
         let slot = resource.slot(name).map(|field| Slot { field, inner: None });
         let text = Value::from(text).to_string();
@@ -127,7 +127,7 @@ pub(super) fn pick(resource: &'static Resource, plan: &Plan, target: &Target, en
         Target::Email { email, external_id } => {
             let by_key = external_id.as_ref().map_or_else(Vec::new, |key| all(&|entry| has_key(entry, key)));
             if by_key.is_empty() {
-                all(&|entry| holds(entry, "email", email) && (external_id.is_none() || entry.keys.is_empty()))
+                all(&|entry| holds(entry, "email", email) && (external_id.is_none() || entry.keys().next().is_none()))
             } else {
                 by_key
             }
@@ -354,5 +354,5 @@ pub(super) const fn requests_of_child(mode: Mode) -> &'static str {
 /// A look at all that a customer has of an object.
 pub(super) fn look_of_customer(resource: &'static Resource, customer: &str) -> Look {
     let look = Look::new(resource.path, resource.list_root, resource.calls.look_up).filter("customer_uuid", customer);
-    look.scope(Scope::of(resource.name, customer)).of(customer)
+    look.scope(Scope::of(resource.name, customer)).of(customer).listed()
 }

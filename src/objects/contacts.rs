@@ -97,7 +97,16 @@ impl Object for Contacts {
         let customer = at.parent();
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
         let look = look.filter("customer_uuid", customer).filter("data_source_uuid", at.data_source);
-        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer))
+        Some(look.scope(Scope::of(RESOURCE.name, customer)).of(customer).listed())
+    }
+
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source))
+    }
+
+    fn listed_under(&self, entry: &Value) -> Option<Scope> {
+        entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
     }
 
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
@@ -158,6 +167,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create contact",
         read: "read contact",
         look_up: "look up contacts",
+        list: "list contacts",
         update: "update contact",
         delete: "delete contact",
     },

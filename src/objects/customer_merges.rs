@@ -121,7 +121,7 @@ pub static RESOURCE: Resource = Resource {
     uuid_prefix: "cus_",
     list_root: "entries",
     filters: &[],
-    calls: Calls { create: "merge customers", read: "", look_up: "", update: "", delete: "" },
+    calls: Calls { create: "merge customers", read: "", look_up: "", list: "", update: "", delete: "" },
     statuses: Statuses { created: 202, updated: 202, deleted: 202 },
     references: &[
         field("from_external_id", Kind::ExternalId, "Your key of the customer that goes into the other.", "\"c-1002\""),

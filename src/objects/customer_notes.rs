@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::common;
-use super::request::{Look, Request};
+use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
 use crate::errors::Code;
@@ -64,6 +64,14 @@ impl Object for CustomerNotes {
             entry.insert("author_email".to_owned(), author.into());
         }
         Known::read(&RESOURCE, &entry)
+    }
+
+    fn listing(&self, _data_source: &str) -> Option<Look> {
+        Some(Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list))
+    }
+
+    fn listed_under(&self, entry: &Value) -> Option<Scope> {
+        entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
     }
 
     /// One that stays as it is is not written.
@@ -132,6 +140,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create note",
         read: "read note",
         look_up: "look up notes",
+        list: "list notes",
         update: "update note",
         delete: "delete note",
     },

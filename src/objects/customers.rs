@@ -122,15 +122,15 @@ impl Object for Customers {
     fn look_by_key(&self, key: &str, data_source: &str) -> Option<Look> {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
         let look = look.filter("data_source_uuid", data_source).filter("external_id", key);
-        Some(look.scope(Scope::key(RESOURCE.name, key)))
+        Some(look.scope(Scope::key(RESOURCE.name, key)).listed())
     }
 
     fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
         let tags = entry["attributes"]["tags"].as_array();
         let in_words = |tags: &Vec<Value>| tags.iter().filter_map(Value::as_str).map(Into::into).collect();
         let mut known = Known::read(&RESOURCE, entry)?;
-        known.keys = pairs(entry).filter(|(source, _)| *source == data_source).map(|(_, key)| key.into()).collect();
-        known.members = tags.map(in_words);
+        known.set_keys(pairs(entry).filter(|(source, _)| *source == data_source).map(|(_, key)| key));
+        known.set_members(tags.map(in_words));
         known.pairs = u16::try_from(pairs(entry).count()).unwrap_or(u16::MAX);
         known.ours = pairs(entry).any(|(source, _)| source == data_source);
         Some(known)
@@ -150,6 +150,15 @@ impl Object for Customers {
             (Target::Email { .. }, many) => Pick::Many(many),
             _ => common::pick(&RESOURCE, plan, target, entries),
         }
+    }
+
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source))
+    }
+
+    fn has_refused_key(&self) -> bool {
+        true
     }
 
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
@@ -178,7 +187,7 @@ impl Object for Customers {
         let mut requests = Vec::new();
         let mut attributes = JsonObject::new();
         let wanted: Vec<String> = given_tags(plan).and_then(|tags| serde_json::from_str(tags).ok()).unwrap_or_default();
-        match known.and_then(|known| known.members.as_deref()) {
+        match known.and_then(|known| known.members()) {
             Some(present) => {
                 let new: Vec<&str> =
                     wanted.iter().map(String::as_str).filter(|tag| !present.iter().any(|known| known.as_ref() == *tag)).collect();
@@ -294,6 +303,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create customer",
         read: "read customer",
         look_up: "look up customers",
+        list: "list customers",
         update: "update customer",
         delete: "delete customer",
     },

@@ -24,10 +24,9 @@ pub(super) struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     pub(super) fn new(resource: &'static Resource, existing: &'a Existing) -> Self {
-        let all = existing.known.as_deref().map_or(&[][..], |known| &known.parts);
+        let all = existing.known.as_deref().map_or(&[][..], Known::parts);
         let parts: Vec<&Known> = all.iter().filter(|part| part.object == resource.name).map(|part| &part.known).collect();
-        let by_key =
-            parts.iter().enumerate().flat_map(|(at, known)| known.keys.iter().map(move |key| (key.as_ref(), at))).collect();
+        let by_key = parts.iter().enumerate().flat_map(|(at, known)| known.keys().map(move |key| (key, at))).collect();
         let taken = vec![false; parts.len()];
         Self { resource, existing, parts, by_key, taken, first_free: 0 }
     }

@@ -105,7 +105,7 @@ impl Object for Invoices {
     fn look_by_key(&self, key: &str, data_source: &str) -> Option<Look> {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
         let look = look.filter("data_source_uuid", data_source).filter("external_id", key).filter("validation_type", "all");
-        Some(look.scope(Scope::key(RESOURCE.name, key)))
+        Some(look.scope(Scope::key(RESOURCE.name, key)).listed())
     }
 
     fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
@@ -116,7 +116,7 @@ impl Object for Invoices {
             let list = entry.get(resource.list_root).and_then(Value::as_array).into_iter().flatten();
             list.filter_map(move |part| Some(Part { object: resource.name, known: Known::read(resource, part)? }))
         };
-        known.parts = parts(&line_items::RESOURCE).chain(parts(&transactions::RESOURCE)).collect();
+        known.set_parts(parts(&line_items::RESOURCE).chain(parts(&transactions::RESOURCE)).collect());
         Some(known)
     }
 
@@ -126,6 +126,15 @@ impl Object for Invoices {
 
     fn is_incomplete(&self, plan: &Plan) -> bool {
         billing::entries(body(plan, "line_items")).is_empty()
+    }
+
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source).filter("validation_type", "all"))
+    }
+
+    fn has_refused_key(&self) -> bool {
+        true
     }
 
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
@@ -297,7 +306,7 @@ impl Invoices {
                 None => Ok(None),
             };
         }
-        let key = plan.target.key().or_else(|| known?.keys.first().map(AsRef::as_ref));
+        let key = plan.target.key().or_else(|| known?.keys().next());
         let Some(key) = key.filter(|_| holds(text) != Some(true)) else { return Ok(None) };
         let path = format!("/data_sources/{}/invoices/{}/status", at.data_source, common::encoded(key));
         let body = format!("{{\"status\":{text}}}");
@@ -349,6 +358,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create invoice",
         read: "read invoice",
         look_up: "look up invoices",
+        list: "list invoices",
         update: "update invoice",
         delete: "delete invoice",
     },

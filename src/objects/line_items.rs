@@ -207,6 +207,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create line item",
         read: "read line item",
         look_up: "look up invoices",
+        list: "list invoices",
         update: "update line item",
         delete: "delete line item",
     },

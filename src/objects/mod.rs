@@ -34,8 +34,8 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::outcome::Fault;
-use crate::plan::{By, Known, LaneKey, LaneKeys, MatchBy, Mode, Parents, Plan, Record, Target};
-use request::{Look, Request};
+use crate::plan::{By, Known, LaneKey, LaneKeys, MatchBy, Mode, Nulls, Parents, Plan, Record, Target};
+use request::{Look, Request, Scope};
 use resource::Resource;
 
 /// Every object, in the order people see them, what others refer to first. A new object is a file of its own and a line here.
@@ -93,6 +93,8 @@ pub struct How {
     pub only_if_empty: Box<[u8]>,
     /// Whether the deletion policy allows to delete.
     pub deletes: bool,
+    /// What a null does.
+    pub nulls: Nulls,
 }
 
 /// Something that a record refers to, found.
@@ -199,6 +201,22 @@ pub trait Object: Sync + fmt::Debug {
     /// is found by otherwise.
     fn look(&self, plan: &Plan, target: &Target, at: &At<'_>) -> Option<Look>;
 
+    /// Where all entries of the data source are listed (of the account, for what stands in none); `None` where no list tells
+    /// of many scopes at once.
+    fn listing(&self, _data_source: &str) -> Option<Look> {
+        None
+    }
+
+    /// The scope of a listed entry that stands among those of a parent.
+    fn listed_under(&self, _entry: &Value) -> Option<Scope> {
+        None
+    }
+
+    /// Whether the API refuses a second entry of one key, so that taking one for absent that is there does no harm.
+    fn has_refused_key(&self) -> bool {
+        false
+    }
+
     /// Where to look for the object of this key; `None` for objects that nothing refers to.
     fn look_by_key(&self, _key: &str, _data_source: &str) -> Option<Look> {
         None
@@ -276,6 +294,11 @@ pub trait Object: Sync + fmt::Debug {
     /// Whether the part that a record is about is there to be changed, so that an update does not put it there.
     fn can_be_updated(&self, _plan: &Plan, _existing: &Existing) -> bool {
         true
+    }
+
+    /// The object whose entries carry the custom attributes that its records set; `None` where they set none.
+    fn attributes_on(&self) -> Option<&'static Resource> {
+        Some(self.resource()).filter(|resource| resource.attributes.is_some())
     }
 
     /// The field that a custom attribute came in, for people.

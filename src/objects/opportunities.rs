@@ -6,8 +6,10 @@
 //! contacts (recorded 2023), is unknown here, so that they are taken to be. What the API says of an unknown owner, pipeline or
 //! stage is unknown: it is left to the API.
 
+use serde_json::Value;
+
 use super::common;
-use super::request::{Look, Request};
+use super::request::{Look, Request, Scope};
 use super::resource::{AttributeForm, Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
 use crate::plan::{Mode, Plan, Record, Target};
@@ -60,6 +62,14 @@ impl Object for Opportunities {
         Some(common::look_of_customer(&RESOURCE, at.parent()))
     }
 
+    fn listing(&self, _data_source: &str) -> Option<Look> {
+        Some(Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list))
+    }
+
+    fn listed_under(&self, entry: &Value) -> Option<Scope> {
+        entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
+    }
+
     /// One that stays as it is is not written.
     fn needs_known(&self, _plan: &Plan) -> bool {
         true
@@ -97,6 +107,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create opportunity",
         read: "read opportunity",
         look_up: "look up opportunities",
+        list: "list opportunities",
         update: "update opportunity",
         delete: "delete opportunity",
     },

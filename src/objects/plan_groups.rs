@@ -107,7 +107,7 @@ impl Object for PlanGroups {
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
         let known = existing.known.as_deref();
         let wanted = members(at);
-        let held = known.and_then(|known| known.members.as_deref());
+        let held = known.and_then(|known| known.members());
         let same = |held: &[Box<str>]| held.len() == wanted.len() && wanted.iter().all(|uuid| held.contains(uuid));
         let chosen = [MEMBERS.0, MEMBERS.1].iter().filter_map(|name| RESOURCE.slot(name));
         let kept_back =
@@ -181,6 +181,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create plan group",
         read: "read plan group",
         look_up: "list plan groups",
+        list: "",
         update: "update plan group",
         delete: "delete plan group",
     },
@@ -228,7 +229,7 @@ mod tests {
     fn change(row: &serde_json::Value, members: Option<&[&str]>, wanted: &[&str]) -> Vec<String> {
         let plan = plan(&PlanGroups, row).unwrap();
         let mut known = PlanGroups.know(&json!({"uuid": GROUP, "name": "G", "plans_count": 2}), SOURCE).unwrap();
-        known.members = members.map(|members| members.iter().map(|uuid| (*uuid).into()).collect());
+        known.set_members(members.map(|members| members.iter().map(|uuid| (*uuid).into()).collect()));
         let refs: Vec<Resolved> = wanted.iter().map(|uuid| Resolved { uuid: (*uuid).into(), key: None, known: None }).collect();
         let how = how(Mode::Upsert);
         let at = At { data_source: SOURCE, refs: &refs, how: &how };

@@ -71,7 +71,16 @@ impl Object for Plans {
     fn look_by_key(&self, key: &str, data_source: &str) -> Option<Look> {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
         let look = look.filter("data_source_uuid", data_source).filter("external_id", key);
-        Some(look.scope(Scope::key(RESOURCE.name, key)))
+        Some(look.scope(Scope::key(RESOURCE.name, key)).listed())
+    }
+
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source))
+    }
+
+    fn has_refused_key(&self) -> bool {
+        true
     }
 
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
@@ -104,6 +113,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create plan",
         read: "read plan",
         look_up: "look up plans",
+        list: "list plans",
         update: "update plan",
         delete: "delete plan",
     },

@@ -174,6 +174,16 @@ impl Scope {
         Self::hash((object, 'a', ""))
     }
 
+    /// One entry, by its own identity.
+    pub fn entry(uuid: &str) -> Self {
+        Self::hash(("", 'u', uuid))
+    }
+
+    /// The listing of an object itself.
+    pub fn listing(object: &'static str) -> Self {
+        Self::hash((object, 'l', ""))
+    }
+
     /// How many entries this object has, of which nothing else is known.
     pub fn count(object: &'static str) -> Self {
         Self::hash((object, 'n', ""))
@@ -203,6 +213,8 @@ pub struct Look {
     pub paged: bool,
     /// Whether "none" is answered with a 404 (recorded 2023 for the search by e-mail address) instead of an empty list.
     pub none_is_404: bool,
+    /// Whether the object's listing tells of the scope as well.
+    pub is_listed: bool,
     /// The thing that the entries belong to, where all of them were made through it: one made by this run has none yet.
     pub parent: Option<Box<str>>,
 }
@@ -210,7 +222,17 @@ pub struct Look {
 impl Look {
     /// A look at the pages of a list.
     pub fn new(path: impl Into<String>, root: &'static str, name: &'static str) -> Self {
-        Self { scope: None, path: path.into(), query: Vec::new(), root, name, paged: true, none_is_404: false, parent: None }
+        Self {
+            scope: None,
+            path: path.into(),
+            query: Vec::new(),
+            root,
+            name,
+            paged: true,
+            none_is_404: false,
+            is_listed: false,
+            parent: None,
+        }
     }
 
     /// The same, kept under this scope.
@@ -222,6 +244,12 @@ impl Look {
     /// The same, with one more filter.
     pub fn filter(mut self, name: &'static str, value: &str) -> Self {
         self.query.push((name.into(), value.to_owned()));
+        self
+    }
+
+    /// The same, for a scope of which the object's listing tells all as well.
+    pub fn listed(mut self) -> Self {
+        self.is_listed = true;
         self
     }
 

@@ -62,6 +62,8 @@ pub struct Calls {
     pub read: &'static str,
     /// GET of entries by key.
     pub look_up: &'static str,
+    /// GET of all entries, page by page.
+    pub list: &'static str,
     /// PATCH on one entry.
     pub update: &'static str,
     /// DELETE of one entry.

@@ -116,10 +116,10 @@ impl Object for SubscriptionCancellations {
     fn know(&self, entry: &Value, data_source: &str) -> Option<Known> {
         let mut known = Known::read(&RESOURCE, entry)?;
         known.ours = entry["data_source_uuid"].as_str().is_none_or(|source| source == data_source);
-        known.members = entry[ALL].as_array().map(|dates| {
+        known.set_members(entry[ALL].as_array().map(|dates| {
             let normal = |date: &Value| date.as_str().map(|text| timestamp(text).unwrap_or_else(|| text.to_owned()).into());
             dates.iter().filter_map(normal).collect()
-        });
+        }));
         Some(known)
     }
 
@@ -203,7 +203,7 @@ fn given(plan: &Plan, name: &str) -> Option<Vec<Box<str>>> {
 
 /// The dates that the subscription is known to have.
 fn held(existing: &Existing) -> Option<&[Box<str>]> {
-    existing.known.as_deref()?.members.as_deref()
+    existing.known.as_deref()?.members()
 }
 
 fn has(dates: &[Box<str>], date: &str) -> bool {
@@ -239,6 +239,7 @@ pub static RESOURCE: Resource = Resource {
         create: "",
         read: "",
         look_up: "look up subscriptions",
+        list: "list subscriptions",
         update: "update cancellation dates",
         delete: "update cancellation dates",
     },

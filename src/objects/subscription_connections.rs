@@ -129,7 +129,7 @@ pub static RESOURCE: Resource = Resource {
     uuid_prefix: "",
     list_root: "subscriptions",
     filters: &[],
-    calls: Calls { create: "connect subscriptions", read: "", look_up: "", update: "", delete: "" },
+    calls: Calls { create: "connect subscriptions", read: "", look_up: "", list: "", update: "", delete: "" },
     statuses: Statuses { created: 202, updated: 202, deleted: 202 },
     references: &[
         field("customer_external_id", Kind::ExternalId, "Your key of the customer whose subscriptions they are.", "\"c-1001\""),

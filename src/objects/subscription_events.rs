@@ -108,7 +108,7 @@ impl Object for SubscriptionEvents {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
         let look = look.filter("data_source_uuid", at.data_source);
         match target {
-            Target::Key(key) => Some(look.filter("external_id", key).scope(Scope::key(RESOURCE.name, key))),
+            Target::Key(key) => Some(look.filter("external_id", key).scope(Scope::key(RESOURCE.name, key)).listed()),
             Target::Equal(_) => {
                 let customer = at.refs.first()?.key.as_deref()?;
                 Some(look.filter("customer_external_id", customer).scope(Scope::of(RESOURCE.name, customer)).of(at.parent()))
@@ -120,7 +120,12 @@ impl Object for SubscriptionEvents {
     fn look_by_key(&self, key: &str, data_source: &str) -> Option<Look> {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.look_up);
         let look = look.filter("data_source_uuid", data_source).filter("external_id", key);
-        Some(look.scope(Scope::key(RESOURCE.name, key)))
+        Some(look.scope(Scope::key(RESOURCE.name, key)).listed())
+    }
+
+    fn listing(&self, data_source: &str) -> Option<Look> {
+        let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
+        Some(look.filter("data_source_uuid", data_source))
     }
 
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
@@ -263,6 +268,7 @@ pub static RESOURCE: Resource = Resource {
         // There is no such call.
         read: "",
         look_up: "look up events",
+        list: "list events",
         update: "update event",
         delete: "delete event",
     },

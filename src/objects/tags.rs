@@ -161,7 +161,7 @@ fn removes(plan: &Plan) -> bool {
 
 /// Whether the customer has the tag; `None` when its tags are not known.
 fn has(existing: &Existing, tag: &str) -> Option<bool> {
-    let tags = existing.known.as_ref()?.members.as_ref()?;
+    let tags = existing.known.as_ref()?.members()?;
     Some(tags.iter().any(|known| known.as_ref() == tag))
 }
 
@@ -174,7 +174,14 @@ pub static RESOURCE: Resource = Resource {
     uuid_prefix: "",
     list_root: "entries",
     filters: &[],
-    calls: Calls { create: "add tags", read: "", look_up: "look up customers", update: "add tags", delete: "remove tags" },
+    calls: Calls {
+        create: "add tags",
+        read: "",
+        look_up: "look up customers",
+        list: "",
+        update: "add tags",
+        delete: "remove tags",
+    },
     statuses: Statuses { created: 200, updated: 200, deleted: 200 },
     references: &[
         field("customer_external_id", Kind::ExternalId, "Your key of the customer.", "\"c-1001\""),

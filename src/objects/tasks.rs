@@ -3,8 +3,10 @@
 //! Quirks. Entries show their identity as `task_uuid`, not `uuid`, and without a prefix (recorded); records give it as `uuid`
 //! like everywhere else. A task has no key of its own and hangs on the customer as a whole, not on one data source.
 
+use serde_json::Value;
+
 use super::common;
-use super::request::{Look, Request};
+use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
 use crate::plan::{Mode, Plan, Record, Target};
@@ -49,6 +51,14 @@ impl Object for Tasks {
         Some(common::look_of_customer(&RESOURCE, at.parent()))
     }
 
+    fn listing(&self, _data_source: &str) -> Option<Look> {
+        Some(Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list))
+    }
+
+    fn listed_under(&self, entry: &Value) -> Option<Scope> {
+        entry["customer_uuid"].as_str().map(|customer| Scope::of(RESOURCE.name, customer))
+    }
+
     /// One that stays as it is is not written.
     fn needs_known(&self, _plan: &Plan) -> bool {
         true
@@ -86,6 +96,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create task",
         read: "read task",
         look_up: "look up tasks",
+        list: "list tasks",
         update: "update task",
         delete: "delete task",
     },
@@ -136,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_null_opens_a_task_again_where_nulls_clear() {
-        let mut row: serde_json::Value = serde_json::from_str(Tasks.examples()[0]).unwrap();
-        row["completed_at"] = serde_json::Value::Null;
-        let entry = |completed: serde_json::Value| {
+        let mut row: Value = serde_json::from_str(Tasks.examples()[0]).unwrap();
+        row["completed_at"] = Value::Null;
+        let entry = |completed: Value| {
             let mut entry = row.clone();
             entry["task_uuid"] = json!("u");
             entry["completed_at"] = completed;
@@ -148,6 +159,6 @@ mod tests {
         let change = |nulls, entry| requests(&Tasks, &plan_with(&Tasks, Mode::Upsert, nulls, &row).unwrap(), Some(entry)).1;
         assert_eq!(change(Nulls::Ignore, &done), [""; 0]);
         assert_eq!(change(Nulls::Clear, &done), [r#"PATCH /tasks/the-uuid {"completed_at":null}"#]);
-        assert_eq!(change(Nulls::Clear, &entry(serde_json::Value::Null)), [""; 0]);
+        assert_eq!(change(Nulls::Clear, &entry(Value::Null)), [""; 0]);
     }
 }

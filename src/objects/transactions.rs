@@ -159,6 +159,7 @@ pub static RESOURCE: Resource = Resource {
         create: "create transaction",
         read: "read transaction",
         look_up: "look up invoices",
+        list: "list invoices",
         update: "update transaction",
         delete: "delete transaction",
     },

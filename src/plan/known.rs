@@ -4,10 +4,10 @@
 //! fingerprint when the API would store the same for both. Does not own where an entry was read (`account`).
 
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::{Map, Value};
 
+use super::prints::{self, FIELD_MASK, Prints, UNSET, hash};
 use super::{Attribute, Body, Plan};
 use crate::mapping::Slot;
 use crate::mapping::values::timestamp;
@@ -18,21 +18,25 @@ use crate::objects::resource::{AttributeType, Field, Kind, Resource};
 pub struct Known {
     /// Its identity, as text. For a merged customer, the survivor's.
     pub uuid: Box<str>,
-    /// The user's keys in the configured data source: none or one, more only for merged customers.
-    pub keys: Box<[Box<str>]>,
-    /// What belongs to it and stands within its entry: line items and transactions of an invoice.
-    pub parts: Box<[Part]>,
-    /// The members of the one list that is its own, when last seen: a customer's tags, a subscription's cancellation dates, the
-    /// plans of a group. `None` where they were not shown.
-    pub members: Option<Box<[Box<str>]>>,
+    /// The user's first key in the configured data source.
+    key: Option<Box<str>>,
+    /// What few entries have.
+    more: Option<Box<More>>,
+    prints: Prints,
     /// Under how many pairs of data source and external id it stands; 1 for all but merged customers.
     pub pairs: u16,
     /// Whether the configured data source is among them.
     pub ours: bool,
-    /// A place of the resource's table in the upper 8 bits, the fingerprint of the value in the lower 56.
-    fields: Box<[u64]>,
-    /// Fingerprints of keys and values; `None` where entries show no attributes.
-    attributes: Option<Box<[(u64, u64)]>>,
+    /// Whether its members were shown.
+    shows_members: bool,
+}
+
+/// What few entries have, so that the others have no room for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct More {
+    keys: Box<[Box<str>]>,
+    parts: Box<[Part]>,
+    members: Box<[Box<str>]>,
 }
 
 /// An entry within another.
@@ -44,11 +48,6 @@ pub struct Part {
     pub known: Known,
 }
 
-const VALUE_BITS: u32 = 56;
-const VALUE_MASK: u64 = (1 << VALUE_BITS) - 1;
-/// Of all that the API answers for "not set".
-const UNSET: u64 = 0;
-
 impl Known {
     /// Reads an entry; `None` when it shows no identity.
     pub fn read(resource: &'static Resource, entry: &Value) -> Option<Self> {
@@ -59,117 +58,138 @@ impl Known {
         };
         let shown = resource.all_fields().enumerate().filter_map(|(at, field)| {
             let value = entry.get(field.name)?;
-            is_comparable(&field.kind).then(|| (at as u64) << VALUE_BITS | fingerprint_of(field, value))
+            is_comparable(&field.kind).then(|| (at, fingerprint_of(field, value)))
         });
-        let attributes = resource
-            .attributes_of(entry)
-            .map(|map| map.iter().map(|(key, value)| (hash(key), attribute_fingerprint(value))).collect());
         Some(Self {
             uuid,
-            keys: entry.get("external_id").and_then(Value::as_str).into_iter().map(Into::into).collect(),
-            parts: Box::default(),
-            members: None,
+            key: entry.get("external_id").and_then(Value::as_str).map(Into::into),
+            more: None,
+            prints: Prints::new(shown, resource.attributes_of(entry).map(packed)),
             pairs: 1,
             ours: true,
-            fields: shown.collect(),
-            attributes,
+            shows_members: false,
         })
+    }
+
+    /// The user's keys in the configured data source: none or one, more only for merged customers.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let others = self.more.as_ref().map_or(&[][..], |more| &more.keys);
+        self.key.iter().chain(others).map(AsRef::as_ref)
+    }
+
+    /// Says under which keys it stands.
+    pub fn set_keys<'k>(&mut self, mut keys: impl Iterator<Item = &'k str>) {
+        self.key = keys.next().map(Into::into);
+        let others: Box<[Box<str>]> = keys.map(Into::into).collect();
+        self.set_more(|more| more.keys = others);
+    }
+
+    /// What belongs to it and stands within its entry: line items and transactions of an invoice.
+    pub fn parts(&self) -> &[Part] {
+        self.more.as_ref().map_or(&[], |more| &more.parts)
+    }
+
+    /// Says what stands within its entry.
+    pub fn set_parts(&mut self, parts: Vec<Part>) {
+        self.set_more(|more| more.parts = parts.into());
+    }
+
+    /// The members of the one list that is its own, when last seen: a customer's tags, a subscription's cancellation dates, the
+    /// plans of a group. `None` where they were not shown.
+    pub fn members(&self) -> Option<&[Box<str>]> {
+        self.shows_members.then(|| self.more.as_ref().map_or(&[][..], |more| &more.members))
+    }
+
+    /// Says which members it has; `None`: that is not known.
+    pub fn set_members(&mut self, members: Option<Box<[Box<str>]>>) {
+        self.shows_members = members.is_some();
+        self.set_more(|more| more.members = members.unwrap_or_default());
+    }
+
+    fn set_more(&mut self, change: impl FnOnce(&mut More)) {
+        let mut more = self.more.take().map_or_else(More::default, |more| *more);
+        change(&mut more);
+        self.more = (more != More::default()).then(|| Box::new(more));
     }
 
     /// Whether both entries show the same, apart from who they are.
     pub fn holds_the_same_as(&self, other: &Self) -> bool {
-        self.fields == other.fields && self.attributes == other.attributes && self.members == other.members
+        self.prints == other.prints && self.members() == other.members()
     }
 
     /// Whether the field holds this value; `None` when the entry does not show it.
     pub fn holds(&self, slot: Slot, field: &Field, sent: &str) -> Option<bool> {
-        let at = u64::from(slot.field);
-        let known = self.fields.iter().find(|known| *known >> VALUE_BITS == at).filter(|_| slot.inner.is_none())?;
+        let known = self.prints.field(slot.field).filter(|_| slot.inner.is_none())?;
         let sent: Value = serde_json::from_str(sent).ok()?;
-        Some(known & VALUE_MASK == fingerprint_of(field, &sent))
+        Some(known == fingerprint_of(field, &sent))
     }
 
     /// The fingerprint of a field's value; `None` when the entry does not show it.
     pub fn value(&self, field: u8) -> Option<u64> {
-        let known = self.fields.iter().find(|known| *known >> VALUE_BITS == u64::from(field))?;
-        Some(known & VALUE_MASK)
+        self.prints.field(field)
     }
 
     /// Whether the field is set; `None` when the entry does not show it.
     pub fn is_set(&self, field: u8) -> Option<bool> {
-        let known = self.fields.iter().find(|known| *known >> VALUE_BITS == u64::from(field))?;
-        Some(known & VALUE_MASK != UNSET)
+        Some(self.prints.field(field)? != UNSET)
     }
 
     /// Whether the attribute holds this value, a null standing for its absence; `None` when the entry shows no attributes.
     pub fn holds_attribute(&self, attribute: &Attribute<'_>) -> Option<bool> {
-        let known = self.attributes.as_ref()?;
-        let key = hash(attribute.key);
-        let held = known.iter().find(|(at, _)| *at == key).map_or(UNSET, |(_, value)| *value);
-        let sent: Value = serde_json::from_str(attribute.value).ok()?;
-        Some(held == attribute_fingerprint(&sent))
+        match in_one_form(&serde_json::from_str(attribute.value).ok()?) {
+            Some(sent) => self.prints.holds_attribute(prints::attribute(attribute.key, &sent)),
+            None => self.prints.has_attribute(attribute.key).map(|there| !there),
+        }
     }
 
     /// Whether the entry shows an attribute of this key; `None` when it shows no attributes.
     pub fn has_attribute(&self, key: &str) -> Option<bool> {
-        let key = hash(key);
-        self.attributes.as_ref().map(|known| known.iter().any(|(at, _)| *at == key))
+        self.prints.has_attribute(key)
     }
 
     /// Takes in all attributes of the entry as the attributes endpoint answered them.
     pub fn set_attributes(&mut self, map: &Map<String, Value>) {
-        self.attributes = Some(map.iter().map(|(key, value)| (hash(key), attribute_fingerprint(value))).collect());
+        self.prints.set_attributes(Some(packed(map)));
     }
 
     /// Takes in what a write set, where its answer did not show the entry.
     pub fn set_fields(&mut self, resource: &'static Resource, set: &Map<String, Value>) {
-        let set = resource.all_fields().enumerate().filter_map(|(at, field)| {
+        self.prints.set_fields(resource.all_fields().enumerate().filter_map(|(at, field)| {
             let value = set.get(field.name)?;
-            is_comparable(&field.kind).then(|| (at as u64, (at as u64) << VALUE_BITS | fingerprint(&field.kind, value)))
-        });
-        let mut fields = std::mem::take(&mut self.fields).into_vec();
-        for (at, value) in set {
-            fields.retain(|known| known >> VALUE_BITS != at);
-            fields.push(value);
-        }
-        self.fields = fields.into();
+            is_comparable(&field.kind).then(|| (at, fingerprint(&field.kind, value)))
+        }));
     }
 
     /// What it is once another thing became part of it: the keys of both lead here, fields stay as they are (recorded 2023 of
     /// customers), and what came of lists and attributes is not known.
     pub fn joined_by(&self, other: Option<&Self>) -> Self {
-        let new = other.map_or(&[][..], |other| &other.keys).iter().filter(|key| !self.keys.contains(key));
-        Self {
-            keys: self.keys.iter().chain(new).cloned().collect(),
-            pairs: self.pairs.saturating_add(other.map_or(1, |other| other.pairs)),
-            ours: self.ours || other.is_some_and(|other| other.ours),
-            members: None,
-            attributes: None,
-            ..self.clone()
-        }
+        let mut whole = self.clone();
+        let held: Vec<&str> = self.keys().collect();
+        let new = other.into_iter().flat_map(Self::keys).filter(|key| !held.contains(key));
+        whole.set_keys(self.keys().chain(new));
+        whole.set_members(None);
+        whole.prints.set_attributes(None);
+        whole.pairs = self.pairs.saturating_add(other.map_or(1, |other| other.pairs));
+        whole.ours |= other.is_some_and(|other| other.ours);
+        whole
     }
 
     /// The same keys, standing for the thing of this UUID, of which nothing else is known.
     pub fn leading_to(&self, uuid: &str) -> Self {
-        Self { uuid: uuid.into(), members: None, fields: Box::default(), attributes: None, ..self.clone() }
+        let mut other = Self { uuid: uuid.into(), prints: Prints::default(), ..self.clone() };
+        other.set_members(None);
+        other
     }
 
     /// The same, once things that it names became part of others; `None` where it names none of them. `now` leads from the
     /// fingerprint of a UUID to that of the one that stands for it.
     pub fn naming(&self, now: impl Fn(u64) -> Option<u64>) -> Option<Self> {
-        let moved = |field: &u64| now(field & VALUE_MASK).map(|now| field & !VALUE_MASK | now);
-        self.fields
-            .iter()
-            .any(|field| moved(field).is_some())
-            .then(|| Self { fields: self.fields.iter().map(|field| moved(field).unwrap_or(*field)).collect(), ..self.clone() })
+        Some(Self { prints: self.prints.renamed(now)?, ..self.clone() })
     }
 
     /// Attributes of these keys are gone.
     pub fn drop_attributes<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
-        let gone: BTreeSet<u64> = keys.map(hash).collect();
-        if let Some(known) = &mut self.attributes {
-            *known = known.iter().copied().filter(|(key, _)| !gone.contains(key)).collect();
-        }
+        self.prints.drop_attributes(keys);
     }
 }
 
@@ -225,7 +245,7 @@ pub fn fingerprint(kind: &Kind, value: &Value) -> u64 {
     match canonical(kind, value) {
         None => UNSET,
         Some(text) => {
-            let hash = hash(&text) & VALUE_MASK;
+            let hash = hash(&text) & FIELD_MASK;
             if hash == UNSET { 1 } else { hash }
         }
     }
@@ -265,19 +285,18 @@ fn is_comparable(kind: &Kind) -> bool {
 }
 
 /// Attributes are answered in the form of their type: a number as a number, a timestamp in the one form in which it is sent.
-fn attribute_fingerprint(value: &Value) -> u64 {
-    match value {
-        Value::Null => UNSET,
-        Value::Number(number) => hash(&format!("n{}", number.as_f64().unwrap_or_default())),
-        Value::String(text) => hash(&format!("s{text}")),
-        other => hash(&other.to_string()),
-    }
+/// `None` stands for "not there".
+fn in_one_form(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Number(number) => format!("n{}", number.as_f64().unwrap_or_default()),
+        Value::String(text) => format!("s{text}"),
+        other => other.to_string(),
+    })
 }
 
-fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+fn packed(attributes: &Map<String, Value>) -> Vec<u64> {
+    attributes.iter().filter_map(|(key, value)| Some(prints::attribute(key, &in_one_form(value)?))).collect()
 }
 
 /// The attributes that an answer does not hold as they were sent.

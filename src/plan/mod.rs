@@ -8,6 +8,7 @@ mod countries;
 mod hide;
 mod known;
 mod normal;
+mod prints;
 mod record;
 
 pub use body::{Attribute, Body};

@@ -135,6 +135,7 @@ pub(super) fn update(context: &mut Context<'_>, uuid: &str) -> Outcome {
     settle(context, &mut fields, old_owner);
     fix_types(context, &inline.custom);
     context.state.edit_customer(place, |customer| {
+        customer.errors.retain(|field, _| !fields.contains_key(field.as_str()));
         customer.fields = fields;
         // Unknown whether tags are replaced or joined. Replacing is the side on which a careless client loses something.
         if let Some(tags) = inline.tags {
@@ -216,7 +217,7 @@ pub(super) fn as_json(context: &Context<'_>, place: u64) -> Value {
     let full =
         |name: &str, names: fn(&str) -> Option<&'static str>| customer.fields.get(name).and_then(Value::as_str).and_then(names);
     let keys = &customer.keys;
-    json!({
+    let mut body = json!({
         "id": customer.id,
         "uuid": customer.uuid,
         "external_id": customer.own.external_id,
@@ -250,7 +251,13 @@ pub(super) fn as_json(context: &Context<'_>, place: u64) -> Value {
         "currency-sign": CURRENCY.1,
         "owner": get("owner"),
         "website_url": get("website_url"),
-    })
+    });
+    if !customer.errors.is_empty() {
+        // Documented by the official Go client, which has an `Errors` field in every object. No recorded customer has the
+        // key; that it is there where there is something to say is unknown.
+        body["errors"] = Value::Object(customer.errors.clone());
+    }
+    body
 }
 
 /// Recorded: the id and, with underscores, the company, or else the name.

@@ -41,6 +41,7 @@ pub(super) fn create(context: &mut Context<'_>) -> Outcome {
 pub(super) fn delete(context: &mut Context<'_>, uuid: &str) -> Outcome {
     find(context, uuid)?;
     context.state.empty_source(uuid);
+    context.state.imports.forget_source(uuid);
     context.state.sources.retain(|source| source.uuid != uuid);
     done(204)
 }
@@ -65,10 +66,17 @@ fn as_json(context: &Context<'_>, source: &Source) -> Value {
         ("created_at".to_owned(), shown(source.created).into()),
         ("status".to_owned(), "idle".into()),
     ]);
-    // Field names of the official clients; nothing of this is recorded.
+    // Field names of the official clients; nothing of this is recorded, and what they count is unknown. Here it is objects
+    // that stand in the data source, and objects of bulk imports that failed or wait.
     if context.query.flag("with_processing_status") {
-        let customers = context.state.customers_of(&source.uuid).map_or(0, std::collections::BTreeSet::len);
-        body.insert("processing_status".into(), json!({"processed": customers, "failed": 0, "pending": 0}));
+        let state = &context.state;
+        let customers = state.customers_of(&source.uuid).map_or(0, std::collections::BTreeSet::len);
+        let counts = json!({
+            "processed": customers + state.billing.objects_in(&source.uuid),
+            "failed": state.imports.failed(&source.uuid),
+            "pending": state.imports.pending(&source.uuid),
+        });
+        body.insert("processing_status".into(), counts);
     }
     if context.query.flag("with_auto_churn_subscription_setting") {
         body.insert("auto_churn_subscription_setting".into(), json!({"enabled": false, "interval": null}));

@@ -26,6 +26,7 @@ mod data_sources;
 mod durations;
 mod faults;
 mod fields;
+pub mod imports;
 mod limits;
 mod merges;
 mod notes;
@@ -78,7 +79,8 @@ pub const READ_ONLY_KEY: &str = "sandbox-read-only-key";
 pub const DATA_SOURCE_UUID: &str = "ds_5a4db0c5-0000-4000-8000-000000000001";
 /// The UUID of the second data source, where [`Options::data_sources`] names two.
 pub const SECOND_DATA_SOURCE_UUID: &str = "ds_5a4db0c5-0000-4000-8000-000000000002";
-/// Larger bodies are refused. Documented for bulk imports ("Bulk Import": 5 MB); for other calls it is unknown.
+/// Larger bodies are refused. Documented for bulk imports ("Bulk Import": 5 MB, which they take to the letter); for other
+/// calls it is unknown.
 pub const MAX_BODY: usize = 5 * 1024 * 1024;
 
 /// What a sandbox is like.
@@ -108,6 +110,8 @@ pub struct Options {
     pub opportunity_attributes: Vec<String>,
     /// Where opportunities can stand.
     pub pipelines: Vec<Pipeline>,
+    /// How bulk imports behave, of which much is unknown.
+    pub imports: imports::Readings,
     /// Behaviour that is unknown or rare.
     pub quirks: Quirks,
 }
@@ -152,6 +156,7 @@ impl Default for Options {
                 Pipeline::new("New Business", &["Discovery", "Evaluation", "Closing"]),
                 Pipeline::new("Expansion", &["Discovery", "Offer"]),
             ],
+            imports: imports::Readings::default(),
             quirks: Quirks::default(),
         }
     }
@@ -238,13 +243,24 @@ impl Sandbox {
 
     /// Everything in the account, in a stable order.
     pub fn dump(&self) -> serde_json::Value {
-        snapshot::dump(&self.lock().state)
+        let mut inner = self.lock();
+        self.settle(&mut inner);
+        snapshot::dump(&inner.state, &self.shared.options)
     }
 
     /// What the account holds, without anything that differs between two runs of the same sync: no UUIDs, ids or times of
     /// creation, and no order of arrival.
     pub fn contents(&self) -> serde_json::Value {
-        snapshot::contents(&self.lock().state)
+        let mut inner = self.lock();
+        self.settle(&mut inner);
+        snapshot::contents(&inner.state)
+    }
+
+    /// The bulk imports that can be asked for, newest first.
+    fn imports(&self) -> Vec<serde_json::Value> {
+        let mut inner = self.lock();
+        self.settle(&mut inner);
+        inner.state.imports.dump(&self.shared.options.imports)
     }
 
     /// What the sandbox itself counted.
@@ -330,7 +346,14 @@ impl Sandbox {
     }
 
     fn work(&self, call: &Call, request: &Request) -> Reply {
-        routes::work(&mut self.lock().state, &self.shared.options, call, request)
+        let mut inner = self.lock();
+        self.settle(&mut inner);
+        routes::work(&mut inner.state, &self.shared.options, call, request)
+    }
+
+    /// Brings the account up to now.
+    fn settle(&self, inner: &mut Inner) {
+        imports::settle(&mut inner.state, &self.shared.options.imports);
     }
 
     /// No code panics while holding the lock; should it ever, the account is still worth looking at.

@@ -11,7 +11,7 @@ use super::answers::{Outcome, Reply, coded};
 use super::paging::Query;
 use super::store::{State, timestamp};
 use super::{ApiKey, MAX_BODY, Options, Request, account, attributes, billing, contacts, customers, data_sources, merges};
-use super::{crm, notes, opportunities, tasks};
+use super::{crm, imports, notes, opportunities, tasks};
 
 /// A path of the API with what stands in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ enum Route {
     DataSources,
     DataSource(String),
     DataSourceContents(String),
+    Imports(String),
+    Import { source: String, name: String },
     Customers,
     CustomerSearch,
     CustomerMerges,
@@ -70,6 +72,10 @@ fn find(path: &str) -> Option<(Route, &'static str)> {
         ["data_sources", uuid] => (Route::DataSource(own(uuid)), "/v1/data_sources/{uuid}"),
         ["data_sources", uuid, "all"] => (Route::DataSourceContents(own(uuid)), "/v1/data_sources/{uuid}/all"),
         ["data_sources", uuid, "dependent"] => (Route::DataSourceContents(own(uuid)), "/v1/data_sources/{uuid}/dependent"),
+        ["data_sources", uuid, "json_imports"] => (Route::Imports(own(uuid)), "/v1/data_sources/{uuid}/json_imports"),
+        ["data_sources", uuid, "json_imports", name] => {
+            (Route::Import { source: own(uuid), name: own(name) }, "/v1/data_sources/{uuid}/json_imports/{id}")
+        }
         ["customers"] => (Route::Customers, "/v1/customers"),
         ["customers", "search"] => (Route::CustomerSearch, "/v1/customers/search"),
         ["customers", "merges"] => (Route::CustomerMerges, "/v1/customers/merges"),
@@ -135,7 +141,8 @@ fn try_work(state: &mut State, options: &Options, call: &Call, request: &Request
         // Unknown: what a read-only key gets for a write. 403 is what the official clients call forbidden.
         return Err(Box::new(coded(403, "The API key has no write access", None)));
     }
-    if request.body.len() > MAX_BODY {
+    let most = if matches!(route, Route::Imports(_)) { imports::MAX_BODY } else { MAX_BODY };
+    if request.body.len() > most {
         return Err(Box::new(coded(413, "Request body is too large", None)));
     }
     // The official Node client sends a body with GET too; it means nothing.
@@ -150,6 +157,8 @@ fn try_work(state: &mut State, options: &Options, call: &Call, request: &Request
         ("GET", Route::DataSource(uuid)) => data_sources::get(context, uuid),
         ("DELETE", Route::DataSource(uuid)) => data_sources::delete(context, uuid),
         ("DELETE", Route::DataSourceContents(uuid)) => data_sources::empty(context, uuid),
+        ("POST", Route::Imports(uuid)) => imports::create(context, uuid),
+        ("GET", Route::Import { source, name }) => imports::get(context, source, name),
         ("GET", Route::Customers) => customers::list(context),
         ("POST", Route::Customers) => customers::create(context),
         ("GET", Route::CustomerSearch) => customers::search(context),

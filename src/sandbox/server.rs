@@ -125,7 +125,13 @@ fn cut_off(mut response: Response<Body>, sent: Bytes) -> Response<Body> {
 async fn front(State(sandbox): State<Sandbox>, headers: HeaderMap) -> Response<Body> {
     let options = &sandbox.shared.options;
     let key = options.api_keys.first().map_or(WRITE_KEY, |key| key.key.as_str());
-    let view = View { key, options, contents: &sandbox.contents(), observed: &sandbox.observed() };
+    let mut contents = sandbox.contents();
+    // They are no part of what two runs are compared by.
+    let imports = sandbox.imports();
+    if !imports.is_empty() {
+        contents["json_imports"] = imports.into();
+    }
+    let view = View { key, options, contents: &contents, observed: &sandbox.observed() };
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let always = [(header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
     if accepted.contains("text/html") {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::Options;
 use super::billing;
 use super::shelves::Shelved;
 use super::store::{Customer, State, shown};
 
 /// Everything, oldest first.
-pub(super) fn dump(state: &State) -> Value {
+pub(super) fn dump(state: &State, options: &Options) -> Value {
     let sources = state.sources.iter().map(
         |source| json!({"uuid": source.uuid, "name": source.name, "system": source.system, "created_at": shown(source.created)}),
     );
@@ -25,6 +26,7 @@ pub(super) fn dump(state: &State) -> Value {
             "fields": customer.fields,
             "custom": sorted(&customer.custom),
             "tags": customer.tags,
+            "errors": customer.errors,
         })
     });
     let contacts = state.contacts.values().rev().map(|contact| {
@@ -57,6 +59,7 @@ pub(super) fn dump(state: &State) -> Value {
         "customer_notes": shelved(Shelved::Note),
         "opportunities": shelved(Shelved::Opportunity),
         "tasks": shelved(Shelved::Task),
+        "json_imports": state.imports.dump(&options.imports),
     });
     joined(dump, billing::dump(state))
 }
@@ -73,7 +76,8 @@ pub(super) fn contents(state: &State) -> Value {
     let customers = state.customers.values().map(|customer| {
         let mut tags = customer.tags.clone();
         tags.sort_unstable();
-        json!({"keys": keys(customer), "fields": customer.fields, "custom": sorted(&customer.custom), "tags": tags})
+        let body = json!({"keys": keys(customer), "fields": customer.fields, "custom": sorted(&customer.custom), "tags": tags});
+        with_errors(body, &customer.errors)
     });
     let contacts = state.contacts.values().map(|contact| {
         json!({
@@ -107,6 +111,14 @@ pub(super) fn contents(state: &State) -> Value {
         contents[name] = entries.into();
     }
     joined(contents, billing::contents(state))
+}
+
+/// An entry, and what is wrong with it where something is.
+pub(super) fn with_errors(mut body: Value, errors: &serde_json::Map<String, Value>) -> Value {
+    if !errors.is_empty() {
+        body["errors"] = Value::Object(errors.clone());
+    }
+    body
 }
 
 fn joined(mut all: Value, more: serde_json::Map<String, Value>) -> Value {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::Options;
 use super::billing::Billing;
 use super::fields::AttributeType;
+use super::imports::Imports;
 use super::random::{Random, mixed};
 use super::shelves::Shelves;
 
@@ -51,6 +52,8 @@ pub(super) struct Customer {
     pub(super) fields: Fields,
     pub(super) custom: Map<String, Value>,
     pub(super) tags: Vec<String>,
+    /// What is wrong with it, where a bulk import took it all the same.
+    pub(super) errors: Map<String, Value>,
     /// Those merged into this one, as they were.
     pub(super) absorbed: Vec<Customer>,
 }
@@ -75,8 +78,11 @@ pub(super) struct State {
     pub(super) contacts: BTreeMap<u64, Contact>,
     pub(super) shelves: Shelves,
     pub(super) billing: Billing,
+    pub(super) imports: Imports,
     /// Fixed by the first value of a key in the account, for all customers.
     pub(super) attribute_types: HashMap<String, AttributeType>,
+    /// The same of entries whose attributes go without a type, by the list they stand in: what their values are in JSON.
+    pub(super) attribute_kinds: HashMap<(&'static str, String), &'static str>,
     customer_uuids: HashMap<String, u64>,
     customer_keys: BTreeMap<(String, String), u64>,
     customers_by_source: HashMap<String, BTreeSet<u64>>,
@@ -90,6 +96,8 @@ pub(super) struct State {
     started: Instant,
     epoch: i64,
     last_stamp: i64,
+    /// Another moment that counts as now.
+    moment: Option<i64>,
 }
 
 impl State {
@@ -101,7 +109,9 @@ impl State {
             contacts: BTreeMap::new(),
             shelves: Shelves::default(),
             billing: Billing::default(),
+            imports: Imports::default(),
             attribute_types: HashMap::new(),
+            attribute_kinds: HashMap::new(),
             customer_uuids: HashMap::new(),
             customer_keys: BTreeMap::new(),
             customers_by_source: HashMap::new(),
@@ -115,6 +125,7 @@ impl State {
             started: Instant::now(),
             epoch: i64::try_from(epoch.as_nanos()).unwrap_or(0),
             last_stamp: 0,
+            moment: None,
         };
         for (place, name) in options.data_sources.iter().enumerate() {
             let uuid = format!("ds_5a4db0c5-0000-4000-8000-{:012x}", place + 1);
@@ -141,7 +152,16 @@ impl State {
 
     /// Now, in nanoseconds since 1970, by tokio's clock.
     pub(super) fn now(&self) -> i64 {
-        self.epoch.saturating_add(i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX))
+        let elapsed = || i64::try_from(self.started.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        self.moment.unwrap_or_else(|| self.epoch.saturating_add(elapsed()))
+    }
+
+    /// Does work as of another moment: what was due then, and is done when somebody looks.
+    pub(super) fn as_of<T>(&mut self, moment: i64, work: impl FnOnce(&mut State) -> T) -> T {
+        self.moment = Some(moment);
+        let done = work(self);
+        self.moment = None;
+        done
     }
 
     /// Now, but never the same twice: the order of creation can be read from it.
@@ -236,6 +256,7 @@ impl State {
             fields,
             custom: Map::new(),
             tags: Vec::new(),
+            errors: Map::new(),
             absorbed: Vec::new(),
         };
         let place = place_of_id(id);
@@ -250,6 +271,7 @@ impl State {
             fresh.fields = customer.fields;
             fresh.custom = customer.custom;
             fresh.tags = customer.tags;
+            fresh.errors = customer.errors;
         });
         place
     }

@@ -95,7 +95,7 @@ impl Turn<'_> {
                 // None of them is made meanwhile, so that what this run has made is known to the last one.
                 let mut still = Vec::with_capacity(counted.len());
                 for object in &counted {
-                    still.push(self.world.making(object.resource().name).write_owned().await);
+                    still.push(self.world.account.making(object.resource().name).write_owned().await);
                 }
                 let guard = || deletions.borrow();
                 let tally = |object: &&dyn Object| {

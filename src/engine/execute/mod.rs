@@ -11,12 +11,11 @@ mod group;
 pub(super) use group::{Member, execute};
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::RwLock;
+use smallvec::SmallVec;
 
 use self::create::{Changed, LOOKS};
 use super::deletions::DeleteGuard;
@@ -26,7 +25,7 @@ use crate::client::{Answer, ApiFault, Call, Client, Refusal, Trial};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::request::{Look, Scope};
-use crate::objects::{At, Existing, How, Object, Pick, Resolved};
+use crate::objects::{self, At, Existing, How, Object, Pick, Resolved};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
 use crate::plan::{By, Kin, Known, LaneKey, LaneKeys, Mode, Need, Parents, Plan, Reference, Role, Target};
 
@@ -39,16 +38,9 @@ pub(super) struct World<'c> {
     pub(super) warnings: Warnings,
     /// The lanes of things that came into being by what this run wrote, and that no answer has shown: a list may show them late.
     pub(super) brought: RefCell<HashSet<LaneKey>>,
-    /// By object: shared while one is being made, alone while the guard of deletions counts what there was at the start.
-    pub(super) making: RefCell<HashMap<&'static str, Arc<RwLock<()>>>>,
 }
 
 impl World<'_> {
-    /// Who may make an object, or count how many there are without any being made meanwhile.
-    fn making(&self, object: &'static str) -> Arc<RwLock<()>> {
-        Arc::clone(self.making.borrow_mut().entry(object).or_default())
-    }
-
     /// The lanes of a plan: its own, and those of the UUIDs that its keys are known to stand for. So records that name one
     /// thing by key and by UUID keep their order, as soon as both names are known to be one.
     pub(super) fn lanes(&self, object: &dyn Object, plan: &Plan) -> LaneKeys {
@@ -72,6 +64,44 @@ impl World<'_> {
             lanes.push(LaneKey::uuid(&self.account.now(uuid)));
         }
         lanes
+    }
+
+    /// Says that a plan waits, so that the account knows how many keys do.
+    pub(super) fn expect(&self, object: &dyn Object, plan: &Plan) {
+        self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.expect(object, scope));
+    }
+
+    /// Says that it waits no longer.
+    pub(super) fn met(&self, object: &dyn Object, plan: &Plan) {
+        self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.met(object, scope));
+    }
+
+    /// Says that what it asks about is known now: the others that ask for the same do not wait for it any longer.
+    fn answered(&self, object: &dyn Object, plan: &Plan) {
+        self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.answered(object, scope));
+    }
+
+    /// What a plan will ask the account about: the scopes of its object and of what it refers to.
+    fn asks(&self, object: &dyn Object, plan: &Plan) -> SmallVec<[(&'static str, Scope); 2]> {
+        let source = self.account.data_source();
+        let of_key = |object: &dyn Object, key: &str| Some((object.resource().name, object.look_by_key(key, source)?.scope?));
+        let mut asks = SmallVec::new();
+        for reference in plan.refs.iter().filter(|reference| reference.kin.within().is_none()) {
+            if let (By::Key(key), Some(kin)) = (&reference.by, objects::find(reference.kin.object())) {
+                asks.extend(of_key(kin, key));
+            }
+        }
+        let looks = plan.mode != Mode::Insert || !object.refuses_duplicates(plan);
+        match (&plan.target, plan.parents().next()) {
+            (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
+            (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
+            (_, Some(parent)) if object.listing(source).is_some() => {
+                let name = object.resource().name;
+                asks.push((name, Scope::of(name, parent.by.text())));
+            }
+            _ => {}
+        }
+        asks
     }
 }
 
@@ -178,8 +208,10 @@ impl Turn<'_> {
             let uuid = &self.world.account.now(uuid);
             let mut existing = Existing { uuid: uuid.clone(), known: None };
             let mut trial = Trial::default();
+            let mut lost = false;
             loop {
-                if self.object.needs_known(self.plan) {
+                existing.known = if lost { None } else { self.world.account.known_entry(uuid) };
+                if existing.known.is_none() && self.object.needs_known(self.plan) {
                     match self.world.account.read(self.object, uuid).await? {
                         Found::Present(known) => existing.known = Some(known),
                         _ => break,
@@ -189,7 +221,7 @@ impl Turn<'_> {
                     Changed::Settled(outcome) => return Ok(Step::Settled(outcome.into())),
                     Changed::Gone => break,
                     // What was made already is seen when it is read again; where it is not read, nothing is made by a change.
-                    Changed::Lost => {}
+                    Changed::Lost => lost = true,
                 }
             }
             self.world.account.gone(uuid);
@@ -239,13 +271,13 @@ impl Turn<'_> {
 
     /// The object with its members, where the record says something of them and they have to be read.
     async fn with_members(&self, existing: &Existing) -> Result<Existing, Trouble> {
-        let Some(known) = existing.known.as_ref().filter(|known| known.members.is_none()) else { return Ok(existing.clone()) };
+        let Some(known) = existing.known.as_ref().filter(|known| known.members().is_none()) else { return Ok(existing.clone()) };
         let Some(look) = self.object.look_at_members(self.plan, &existing.uuid) else { return Ok(existing.clone()) };
         let members = self.world.account.look(self.object, &look, true).await?;
         let members: Box<[Box<str>]> = members.iter().map(|member| member.uuid.clone()).collect();
-        self.world.account.amend(&existing.uuid, |known| known.members = Some(members.clone()));
+        self.world.account.amend(&existing.uuid, |known| known.set_members(Some(members.clone())));
         let mut known = Rc::clone(known);
-        Rc::make_mut(&mut known).members = Some(members);
+        Rc::make_mut(&mut known).set_members(Some(members));
         Ok(Existing { uuid: existing.uuid.clone(), known: Some(known) })
     }
 
@@ -286,7 +318,7 @@ impl Turn<'_> {
                     Ok(known) => {
                         let key = match &reference.by {
                             By::Key(key) => Some(key.clone()),
-                            By::Uuid(_) => known.keys.first().cloned(),
+                            By::Uuid(_) => known.keys().next().map(Into::into),
                         };
                         if reference.need == Need::Key && key.is_none() {
                             let text = "names something that has no external id in the data source";
@@ -387,6 +419,7 @@ impl Turn<'_> {
         }
         let Some(look) = look else { return Ok(Found::Absent) };
         let entries = self.world.account.look(self.object, look, fresh).await?;
+        self.world.answered(self.object, self.plan);
         let entries = self.object.found(target, &entries);
         Ok(match self.object.pick(self.plan, target, &entries) {
             Pick::Nothing => Found::Absent,

@@ -130,6 +130,20 @@ impl Reading<'_> {
         (draft, errors)
     }
 
+    /// Reads a line item of a bulk import: the plan by its external id, and what is wrong beside what is not.
+    pub(super) fn imported_line_item(&self, body: &Map<String, Value>) -> (LineDraft, Errors) {
+        let mut body = body.clone();
+        if let Some(Value::String(id)) = body.remove("plan_external_id").filter(|id| *id != "") {
+            let plan = self.billing.plans.first_by_key(self.source, &id).and_then(|place| self.billing.plans.get(place));
+            body.insert("plan_uuid".into(), plan.map_or("none", |plan| plan.uuid()).into());
+        }
+        let (draft, mut errors) = self.line_item(&body, LineDraft { fields: Fields::new(), plan: None });
+        if let Some(problem) = errors.remove("plan_uuid") {
+            errors.insert("plan_external_id".into(), problem);
+        }
+        (draft, errors)
+    }
+
     /// Documented: the plan is named by its UUID. That it has to be of the same data source is unknown.
     fn plan(&self, uuid: &str) -> Option<u64> {
         let place = self.billing.plans.by_uuid(uuid)?;
@@ -156,7 +170,8 @@ impl Reading<'_> {
         if errors.is_empty() { Ok(fields) } else { Err(errors) }
     }
 
-    fn transaction(&self, body: &Map<String, Value>, mut fields: Fields) -> (Fields, Errors) {
+    /// What a transaction says, and what is wrong with it.
+    pub(super) fn transaction(&self, body: &Map<String, Value>, mut fields: Fields) -> (Fields, Errors) {
         let said = Said::read(TRANSACTION, body);
         said.apply(&mut fields, self.null_clears);
         let mut errors = said.errors;

@@ -16,6 +16,8 @@ pub(super) struct Plan {
     /// Whether the external id was made from the UUID.
     pub(super) generated: bool,
     pub(super) fields: Fields,
+    /// What is wrong with it, where it was taken all the same.
+    pub(super) errors: Errors,
 }
 
 /// A group of plans, of any data sources.
@@ -39,9 +41,14 @@ pub(super) struct Invoice {
     pub(super) mark: Option<&'static str>,
     pub(super) line_items: Vec<u64>,
     pub(super) transactions: Vec<u64>,
-    /// What is wrong with it, where it was taken all the same.
+    /// What is wrong with the invoice itself, where it was taken all the same.
     pub(super) errors: Errors,
+    /// Whether another stands under its key.
+    pub(super) shadow: bool,
 }
+
+/// The place of an invoice, or a subscription, that is none: of what was taken though it has errors.
+pub(super) const NOWHERE: u64 = 0;
 
 /// A line item.
 #[derive(Debug)]
@@ -53,6 +60,8 @@ pub(super) struct LineItem {
     pub(super) fields: Fields,
     pub(super) plan: Option<u64>,
     pub(super) subscription: Option<u64>,
+    /// What is wrong with it, where it was taken all the same.
+    pub(super) errors: Errors,
 }
 
 /// A transaction.
@@ -63,6 +72,8 @@ pub(super) struct Transaction {
     pub(super) source: String,
     pub(super) invoice: u64,
     pub(super) fields: Fields,
+    /// What is wrong with it, where it was taken all the same.
+    pub(super) errors: Errors,
 }
 
 /// A subscription, as line items and events make it.
@@ -164,7 +175,7 @@ impl Entry for Invoice {
         &self.owner.source
     }
     fn external_id(&self) -> Option<&str> {
-        text(&self.fields, "external_id")
+        text(&self.fields, "external_id").filter(|_| !self.shadow)
     }
     fn owner(&self) -> Option<&SourceKey> {
         Some(&self.owner)

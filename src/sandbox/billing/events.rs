@@ -14,7 +14,7 @@ use super::values::{BLANK, Errors, Field, Kind, Said, moment, need, text};
 use crate::sandbox::answers::{Outcome, Reply, done, invalid, missing, not_found, ok};
 use crate::sandbox::fields::instant;
 use crate::sandbox::routes::Context;
-use crate::sandbox::store::{Fields, SourceKey, shown as with_milliseconds};
+use crate::sandbox::store::{Fields, SourceKey, State, shown as with_milliseconds};
 
 const TYPES: &[&str] = &[
     "subscription_start",
@@ -63,7 +63,7 @@ pub(super) fn create(context: &mut Context<'_>) -> Outcome {
     let body = wrapped(context)?;
     let source = body.get("data_source_uuid").and_then(Value::as_str).unwrap_or_default().to_owned();
     let draft = read(context, &body, &source, Fields::new())?;
-    let place = context.state.add_event(draft);
+    let place = context.state.add_event(draft, Errors::new());
     ok(201, shown::event(context.state, place))
 }
 
@@ -139,10 +139,23 @@ fn nothing_found() -> Box<Reply> {
 }
 
 fn read(context: &Context<'_>, body: &Map<String, Value>, source: &str, old: Fields) -> Result<EventDraft, Box<Reply>> {
-    let (state, mut fields) = (&context.state, old);
+    match draft(context.state, body, source, (old, context.options.quirks.null_clears)) {
+        (draft, errors) if errors.is_empty() => Ok(draft),
+        (_, errors) => Err(echoed(body, errors)),
+    }
+}
+
+/// What an event says over what was there, and what is wrong with it.
+pub(super) fn draft(
+    state: &State,
+    body: &Map<String, Value>,
+    source: &str,
+    (old, null_clears): (Fields, bool),
+) -> (EventDraft, Errors) {
+    let mut fields = old;
     let is_new = fields.is_empty();
     let said = Said::read(EVENT, body);
-    said.apply(&mut fields, context.options.quirks.null_clears);
+    said.apply(&mut fields, null_clears);
     let mut errors = said.errors;
     for (name, fits) in AS_SENT {
         match body.get(*name) {
@@ -195,18 +208,15 @@ fn read(context: &Context<'_>, body: &Map<String, Value>, source: &str, old: Fie
         unknown("plan_external_id", "is not a plan of the data source");
     }
     // Whether it is the number or the external id is unknown, so either names an event; that it has to be there is strict.
-    if named("retracted_event_id").is_some_and(|id| retracted(context, source, id).is_none()) {
+    if named("retracted_event_id").is_some_and(|id| retracted(state, source, id).is_none()) {
         unknown("retracted_event_id", "is not an event of the data source");
     }
-    if !errors.is_empty() {
-        return Err(echoed(body, errors));
-    }
     let owner = SourceKey { source: source.to_owned(), external_id: customer.to_owned() };
-    Ok(EventDraft { owner, fields, plan })
+    (EventDraft { owner, fields, plan }, errors)
 }
 
-fn retracted(context: &Context<'_>, source: &str, id: &str) -> Option<u64> {
-    let events = &context.state.billing.events;
+fn retracted(state: &State, source: &str, id: &str) -> Option<u64> {
+    let events = &state.billing.events;
     let by_number = events.by_uuid(id).filter(|place| events.get(*place).is_some_and(|event| event.source() == source));
     by_number.or_else(|| events.first_by_key(source, id))
 }

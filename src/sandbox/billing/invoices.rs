@@ -16,17 +16,17 @@ use crate::sandbox::routes::Context;
 use crate::sandbox::store::SourceKey;
 
 /// The message of the official Go client's constants.
-const DUPLICATE: &str = "The external ID for this invoice already exists in our system.";
+pub(super) const DUPLICATE: &str = "The external ID for this invoice already exists in our system.";
 
 /// Documented: what can be changed ("Update an Invoice").
-const HEADER: &[Field] = &[
+pub(super) const HEADER: &[Field] = &[
     Field("date", Kind::Moment),
     Field("due_date", Kind::Moment),
     Field("currency", Kind::Currency),
     Field("collection_method", Kind::Word(&["automatic", "manual"])),
 ];
 
-const KEY: &[Field] = &[Field("external_id", Kind::Key)];
+pub(super) const KEY: &[Field] = &[Field("external_id", Kind::Key)];
 
 /// Documented: the path needs the customer's UUID, and one call takes many invoices of it. Whether one bad invoice keeps the
 /// others out is unknown; that it does is what users of the API rely on. How many one call takes is unknown.
@@ -137,15 +137,10 @@ fn owner_of(context: &Context<'_>, customer: u64, body: &Map<String, Value>) -> 
 pub(super) fn list(context: &Context<'_>) -> Outcome {
     let query = |name| context.query.get(name);
     let billing = &context.state.billing;
-    let wanted_valid = match query("validation_type") {
-        None | Some("valid") => Some(true),
-        Some("invalid") => Some(false),
-        Some("all") => None,
-        Some(_) => return Err(invalid("validation_type")),
-    };
+    let wanted = lists::read_validity(context)?;
     let owners = query("customer_uuid").map(|uuid| keys_of(context, uuid));
     let fits = |invoice: &Invoice| {
-        wanted_valid.is_none_or(|wanted| invoice.errors.is_empty() == wanted)
+        wanted.fits(&billing.errors_of(invoice))
             && owners.as_ref().is_none_or(|owners| owners.contains(&invoice.owner))
             && query("data_source_uuid").is_none_or(|wanted| invoice.source() == wanted)
             && query("external_id").is_none_or(|wanted| invoice.external_id() == Some(wanted))
@@ -160,14 +155,17 @@ pub(super) fn list(context: &Context<'_>) -> Outcome {
     lists::answer(context, &billing.invoices, ("invoices", &walk), Map::new(), fits, show)
 }
 
-/// Recorded: with the customer's UUID before the list instead of in each invoice.
+/// Recorded: with the customer's UUID before the list instead of in each invoice. That those with errors stand in it only
+/// when they are asked for is taken from the list of all.
 pub(super) fn list_imported(context: &Context<'_>, customer: &str) -> Outcome {
     customers::find(context, customer)?;
-    let invoices = &context.state.billing.invoices;
+    let wanted = lists::read_validity(context)?;
+    let billing = &context.state.billing;
+    let invoices = &billing.invoices;
     let walk = Walk::of_owners(invoices, &keys_of(context, customer));
     let head = Map::from_iter([("customer_uuid".to_owned(), customer.into())]);
     let show = |place| shown::invoice(context.state, place, Form::Imported);
-    lists::answer(context, invoices, ("invoices", &walk), head, |_| true, show)
+    lists::answer(context, invoices, ("invoices", &walk), head, |invoice| wanted.fits(&billing.errors_of(invoice)), show)
 }
 
 /// The keys of a customer; none where there is no such customer.
@@ -198,6 +196,8 @@ pub(super) fn update(context: &mut Context<'_>, uuid: Option<&str>) -> Outcome {
                 invoice.fields.entry(name).or_insert(old);
             }
         }
+        let fields = &invoice.fields;
+        invoice.errors.retain(|field, _| !fields.contains_key(field.as_str()) || field == "external_id");
     });
     ok(200, shown::invoice(context.state, place, Form::Whole))
 }

@@ -4,6 +4,7 @@
 use super::drafts::{Reading, Taken};
 use super::entries::LineDraft;
 use super::invoices::{cannot_be_disabled, key_in_query};
+use super::lists::read_validity;
 use super::refusals::echoed;
 use super::shown;
 use super::tables::Entry as _;
@@ -21,9 +22,14 @@ pub(super) fn create(context: &mut Context<'_>, invoice: &str) -> Outcome {
     ok(201, shown::line_item(context.state, place))
 }
 
-/// Documented: one object, also by key. The tests of the official Node client know a list there.
+/// Documented: one object, also by key, and one with errors only where `validation_type` asks for it. The tests of the official
+/// Node client know a list there.
 pub(super) fn get(context: &Context<'_>, uuid: Option<&str>) -> Outcome {
-    ok(200, shown::line_item(context.state, find(context, uuid)?))
+    let (place, wanted) = (find(context, uuid)?, read_validity(context)?);
+    match context.state.billing.line_items.get(place) {
+        Some(one) if wanted.fits(&one.errors) => ok(200, shown::line_item(context.state, place)),
+        _ => Err(not_found("Line item")),
+    }
 }
 
 pub(super) fn update(context: &mut Context<'_>, uuid: Option<&str>) -> Outcome {

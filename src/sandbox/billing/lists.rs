@@ -6,7 +6,8 @@ use std::ops::Bound;
 use serde_json::{Map, Value};
 
 use super::tables::{Entry, Table};
-use crate::sandbox::answers::{Outcome, Reply, ok};
+use super::values::Errors;
+use crate::sandbox::answers::{Outcome, Reply, invalid, ok};
 use crate::sandbox::paging::{Page, Paging};
 use crate::sandbox::routes::Context;
 use crate::sandbox::store::{SourceKey, place_of_stamp, timestamp};
@@ -18,6 +19,26 @@ pub(super) fn read_paging(context: &Context<'_>) -> Result<Paging, Box<Reply>> {
         let created: jiff::Timestamp = created.parse().ok()?;
         i64::try_from(created.as_nanosecond()).ok().map(place_of_stamp)
     })
+}
+
+/// Which are asked for: with errors, without, or both.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Validity(Option<bool>);
+
+impl Validity {
+    pub(super) fn fits(self, errors: &Errors) -> bool {
+        self.0.is_none_or(|valid| errors.is_empty() == valid)
+    }
+}
+
+/// Documented: `validation_type` of invoices, line items and transactions; those without errors are the default.
+pub(super) fn read_validity(context: &Context<'_>) -> Result<Validity, Box<Reply>> {
+    match context.query.get("validation_type") {
+        None | Some("valid") => Ok(Validity(Some(true))),
+        Some("invalid") => Ok(Validity(Some(false))),
+        Some("all") => Ok(Validity(None)),
+        Some(_) => Err(invalid("validation_type")),
+    }
 }
 
 /// The cursor behind the last entry of a page.

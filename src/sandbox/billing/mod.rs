@@ -9,6 +9,7 @@ mod currencies;
 mod drafts;
 mod entries;
 mod events;
+pub(super) mod imported;
 mod invoices;
 mod line_items;
 mod lists;

@@ -15,7 +15,7 @@ use crate::sandbox::store::Fields;
 /// The message of the official Go client's constants.
 const DUPLICATE: &str = "A plan with this identifier already exists in our system.";
 
-const PLAN: &[Field] = &[
+pub(super) const PLAN: &[Field] = &[
     Field("name", Kind::Text),
     Field("interval_count", Kind::Whole(1)),
     Field("interval_unit", Kind::Word(&["day", "month", "year"])),
@@ -84,7 +84,10 @@ pub(super) fn update(context: &mut Context<'_>, uuid: &str) -> Outcome {
     if !errors.is_empty() {
         return Err(echoed(&context.body, errors));
     }
-    context.state.billing.plans.edit(place, |plan| plan.fields = fields);
+    context.state.billing.plans.edit(place, |plan| {
+        plan.fields = fields;
+        plan.errors.clear();
+    });
     ok(202, shown::plan(context.state, place))
 }
 

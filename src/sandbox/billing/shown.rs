@@ -11,7 +11,7 @@ use super::drafts::{moved, total};
 use super::entries::Invoice;
 use super::store::Billing;
 use super::tables::Entry as _;
-use super::values::text;
+use super::values::{Errors, text};
 use crate::sandbox::store::{Fields, State, timestamp};
 
 /// Where an invoice is shown.
@@ -39,6 +39,13 @@ fn put_origin(body: &mut Entries) {
     body.insert("user_created".into(), true.into());
 }
 
+/// Only where there are some: no recorded answer of these kinds has the key. Documented by official clients.
+fn put_errors(body: &mut Entries, errors: &Errors) {
+    if !errors.is_empty() {
+        body.insert("errors".into(), Value::Object(errors.clone()));
+    }
+}
+
 fn uuid_in(body: &mut Entries, name: &str, uuid: Option<&str>) {
     body.insert(name.to_owned(), uuid.into());
 }
@@ -50,6 +57,7 @@ pub(super) fn plan(state: &State, place: u64) -> Value {
         uuid_in(&mut body, "data_source_uuid", Some(plan.source()));
         uuid_in(&mut body, "external_id", plan.external_id());
         put(&mut body, &plan.fields, &["name", "interval_count", "interval_unit"], &Value::Null);
+        put_errors(&mut body, &plan.errors);
     }
     Value::Object(body)
 }
@@ -71,7 +79,7 @@ pub(super) fn invoice(state: &State, place: u64, form: Form) -> Value {
     }
     uuid_in(&mut body, "customer_external_id", Some(&invoice.owner.external_id));
     body.insert("status".into(), status(billing, invoice).into());
-    body.insert("errors".into(), Value::Object(invoice.errors.clone()));
+    body.insert("errors".into(), Value::Object(billing.errors_of(invoice)));
     body.insert("line_items".into(), invoice.line_items.iter().map(|place| line_item(state, *place)).collect());
     body.insert("transactions".into(), invoice.transactions.iter().map(|place| transaction(state, *place)).collect());
     put_origin(&mut body);
@@ -127,6 +135,7 @@ pub(super) fn line_item(state: &State, place: u64) -> Value {
     let unset = ["transaction_fees_currency", "discount_description", "event_order", "balance_transfer"];
     put(&mut body, fields, &unset, &Value::Null);
     put_origin(&mut body);
+    put_errors(&mut body, &line_item.errors);
     Value::Object(body)
 }
 
@@ -138,6 +147,7 @@ pub(super) fn transaction(state: &State, place: u64) -> Value {
         put(&mut body, &transaction.fields, &["external_id", "type", "date", "result", "amount_in_cents"], &Value::Null);
         put(&mut body, &transaction.fields, &["transaction_fees_in_cents", "transaction_fees_currency"], &Value::Null);
         put_origin(&mut body);
+        put_errors(&mut body, &transaction.errors);
     }
     Value::Object(body)
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::entries::{Invoice, Subscription};
+use super::entries::{Invoice, LineItem, NOWHERE, Subscription, Transaction};
 use super::shown::{self, Form, plan_keys, status};
 use super::tables::{Entry, Table};
 use super::values::text;
-use crate::sandbox::snapshot::in_order;
+use crate::sandbox::snapshot::{in_order, with_errors};
 use crate::sandbox::store::{SourceKey, State, shown as moment_shown};
 
 /// Everything as the API shows it, oldest first, and what it does not show: which subscriptions are connected.
@@ -62,24 +62,31 @@ pub(in crate::sandbox) fn contents(state: &State) -> Map<String, Value> {
     let plan_id = |place: Option<u64>| place.and_then(|place| billing.plans.get(place)).and_then(|plan| plan.external_id());
     let plans = billing.plans.rows().values().map(|plan| {
         let external_id = (!plan.generated).then_some(&plan.external_id);
-        json!({"data_source": source(&plan.source), "external_id": external_id, "fields": plan.fields})
+        with_errors(json!({"data_source": source(&plan.source), "external_id": external_id, "fields": plan.fields}), &plan.errors)
     });
     let groups = billing.groups.rows().values().map(|group| {
         let plans = in_order(plan_keys(billing, &group.plans, source).into_iter());
         json!({"name": group.name, "plans": plans})
     });
+    let line_item =
+        |one: &LineItem| with_errors(json!({"fields": one.fields, "plan_external_id": plan_id(one.plan)}), &one.errors);
+    let transaction = |one: &Transaction| with_errors(json!({"fields": one.fields}), &one.errors);
     let invoices = billing.invoices.rows().values().map(|invoice: &Invoice| {
         let line_items = invoice.line_items.iter().filter_map(|place| billing.line_items.get(*place));
-        let line_items = line_items.map(|one| json!({"fields": one.fields, "plan_external_id": plan_id(one.plan)}));
+        let line_items = line_items.map(line_item);
         let transactions = invoice.transactions.iter().filter_map(|place| billing.transactions.get(*place));
-        json!({
+        let body = json!({
             "customer": key(&invoice.owner),
             "fields": invoice.fields,
             "status": status(billing, invoice),
             "line_items": in_order(line_items),
-            "transactions": in_order(transactions.map(|one| json!(one.fields))),
-        })
+            "transactions": in_order(transactions.map(|one| with_errors(json!(one.fields), &one.errors))),
+        });
+        with_errors(body, &invoice.errors)
     });
+    // Those that name no invoice.
+    let line_items = billing.line_items.rows().values().filter(|one| one.invoice == NOWHERE).map(line_item);
+    let transactions = billing.transactions.rows().values().filter(|one| one.invoice == NOWHERE).map(transaction);
     let subscriptions = billing.subscriptions.rows().values().map(|one| {
         json!({
             "customer": key(&one.owner),
@@ -97,12 +104,14 @@ pub(in crate::sandbox) fn contents(state: &State) -> Map<String, Value> {
         if let Some(retracted) = retracted.and_then(|place| billing.events.get(place)) {
             fields.insert("retracted_event_id", retracted.external_id().into());
         }
-        json!({"data_source": source(event.source()), "fields": fields})
+        with_errors(json!({"data_source": source(event.source()), "fields": fields}), &event.errors)
     });
     let kinds = [
         ("plans", in_order(plans)),
         ("plan_groups", in_order(groups)),
         ("invoices", in_order(invoices)),
+        ("line_items", in_order(line_items)),
+        ("transactions", in_order(transactions)),
         ("subscriptions", in_order(subscriptions)),
         ("subscription_events", in_order(events)),
     ];

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::entries::{Event, EventDraft, Invoice, InvoiceDraft, LineDraft, LineItem, Plan, PlanGroup, Subscription, Transaction};
+use super::entries::Transaction;
+use super::entries::{Event, EventDraft, Invoice, InvoiceDraft, LineDraft, LineItem, NOWHERE, Plan, PlanGroup, Subscription};
 use super::tables::{Entry, Table};
 use super::values::{Errors, text};
 use crate::sandbox::store::{Fields, SourceKey, State, place_of_stamp};
@@ -27,6 +28,11 @@ pub(in crate::sandbox) struct Billing {
     idle: BTreeSet<u64>,
 }
 
+/// The error of what names no invoice that there is.
+pub(super) const INVOICE: &str = "invoice_external_id";
+/// The error of an invoice to which no line item has come.
+pub(super) const NO_LINE_ITEMS: &str = "line_items";
+
 /// What a new entry is given.
 struct Birth {
     uuid: String,
@@ -44,7 +50,8 @@ impl State {
         let Birth { uuid, created, place } = self.birth("pl_");
         let generated = external_id.is_none();
         let external_id = external_id.unwrap_or(uuid.trim_start_matches("pl_")).to_owned();
-        self.billing.plans.insert(place, Plan { uuid, created, source: source.to_owned(), external_id, generated, fields });
+        let (source, errors) = (source.to_owned(), Errors::new());
+        self.billing.plans.insert(place, Plan { uuid, created, source, external_id, generated, fields, errors });
         place
     }
 
@@ -58,7 +65,7 @@ impl State {
         let Birth { uuid, created, place } = self.birth("inv_");
         let (owner, fields, errors) = (draft.owner, draft.fields, Errors::new());
         let (line_items, transactions) = (Vec::new(), Vec::new());
-        let invoice = Invoice { uuid, created, owner, fields, mark: None, line_items, transactions, errors };
+        let invoice = Invoice { uuid, created, owner, fields, mark: None, line_items, transactions, errors, shadow: false };
         self.billing.invoices.insert(place, invoice);
         for line_item in draft.line_items {
             self.add_line_item(place, line_item);
@@ -71,19 +78,37 @@ impl State {
 
     /// Adds a line item to an invoice, which has to be there.
     pub(super) fn add_line_item(&mut self, invoice: u64, draft: LineDraft) -> u64 {
-        let Birth { uuid, created, place } = self.birth("li_");
         let source = self.billing.invoices.get(invoice).map_or("", Entry::source).to_owned();
+        self.put_line_item((source, invoice), draft, Errors::new())
+    }
+
+    /// Adds a line item as it is. One with errors makes no subscription.
+    pub(super) fn put_line_item(&mut self, (source, invoice): (String, u64), draft: LineDraft, errors: Errors) -> u64 {
+        let Birth { uuid, created, place } = self.birth("li_");
         let LineDraft { fields, plan } = draft;
-        let line_item = LineItem { uuid, created, source, invoice, fields, plan: None, subscription: None };
+        let is_valid = errors.is_empty();
+        let line_item = LineItem { uuid, created, source, invoice, fields, plan: None, subscription: None, errors };
         self.billing.line_items.insert(place, line_item);
-        self.billing.invoices.edit(invoice, |invoice| invoice.line_items.push(place));
-        self.link_line_item(place, plan);
+        self.billing.invoices.edit(invoice, |invoice| {
+            invoice.line_items.push(place);
+            invoice.errors.remove(NO_LINE_ITEMS);
+        });
+        if is_valid {
+            self.link_line_item(place, plan);
+        } else {
+            self.billing.use_plan(plan);
+            self.billing.line_items.edit(place, |line_item| line_item.plan = plan);
+        }
         place
     }
 
     pub(super) fn edit_line_item(&mut self, place: u64, draft: LineDraft) {
         self.billing.unlink_line_item(place);
-        self.billing.line_items.edit(place, |line_item| line_item.fields = draft.fields);
+        self.billing.line_items.edit(place, |line_item| {
+            line_item.fields = draft.fields;
+            // What it refers to is no field of it.
+            line_item.errors.retain(|field, _| field == INVOICE);
+        });
         self.link_line_item(place, draft.plan);
         self.billing.drop_idle_subscriptions();
     }
@@ -109,9 +134,14 @@ impl State {
 
     /// Adds a transaction to an invoice, which has to be there.
     pub(super) fn add_transaction(&mut self, invoice: u64, fields: Fields) -> u64 {
-        let Birth { uuid, created, place } = self.birth("tr_");
         let source = self.billing.invoices.get(invoice).map_or("", Entry::source).to_owned();
-        self.billing.transactions.insert(place, Transaction { uuid, created, source, invoice, fields });
+        self.put_transaction((source, invoice), fields, Errors::new())
+    }
+
+    /// Adds a transaction as it is.
+    pub(super) fn put_transaction(&mut self, (source, invoice): (String, u64), fields: Fields, errors: Errors) -> u64 {
+        let Birth { uuid, created, place } = self.birth("tr_");
+        self.billing.transactions.insert(place, Transaction { uuid, created, source, invoice, fields, errors });
         self.billing.invoices.edit(invoice, |invoice| invoice.transactions.push(place));
         place
     }
@@ -139,30 +169,34 @@ impl State {
         place
     }
 
-    pub(super) fn add_event(&mut self, draft: EventDraft) -> u64 {
+    /// Adds an event as it is. One with errors makes no subscription.
+    pub(super) fn add_event(&mut self, draft: EventDraft, errors: Errors) -> u64 {
         let id = self.id().to_string();
         let created = self.stamp();
         let place = place_of_stamp(created);
-        self.put_event(place, (id, created, created), draft);
+        self.put_event(place, (id, created, created), draft, errors);
         place
     }
 
     pub(super) fn edit_event(&mut self, place: u64, draft: EventDraft) {
         let updated = self.now();
         if let Some(old) = self.billing.take_event(place) {
-            self.put_event(place, (old.id, old.created, updated), draft);
+            self.put_event(place, (old.id, old.created, updated), draft, Errors::new());
             self.billing.drop_idle_subscriptions();
         }
     }
 
-    fn put_event(&mut self, place: u64, (id, created, updated): (String, i64, i64), draft: EventDraft) {
+    fn put_event(&mut self, place: u64, (id, created, updated): (String, i64, i64), draft: EventDraft, errors: Errors) {
         let EventDraft { owner, fields, plan } = draft;
-        let subscription = self.subscription(&owner, text(&fields, "subscription_external_id").unwrap_or_default());
+        let subscription = match text(&fields, "subscription_external_id").filter(|_| errors.is_empty()) {
+            Some(external_id) => self.subscription(&owner, external_id),
+            None => NOWHERE,
+        };
         self.billing.use_plan(plan);
         self.billing.subscriptions.edit(subscription, |subscription| {
             subscription.events.insert(place);
         });
-        let event = Event { id, created, updated, owner, fields, plan, subscription, errors: Errors::new() };
+        let event = Event { id, created, updated, owner, fields, plan, subscription, errors };
         self.billing.events.insert(place, event);
     }
 
@@ -200,12 +234,44 @@ impl Billing {
         for place in self.invoices.in_source(source).cloned().unwrap_or_default() {
             self.remove_invoice(place);
         }
+        // Those of no invoice.
+        for place in self.line_items.in_source(source).cloned().unwrap_or_default() {
+            self.remove_line_item(place);
+        }
+        for place in self.transactions.in_source(source).cloned().unwrap_or_default() {
+            self.remove_transaction(place);
+        }
         for place in self.events.in_source(source).cloned().unwrap_or_default() {
             self.remove_event(place);
         }
         for place in self.plans.in_source(source).cloned().unwrap_or_default() {
             self.remove_plan(place);
         }
+    }
+
+    /// How many objects a data source has.
+    pub(in crate::sandbox) fn objects_in(&self, source: &str) -> usize {
+        let counts = [
+            self.plans.in_source(source),
+            self.invoices.in_source(source),
+            self.line_items.in_source(source),
+            self.transactions.in_source(source),
+            self.events.in_source(source),
+        ];
+        counts.into_iter().flatten().map(BTreeSet::len).sum()
+    }
+
+    /// What is wrong with an invoice and what belongs to it. Documented by the official Go client: an error of a line item or
+    /// a transaction stands in the invoice below the list's name and the field's.
+    pub(super) fn errors_of(&self, invoice: &Invoice) -> Errors {
+        let mut errors = invoice.errors.clone();
+        let line_items = invoice.line_items.iter().filter_map(|place| self.line_items.get(*place)).map(|one| &one.errors);
+        let transactions = invoice.transactions.iter().filter_map(|place| self.transactions.get(*place)).map(|one| &one.errors);
+        let nested = line_items.map(|one| ("line_items", one)).chain(transactions.map(|one| ("transactions", one)));
+        for (list, faults) in nested {
+            errors.extend(faults.iter().map(|(field, problem)| (format!("{list}.{field}"), problem.clone())));
+        }
+        errors
     }
 
     pub(super) fn plan_in_use(&self, plan: u64) -> bool {

@@ -1,0 +1,151 @@
+//! The fingerprints of one entry's values, small: eight bytes for each that is set. Pure.
+//!
+//! Owns how fingerprints are packed. Does not own what a value's fingerprint is (`known`).
+
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+
+/// Of all that the API answers for "not set".
+pub(super) const UNSET: u64 = 0;
+
+/// A field is its place in the upper 8 bits and the fingerprint of its value in the others.
+const FIELD_BITS: u32 = 56;
+pub(super) const FIELD_MASK: u64 = (1 << FIELD_BITS) - 1;
+/// An attribute is a mark of its key in the upper 20 bits, and the fingerprint of key and value in the others: two attributes
+/// are taken for one only where both are alike, and none of that loses a change that a record asks for.
+const ATTRIBUTE_BITS: u32 = 44;
+const ATTRIBUTE_MASK: u64 = (1 << ATTRIBUTE_BITS) - 1;
+/// Fields of a table that can be marked as shown.
+pub(super) const MOST_FIELDS: usize = 64;
+
+/// See the module's header.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Prints {
+    /// Which fields the entry shows, set or not: a bit for each place of the table.
+    shown: u64,
+    /// The fields that are set, then the attributes.
+    values: Box<[u64]>,
+    /// How many of the values are fields.
+    fields: u8,
+    /// Whether the entry shows attributes at all.
+    shows_attributes: bool,
+}
+
+impl Prints {
+    /// Of fields by their places; attributes by key, or `None` where the entry shows none.
+    pub(super) fn new(fields: impl Iterator<Item = (usize, u64)>, attributes: Option<Vec<u64>>) -> Self {
+        let mut shown = 0;
+        let mut values = Vec::new();
+        for (at, print) in fields.filter(|(at, _)| *at < MOST_FIELDS) {
+            shown |= 1 << at;
+            if print != UNSET {
+                values.push((at as u64) << FIELD_BITS | print & FIELD_MASK);
+            }
+        }
+        let (fields, shows_attributes) = (values.len() as u8, attributes.is_some());
+        values.extend(attributes.into_iter().flatten());
+        Self { shown, values: values.into(), fields, shows_attributes }
+    }
+
+    /// The fingerprint of a field; `None` where the entry does not show it.
+    pub(super) fn field(&self, at: u8) -> Option<u64> {
+        let is_shown = usize::from(at) < MOST_FIELDS && self.shown & 1 << at != 0;
+        let set = || self.fields().iter().find(|print| *print >> FIELD_BITS == u64::from(at)).map(|print| print & FIELD_MASK);
+        is_shown.then(|| set().unwrap_or(UNSET))
+    }
+
+    /// Puts fields in the place of what is known of them.
+    pub(super) fn set_fields(&mut self, set: impl Iterator<Item = (usize, u64)>) {
+        let mut all: Vec<(usize, u64)> = (0..MOST_FIELDS).filter_map(|at| Some((at, self.field(at as u8)?))).collect();
+        for (at, print) in set {
+            all.retain(|(other, _)| *other != at);
+            all.push((at, print));
+        }
+        *self = Self::new(all.into_iter(), self.attributes().map(<[u64]>::to_vec));
+    }
+
+    /// Puts others in the place of all attributes; `None`: they are not known.
+    pub(super) fn set_attributes(&mut self, attributes: Option<Vec<u64>>) {
+        let mut values = self.fields().to_vec();
+        self.shows_attributes = attributes.is_some();
+        values.extend(attributes.into_iter().flatten());
+        self.values = values.into();
+    }
+
+    /// The packed attributes; `None` where the entry shows none.
+    pub(super) fn attributes(&self) -> Option<&[u64]> {
+        self.shows_attributes.then(|| &self.values[usize::from(self.fields)..])
+    }
+
+    /// Whether there is an attribute of this key; `None` where the entry shows no attributes.
+    pub(super) fn has_attribute(&self, key: &str) -> Option<bool> {
+        let mark = mark(key);
+        Some(self.attributes()?.iter().any(|print| print & !ATTRIBUTE_MASK == mark))
+    }
+
+    /// Whether this very attribute is there; `None` where the entry shows no attributes.
+    pub(super) fn holds_attribute(&self, packed: u64) -> Option<bool> {
+        Some(self.attributes()?.contains(&packed))
+    }
+
+    /// Attributes of these keys are gone.
+    pub(super) fn drop_attributes<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
+        let gone: Vec<u64> = keys.map(mark).collect();
+        let left =
+            self.attributes().map(|all| all.iter().copied().filter(|one| !gone.contains(&(one & !ATTRIBUTE_MASK))).collect());
+        self.set_attributes(left);
+    }
+
+    /// The same with other values of fields; `None` where `now` has another for none of them.
+    pub(super) fn renamed(&self, now: impl Fn(u64) -> Option<u64>) -> Option<Self> {
+        let moved = |print: &u64| now(print & FIELD_MASK).map(|now| print & !FIELD_MASK | now & FIELD_MASK);
+        self.fields().iter().any(|print| moved(print).is_some()).then(|| {
+            let mut values = self.values.clone();
+            values[..usize::from(self.fields)].iter_mut().for_each(|print| *print = moved(print).unwrap_or(*print));
+            Self { values, ..self.clone() }
+        })
+    }
+
+    fn fields(&self) -> &[u64] {
+        &self.values[..usize::from(self.fields)]
+    }
+}
+
+/// An attribute, packed. `value` is its value in a form that is one where the API stores one.
+pub(super) fn attribute(key: &str, value: &str) -> u64 {
+    mark(key) | hash((key, value)) & ATTRIBUTE_MASK
+}
+
+fn mark(key: &str) -> u64 {
+    hash(key) & !ATTRIBUTE_MASK
+}
+
+pub(super) fn hash(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_and_attributes_are_told_apart_and_changed_apart() {
+        let packed = |all: &[(&str, &str)]| Some(all.iter().map(|(key, value)| attribute(key, value)).collect());
+        let mut prints = Prints::new([(0, 7), (3, UNSET), (63, 9)].into_iter(), packed(&[("a", "n1"), ("b", "n2")]));
+        let fields = |prints: &Prints| [0, 1, 3, 63].map(|at| prints.field(at));
+        assert_eq!(fields(&prints), [Some(7), None, Some(UNSET), Some(9)]);
+        assert_eq!((prints.has_attribute("a"), prints.has_attribute("c")), (Some(true), Some(false)));
+        assert_eq!(prints.holds_attribute(attribute("a", "n1")), Some(true));
+        assert_eq!(prints.holds_attribute(attribute("a", "n2")), Some(false));
+        prints.set_fields([(3, 5), (0, UNSET), (1, 4)].into_iter());
+        assert_eq!(fields(&prints), [Some(UNSET), Some(4), Some(5), Some(9)]);
+        prints.drop_attributes(["a"].into_iter());
+        assert_eq!((prints.has_attribute("a"), prints.has_attribute("b")), (Some(false), Some(true)));
+        let moved = prints.renamed(|print| (print == 9).then_some(8)).unwrap();
+        assert_eq!((moved.field(63), moved.field(1), moved.attributes()), (Some(8), Some(4), prints.attributes()));
+        assert_eq!(prints.renamed(|_| None), None);
+        prints.set_attributes(None);
+        assert_eq!((prints.has_attribute("b"), prints.field(63)), (None, Some(9)));
+    }
+}
