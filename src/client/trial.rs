@@ -48,8 +48,8 @@ impl Trial {
         self.sent.saturating_sub(self.throttled)
     }
 
-    /// How many requests were sent for it.
-    pub(super) const fn requests(&self) -> u32 {
+    /// How many requests were sent for it, those included that were turned away.
+    pub const fn requests(&self) -> u32 {
         self.sent
     }
 

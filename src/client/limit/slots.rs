@@ -223,7 +223,8 @@ mod tests {
         slots.throttled(start + MS, start + MS, None);
         assert_eq!(slots.limit, 2);
         let few = slots.raise_after;
-        let mut many = super::tests::slots(20, 20, start);
+        let mut many = Slots::new(20, start, Random::new(1));
+        (0..20).for_each(|_| many.sent());
         many.throttled(start + MS, start + MS, None);
         assert_eq!(many.limit, 15);
         assert!(few < many.raise_after, "{few:?}: whoever has few tries sooner");
