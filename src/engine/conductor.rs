@@ -158,6 +158,7 @@ impl Engine<'_> {
             parking: Parking::new(MAX_PARKED_BYTES),
             complete: vec![false; self.bindings.len()],
             late: vec![false; self.bindings.len()],
+            started: Instant::now(),
             batch: Batch::default(),
             queued_bytes: 0,
             state_bytes: 0,
@@ -191,6 +192,7 @@ pub(super) struct Sync<'e> {
     complete: Vec<bool>,
     /// Streams of which records came after their COMPLETE.
     late: Vec<bool>,
+    started: Instant,
     /// What waits to go in an import.
     batch: Batch,
     pub(super) queued_bytes: usize,
@@ -240,7 +242,9 @@ impl Sync<'_> {
                 running.push(take_turn(world, bindings, Group::new(id, jobs)));
             }
             let reading = self.may_read(world);
-            if self.halted.is_none() && importing.is_empty() && self.batch.is_due(Instant::now(), running.is_empty() && !reading)
+            if self.halted.is_none()
+                && importing.is_empty()
+                && self.batch.is_due(self.started.elapsed(), running.is_empty() && !reading)
             {
                 let groups = self.batch.next(|group| group.jobs.first().map_or(0, |job| job.part));
                 if pays(&groups) && world.bulk.get() {
@@ -265,7 +269,7 @@ impl Sync<'_> {
                     continue;
                 }
             }
-            let deadline = self.batch.deadline().filter(|_| importing.is_empty());
+            let deadline = self.batch.deadline().filter(|_| importing.is_empty()).map(|deadline| self.started + deadline);
             tokio::select! {
                 biased;
                 Some((group, goes)) = running.next(), if !running.is_empty() => match goes {
@@ -273,7 +277,7 @@ impl Sync<'_> {
                     Err(failure) if failure.code == Code::DeleteLimit => self.halted = self.halted.take().or(Some(failure)),
                     goes => match goes? {
                         Goes::Ended => self.ended(world, group)?,
-                        Goes::Imports => self.batch.add(Instant::now(), group),
+                        Goes::Imports => self.batch.add(self.started.elapsed(), group),
                     },
                 },
                 Some((groups, found)) = importing.next(), if !importing.is_empty() => {
@@ -316,7 +320,7 @@ impl Sync<'_> {
             return Ok(Some(take_turn(world, bindings, group)));
         }
         group.family = again;
-        self.batch.put_back(Instant::now(), group);
+        self.batch.put_back(self.started.elapsed(), group);
         Ok(None)
     }
 

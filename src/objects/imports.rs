@@ -72,6 +72,9 @@ const EVENT: &[&str] = &[
 /// A customer.
 pub(super) fn customer(resource: &'static Resource, plan: &Plan) -> Option<Import> {
     let key = plan.target.key().filter(|key| is_new(plan) && *key != PLANS)?;
+    // Whether a name is needed there is unknown; every documented example has one.
+    let name = Slot { field: resource.slot("name")?, inner: None };
+    plan.body.get(name).filter(|name| !matches!(*name, "null" | "\"\""))?;
     let entry = fields(resource, plan, CUSTOMER, JsonObject::new())?;
     Some(Import { customer: Some(key.into()), entries: vec![("customers", entry)] })
 }

@@ -9,8 +9,8 @@ use crate::client::{Reply, Trial};
 use crate::errors::Code;
 use crate::objects::request::{IfMissing, Look, Request, Scope, Shows};
 use crate::objects::{self, Asked, At, Existing};
-use crate::outcome::{Fault, Outcome, Skip};
-use crate::plan::{Mode, Target, held_back};
+use crate::outcome::{Fault, Outcome, Rejection, Skip};
+use crate::plan::{By, Mode, Target, held_back};
 
 impl Turn<'_> {
     /// Upsert, update, and insert where the API itself refuses no duplicates. `None`: the parent is not there after all.
@@ -122,11 +122,11 @@ impl Turn<'_> {
             Ok(requests) => requests,
             Err(faults) => return Ok(Changed::Settled(refused(faults))),
         };
-        if let (Some(known), true) = (&existing.known, requests.is_empty()) {
-            let resource = self.object.resource();
-            for field in held_back(resource, self.plan, known, &self.how.only_if_empty) {
-                self.world.warnings.once(Code::FieldHeldBack, resource.name, &field);
+        if requests.is_empty() {
+            if let Some(rejection) = self.unsound(existing).await? {
+                return Ok(Changed::Settled(Outcome::Rejected(rejection)));
             }
+            self.tell_held_back(existing);
         }
         let mut outcome = Outcome::Unchanged;
         for request in requests {
@@ -168,6 +168,27 @@ impl Turn<'_> {
             }
         }
         Ok(Changed::Settled(outcome))
+    }
+
+    /// Warns of what is no reason to send anything, where nothing is sent.
+    pub(super) fn tell_held_back(&self, existing: &Existing) {
+        let (resource, known) = (self.object.resource(), existing.known.as_deref());
+        for field in known.iter().flat_map(|known| held_back(resource, self.plan, known, &self.how.only_if_empty)) {
+            self.world.warnings.once(Code::FieldHeldBack, resource.name, &field);
+        }
+    }
+
+    /// What the API itself says against an object that holds all of the record: that it does so does not make it good.
+    async fn unsound(&self, existing: &Existing) -> Result<Option<Rejection>, Trouble> {
+        let account = &self.world.account;
+        let unsound = existing.known.as_ref().filter(|known| !known.is_sound);
+        let key: Option<Box<str>> = unsound.and_then(|known| known.keys().next()).map(Into::into);
+        let look = key.as_deref().and_then(|key| self.object.look_by_key(key, account.data_source()));
+        let (Some(key), Some(look)) = (key, look) else { return Ok(None) };
+        let entry = account.entry_of(self.object, &By::Key(key), &look).await?.unwrap_or_default();
+        let said = |fault: Fault| Fault { code: Code::ImportedInvalid, ..fault };
+        let faults: Vec<Fault> = self.object.complains(&entry).into_iter().map(said).collect();
+        Ok((!faults.is_empty()).then_some(Rejection { faults, http_status: None }))
     }
 
     /// Sends one request that changes or removes something, and takes in what its answer shows.
@@ -232,12 +253,12 @@ impl Turn<'_> {
 }
 
 /// What a request sets.
-fn members(request: &Request) -> Option<Map<String, Value>> {
+pub(super) fn members(request: &Request) -> Option<Map<String, Value>> {
     serde_json::from_str(request.body.as_deref()?).ok()
 }
 
 /// The keys of attributes that a request removes.
-fn removed_keys(request: &Request) -> Vec<String> {
+pub(super) fn removed_keys(request: &Request) -> Vec<String> {
     let body = request.body.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok()).unwrap_or_default();
     body["custom"].as_array().into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect()
 }

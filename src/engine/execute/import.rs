@@ -61,6 +61,14 @@ impl Family {
         self.units.iter().map(|unit| unit.members.len()).sum()
     }
 
+    /// One of so many bytes.
+    #[cfg(test)]
+    pub(in crate::engine) fn of(bytes: usize) -> Self {
+        let import = Import { customer: None, entries: vec![("customers", "x".repeat(bytes - 1))] };
+        let object = objects::OBJECTS[0];
+        Self { customer: None, units: vec![Unit { object, key: "k".into(), import, members: SmallVec::new() }] }
+    }
+
     fn has(&self, object: &str, key: &str) -> bool {
         self.units.iter().any(|unit| unit.object.resource().name == object && unit.key.as_ref() == key)
     }
