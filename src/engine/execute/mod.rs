@@ -102,6 +102,9 @@ impl World<'_> {
         let looks =
             plan.mode != Mode::Insert || !object.refuses_duplicates(plan) || (self.bulk.get() && object.import(plan).is_some());
         match (&plan.target, plan.parents().next()) {
+            (Target::Uuid(uuid, _), _) if matches!(plan.mode, Mode::Upsert | Mode::Update) => {
+                asks.push((object.resource().name, Scope::entry(uuid)));
+            }
             (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
             (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
             (_, Some(parent)) if object.listing(source).is_some() => {
@@ -224,7 +227,7 @@ impl Turn<'_> {
                 existing.known = match seen.take() {
                     Some(Found::Present(seen)) => seen.known.clone(),
                     _ if lost => None,
-                    _ => self.world.account.known_entry(uuid),
+                    _ => self.world.account.entry_or_listed(self.object, uuid).await?,
                 };
                 if existing.known.is_none() && self.object.needs_known(self.plan) {
                     match self.world.account.read(self.object, uuid).await? {
