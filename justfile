@@ -31,3 +31,7 @@ image:
 # The benchmarks.
 bench:
     cargo bench
+
+# How evenly several connectors share one account, in simulated time: takes some minutes.
+fairness:
+    FAIRNESS_SEEDS=3 cargo test --lib fairness_tests -- --nocapture

@@ -33,6 +33,9 @@ pub mod report;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod throttled;
+#[cfg(test)]
+mod throttled_tests;
 mod turns;
 
 pub use conductor::{Ending, Engine};
