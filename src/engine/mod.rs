@@ -24,6 +24,8 @@ pub mod ledger;
 pub mod parking;
 pub mod report;
 #[cfg(test)]
+mod request_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
