@@ -55,6 +55,31 @@ fn discover_prints_the_operations_of_every_object() {
 }
 
 #[test]
+fn discover_names_the_attributes_of_the_account_and_does_without_where_it_is_not_reached() {
+    let world = World::new();
+    let custom = json!([
+        {"type": "Boolean", "key": "pro", "value": true}, {"type": "Integer", "key": "seats", "value": 3},
+        {"type": "String", "key": "channel", "value": "ads"}, {"type": "String", "key": "name", "value": "x"},
+    ]);
+    world.given_customer("c-1", json!({"attributes": {"custom": custom}}));
+    world.given_customer("c-2", json!({"attributes": {"custom": [{"type": "Integer", "key": "seats", "value": 5}]}}));
+    let shown = |config: &Value| {
+        let run = world.discover(config).succeeded();
+        let operations = run.of_type("DESTINATION_CATALOG").next().unwrap()["destination_catalog"]["operations"].clone();
+        let of = |object: &str| operations.as_array().unwrap().iter().find(|it| it["object_name"] == object).unwrap().clone();
+        let types = |key: &str| of("customers")["json_schema"]["properties"][key]["type"].clone();
+        let types = [types("pro"), types("seats"), types("channel"), types("name")];
+        assert_eq!(of("contacts")["json_schema"]["properties"]["pro"], Value::Null);
+        (types, run)
+    };
+    let types = [json!("boolean"), json!("number"), json!("string"), json!("string")];
+    assert_eq!(shown(&world.config(json!({}))).0, types);
+    assert_eq!(shown(&world.config(json!({"unknown_fields": "ignore"}))).0[0], Value::Null);
+    let (types, run) = shown(&world.config(json!({"api_key": "no such key"})));
+    assert!(types[0] == Value::Null && run.logged(&["custom attributes are left out", "does not know the API key"]), "{run}");
+}
+
+#[test]
 fn discover_offers_no_deletion_while_deletions_are_ignored() {
     let world = World::new();
     let run = world.discover(&world.config(json!({}))).succeeded();

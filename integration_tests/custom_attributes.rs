@@ -167,11 +167,67 @@ fn faults_name_the_field_and_both_types() {
 
 #[test]
 fn what_is_refused_together_is_tried_one_by_one() {
-    let world = with(&[pro()]);
-    let rows = [row("seats", &json!(1)), typed("pro", "String", &json!("of another type")), row("channel", &json!("ads"))];
+    // Nothing but the refusal tells that five is no whole number there.
+    let world = with(&[json!({"type": "Decimal", "key": "rate", "value": 5})]);
+    let rows = [row("seats", &json!(1)), typed("rate", "Integer", &json!(6)), row("channel", &json!("ads"))];
     let run = sync(&world, &json!({}), &rows).succeeded();
     assert_eq!(run.outcomes("custom_attributes"), "3 read, 1 rejected, 2 updated, 1 rejected with API_REFUSED");
-    assert_eq!(custom(&world), json!({"channel": "ads", "pro": true, "seats": 1}));
+    assert_eq!(custom(&world), json!({"channel": "ads", "rate": 5, "seats": 1}));
+}
+
+#[test]
+fn rows_take_the_types_that_the_customer_shows_and_a_conflict_is_no_request() {
+    let rate = json!({"type": "Decimal", "key": "rate", "value": 1.5});
+    let zip = json!({"type": "String", "key": "zip", "value": "10001"});
+    let world = with(&[pro(), rate, zip]);
+    let rows = [
+        row("rate", &json!("15001.000000000")),
+        row("zip", &json!(20001)),
+        row("pro", &json!("soon")),
+        typed("zip", "Integer", &json!(5)),
+        row("pro", &json!("false")),
+    ];
+    let run = sync(&world, &json!({}), &rows).succeeded();
+    let outcomes = run.outcomes("custom_attributes");
+    assert!(outcomes.starts_with("5 read, 2 rejected") && outcomes.ends_with("2 rejected with ATTRIBUTE_TYPE"), "{run}");
+    assert!(run.logged(&["field value", "is String here and Boolean in the account"]), "{run}");
+    assert!(run.logged(&["field value", "is Integer by `type` and String in the account: change `type`"]), "{run}");
+    assert_eq!(custom(&world), json!({"pro": false, "rate": 15001, "zip": "20001"}));
+    assert_eq!(requests(&world), [1, 1, 0, 0]);
+}
+
+#[test]
+fn an_empty_text_behind_a_value_takes_nothing_away() {
+    let world = with(&[json!({"type": "Decimal", "key": "rate", "value": 1.5})]);
+    assert_eq!(
+        outcomes(&world, &json!({}), &[row("rate", &json!("2.5")), row("rate", &json!(""))]),
+        "2 read, 1 unchanged, 1 updated"
+    );
+    assert_eq!(custom(&world), json!({"rate": 2.5}));
+}
+
+#[test]
+fn rows_of_one_customer_that_disagree_do_not_go_together() {
+    let world = with(&[]);
+    let run = sync(&world, &json!({}), &[row("seats", &json!(1)), row("seats", &json!("many"))]).succeeded();
+    assert_eq!(run.outcomes("custom_attributes"), "2 read, 1 rejected, 1 updated, 1 rejected with ATTRIBUTE_TYPE");
+    assert!(run.logged(&["is String here and Integer earlier in this run"]), "{run}");
+    assert_eq!((custom(&world), requests(&world)), (json!({"seats": 1}), [1, 1, 0, 0]));
+}
+
+#[test]
+fn an_attribute_that_was_removed_may_come_back_as_something_else() {
+    let world = with(&[json!({"type": "Integer", "key": "seats", "value": 2})]);
+    world.given_customer("c-2", json!({}));
+    let lines = [
+        record("custom_attributes", row("seats", &Value::Null)),
+        record("customers", json!({"external_id": "c-1", "seats": "many"})),
+    ];
+    let sync = world.sync().config(json!({"nulls": "clear"})).stream(stream("custom_attributes")).stream(stream("customers"));
+    let run = sync.lines(lines).run().succeeded();
+    // This account remembers, which is told by the API alone.
+    assert_eq!(run.outcomes("customers"), "1 read, 1 rejected, 1 rejected with API_REFUSED");
+    assert_eq!((custom(&world), world.requests("PATCH", "/v1/customers/{uuid}")), (json!({}), 1));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod harness;
 
 mod activation;
 mod api_requests;
+mod attribute_types;
 mod check;
 mod clear;
 mod commands;

@@ -16,6 +16,7 @@ const PURE: &[&str] = &[
     "plan/",
     "objects/",
     "binding/",
+    "account/attribute_types.rs",
     "engine/ledger.rs",
     "engine/lanes.rs",
     "engine/parking.rs",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
+use super::claims::Claims;
 use super::index::Index;
 use super::listing::{Expected, Listing, Touched};
 use crate::client::{Call, Client, Method, Refusal, Repeat, Reply};
@@ -76,6 +77,7 @@ pub struct Account<'c> {
     expected: RefCell<Expected>,
     /// Scopes that somebody looks at or writes in.
     locks: RefCell<HashMap<Scope, Arc<Mutex<()>>>>,
+    pub(super) claims: Claims,
     /// By object: shared while one is being made, alone while all of them are counted or listed.
     making: RefCell<HashMap<&'static str, Arc<RwLock<()>>>>,
 }
@@ -92,6 +94,7 @@ impl<'c> Account<'c> {
             touched: RefCell::default(),
             expected: RefCell::default(),
             locks: RefCell::default(),
+            claims: Claims::default(),
             making: RefCell::default(),
         }
     }
@@ -503,6 +506,7 @@ impl<'c> Account<'c> {
     }
 
     fn know(&self, object: &dyn Object, entry: &Value) -> Option<Rc<Known>> {
+        self.claims.learn(object.resource(), entry);
         let known = object.know(entry, &self.data_source)?;
         let now = self.now(&known.uuid);
         let known = Rc::new(if now == known.uuid { known } else { known.leading_to(&now) });
@@ -529,7 +533,7 @@ impl<'c> Account<'c> {
         }
     }
 
-    async fn page(&self, look: &Look, cursor: Option<String>) -> Result<Page, Trouble> {
+    pub(super) async fn page(&self, look: &Look, cursor: Option<String>) -> Result<Page, Trouble> {
         let mut call = Call { query: look.query.clone(), ..read_call(look.path.clone(), look.name) };
         if look.paged {
             call.query.push(("per_page".into(), PAGE.to_string()));
@@ -593,9 +597,9 @@ fn never_lost(why: &str) -> Trouble {
 }
 
 /// One page of a list.
-struct Page {
-    entries: Vec<Value>,
-    next: Option<String>,
+pub(super) struct Page {
+    pub(super) entries: Vec<Value>,
+    pub(super) next: Option<String>,
     /// How many pages there are, where the first one tells.
     total: Option<usize>,
 }

@@ -17,6 +17,7 @@ use matching::Matching;
 use crate::config::{DefaultMode, Deletions, ObjectChoice, Settings, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
+use crate::mapping::attributes::Wanted;
 use crate::mapping::presets::{Becomes, NotWritable};
 use crate::mapping::{Extras, Mapped, Mapper, MapperInput, Preset, Slot, attributes};
 use crate::objects::resource::AttributeType;
@@ -251,6 +252,7 @@ impl Binding {
             parents: given.parents(),
             only_if_empty: only_if_empty.into(),
             deletes: settings.deletions != Deletions::Ignore,
+            nulls: settings.nulls,
         };
         Ok(Self {
             id: stream.id.clone(),
@@ -267,6 +269,11 @@ impl Binding {
     /// What the stream says about its records.
     pub fn how(&self) -> &How {
         &self.how
+    }
+
+    /// The types of custom attributes that its `types` say.
+    pub fn said_types(&self) -> impl Iterator<Item = (&str, AttributeType)> {
+        self.mapper.said_types()
     }
 
     /// Turns one row into what it asks for, using the room that the last row left. Pure; called from many threads.
@@ -448,16 +455,16 @@ fn resolve_mode(
 }
 
 /// Attribute types: those of the settings, then those that the stream's schema declares, under the names they get.
-fn attribute_types(stream: &ConfiguredStream, given: &StreamSettings) -> HashMap<Box<str>, AttributeType> {
+fn attribute_types(stream: &ConfiguredStream, given: &StreamSettings) -> HashMap<Box<str>, Wanted> {
     let mut types = HashMap::new();
     declared_types(&stream.json_schema, given, &mut types);
     for (key, kind) in &given.types {
-        types.insert(key.as_str().into(), *kind);
+        types.insert(key.as_str().into(), Wanted::Said(*kind));
     }
     types
 }
 
-fn declared_types(schema: &serde_json::Value, given: &StreamSettings, types: &mut HashMap<Box<str>, AttributeType>) {
+fn declared_types(schema: &serde_json::Value, given: &StreamSettings, types: &mut HashMap<Box<str>, Wanted>) {
     let properties = schema.get("properties").and_then(serde_json::Value::as_object);
     for (column, schema) in properties.into_iter().flatten() {
         let key = match given.preset {
@@ -475,7 +482,7 @@ fn declared_types(schema: &serde_json::Value, given: &StreamSettings, types: &mu
         let Some(declared) = attributes::declared_type(schema) else { continue };
         let renamed = given.fields.iter().find(|(source, _)| source.len() == 1 && source[0] == *column);
         let key = renamed.and_then(|(_, target)| target.last()).map_or(key.as_str(), String::as_str);
-        types.insert(key.into(), declared);
+        types.insert(key.into(), Wanted::Declared(declared));
     }
 }
 
@@ -653,7 +660,7 @@ mod tests {
         stream["stream"]["json_schema"]["properties"] = json!({"groupId": {"type": "string"}, "isTarget": {"type": "string"}, "level": {"type": "integer"}, "traits": {"type": "object", "properties": {"seatCount": {"type": "integer"}}}});
         let entry = json!({"stream": "g", "preset": "segment_group", "types": {"is_target": "Boolean"}, "values": {"level": {"1": "gold"}}});
         let bindings = bind(&[stream], &json!({"streams": [entry]})).unwrap();
-        let kind = |key: &str| bindings.at(0).mapper.attribute_type(key);
+        let kind = |key: &str| bindings.at(0).mapper.attribute_type(key).map(Wanted::kind);
         assert_eq!((kind("is_target"), kind("seat_count")), (Some(AttributeType::Boolean), Some(AttributeType::Integer)));
         assert_eq!(kind("level"), None, "what is sent is the table's");
     }

@@ -2,29 +2,68 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use hashbrown::HashMap;
 use serde_json::{Map, Value, json};
 
-use super::settings;
-use crate::config::Deletions;
+use super::{client, settings};
+use crate::account::{Account, Trouble};
+use crate::config::{Deletions, Settings};
+use crate::errors::Code;
 use crate::failure::Failure;
 use crate::mapping::UnknownFields;
-use crate::objects::resource::{Field, Kind};
+use crate::objects::resource::{AttributeType, Field, Kind};
 use crate::objects::{OBJECTS, Object};
 use crate::plan::Mode;
 use crate::protocol::{DestinationSyncMode, Emitter, Operation, Outbound};
 
-pub(super) fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Failure> {
+/// How long the account is looked at.
+const TIME_LIMIT: Duration = Duration::from_secs(45);
+/// How long an outage is waited out here.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The custom attributes of an account: by object, then by key, with the types that the values seen can be of.
+type Attributes = HashMap<&'static str, Vec<(Box<str>, Vec<AttributeType>)>>;
+
+pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Failure> {
     let settings = settings(emitter, config)?;
     let deletes = settings.deletions != Deletions::Ignore;
-    let attributes = settings.unknown_fields == UnknownFields::CustomAttributes;
-    emitter.emit(&Outbound::DestinationCatalog(operations(deletes, attributes)))?;
+    let attributes = match settings.unknown_fields {
+        UnknownFields::CustomAttributes => Some(in_the_account(&settings).await),
+        UnknownFields::Ignore | UnknownFields::Reject => None,
+    };
+    emitter.emit(&Outbound::DestinationCatalog(operations(deletes, attributes.as_ref())))?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// The attributes that the account shows; fewer or none where it can not be reached, which is no reason to print nothing.
+async fn in_the_account(settings: &Settings) -> Attributes {
+    let mut found = Attributes::new();
+    let looked = tokio::time::timeout(TIME_LIMIT, async {
+        let client = client(settings, PATIENCE.min(settings.limits.give_up_after))?;
+        let account = Account::new(&client, &settings.data_source);
+        for resource in OBJECTS.iter().map(|object| object.resource()).filter(|resource| resource.attributes.is_some()) {
+            match account.shown_attributes(resource).await {
+                Ok(shown) => drop(found.insert(resource.name, shown)),
+                Err(Trouble::Refused(_)) => {}
+                Err(Trouble::Stop(failure)) => return Err(failure),
+            }
+        }
+        Ok(())
+    });
+    let why = match looked.await {
+        Ok(Ok(())) => return found,
+        Ok(Err(failure)) => failure.told(),
+        Err(_) => Failure::transient(Code::CheckTimeout, Code::CheckTimeout.cause()).told(),
+    };
+    tracing::warn!("the account's custom attributes are left out, since it could not be looked at: {why}");
+    found
+}
+
 /// All operations. Deletion is offered only where the policy allows it; where unknown fields become attributes, any column
-/// may be mapped.
-fn operations(deletes: bool, attributes: bool) -> Vec<Operation> {
+/// may be mapped, and those that the account has are named.
+fn operations(deletes: bool, attributes: Option<&Attributes>) -> Vec<Operation> {
     let mut operations = Vec::new();
     for object in OBJECTS {
         for mode in object.modes().iter().filter(|mode| deletes || **mode != Mode::Delete) {
@@ -34,7 +73,7 @@ fn operations(deletes: bool, attributes: bool) -> Vec<Operation> {
     operations
 }
 
-fn operation(object: &dyn Object, mode: Mode, attributes: bool) -> Operation {
+fn operation(object: &dyn Object, mode: Mode, attributes: Option<&Attributes>) -> Operation {
     let resource = object.resource();
     let keys = object.matching_keys();
     let is_key = |field: &Field| keys.iter().copied().flatten().any(|key| *key == field.name);
@@ -42,7 +81,7 @@ fn operation(object: &dyn Object, mode: Mode, attributes: bool) -> Operation {
         Mode::Delete => is_key(field) || (resource.references.iter().any(|reference| reference.name == field.name)),
         _ => true,
     });
-    let properties: Map<String, Value> = fields.map(|field| (field.name.to_owned(), property(field))).collect();
+    let mut properties: Map<String, Value> = fields.map(|field| (field.name.to_owned(), property(field))).collect();
     // Where one of several fields will do, the form can require none of them; `write` sees to it.
     let required: Vec<&str> = object
         .required(mode)
@@ -52,7 +91,11 @@ fn operation(object: &dyn Object, mode: Mode, attributes: bool) -> Operation {
             _ => None,
         })
         .collect();
-    let open = attributes && mode != Mode::Delete && resource.attributes.is_some();
+    let attributes = attributes.filter(|_| mode != Mode::Delete && resource.attributes.is_some());
+    // What a field is called is the field, whatever attribute is called so too.
+    for (key, types) in attributes.and_then(|attributes| attributes.get(resource.name)).into_iter().flatten() {
+        properties.entry(&**key).or_insert_with(|| of_attribute(types));
+    }
     Operation {
         object_name: resource.name.to_owned(),
         sync_mode: match mode {
@@ -66,7 +109,7 @@ fn operation(object: &dyn Object, mode: Mode, attributes: bool) -> Operation {
             "type": "object",
             "properties": properties,
             "required": required,
-            "additionalProperties": open,
+            "additionalProperties": attributes.is_some(),
         }),
         matching_keys: match mode {
             Mode::Insert => Vec::new(),
@@ -79,6 +122,19 @@ fn operation(object: &dyn Object, mode: Mode, attributes: bool) -> Operation {
 fn property(field: &Field) -> Value {
     let mut property = of_kind(&field.kind);
     property["description"] = field.about.into();
+    property
+}
+
+/// An attribute of the account in Airbyte's types; as wide as what the values seen can be of.
+fn of_attribute(types: &[AttributeType]) -> Value {
+    let mut property = match types {
+        [AttributeType::Boolean] => json!({"type": "boolean"}),
+        [AttributeType::Integer] => json!({"type": "integer"}),
+        [AttributeType::Integer, AttributeType::Decimal] | [AttributeType::Decimal] => json!({"type": "number"}),
+        [AttributeType::Timestamp] => of_kind(&Kind::Timestamp),
+        _ => json!({"type": "string"}),
+    };
+    property["description"] = "A custom attribute that the account has.".into();
     property
 }
 
@@ -114,7 +170,7 @@ mod tests {
     #[test]
     fn the_frozen_catalog_is_what_is_printed() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("spec/catalog.json");
-        let line = Outbound::DestinationCatalog(operations(true, true)).line(0, str::to_owned);
+        let line = Outbound::DestinationCatalog(operations(true, Some(&Attributes::new()))).line(0, str::to_owned);
         let message: Value = serde_json::from_str(&line).unwrap();
         let printed = serde_json::to_string_pretty(&message["destination_catalog"]).unwrap() + "\n";
         if std::env::var_os("UPDATE_SPEC").is_some() {
@@ -129,11 +185,11 @@ mod tests {
 
     #[test]
     fn every_operation_offers_what_it_requires_and_what_it_matches_by() {
-        for operation in operations(true, true) {
+        for operation in operations(true, Some(&Attributes::new())) {
             let has = |name: &str| operation.json_schema["properties"].get(name).is_some();
             assert!(operation.json_schema["required"].as_array().unwrap().iter().all(|name| has(name.as_str().unwrap())));
             assert!(operation.matching_keys.iter().flatten().all(|name| has(name)));
         }
-        assert!(operations(false, true).iter().all(|operation| operation.sync_mode != DestinationSyncMode::SoftDelete));
+        assert!(operations(false, None).iter().all(|operation| operation.sync_mode != DestinationSyncMode::SoftDelete));
     }
 }

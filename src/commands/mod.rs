@@ -84,7 +84,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     match cli.command {
         Command::Spec => orchestrated(&emitter, async |emitter| emitter.emit(&spec::spec()).map(|()| ExitCode::SUCCESS)),
         Command::Check(file) => orchestrated(&emitter, async |emitter| check::run(emitter, &file.config).await),
-        Command::Discover(file) => orchestrated(&emitter, async |emitter| discover::run(emitter, &file.config)),
+        Command::Discover(file) => orchestrated(&emitter, async |emitter| discover::run(emitter, &file.config).await),
         Command::Write(files) => {
             orchestrated(&emitter, async |emitter| write::run(emitter, &files.config.config, &files.catalog).await)
         }

@@ -125,6 +125,9 @@ impl Engine<'_> {
             warnings: Warnings::default(),
             brought: RefCell::default(),
         };
+        for binding in self.bindings.iter() {
+            world.account.types_are_said(binding.object, binding.said_types());
+        }
         let mut sync = Sync {
             engine: self,
             ledger: Ledger::new(self.bindings.len()),

@@ -42,7 +42,7 @@ codes! {
     FieldTwice "FIELD_TWICE": "Two source columns were mapped to one ChartMogul field and both hold a value.", "Keep one of them in `fields` and leave the other out with `exclude`.";
     AttributeKey "ATTRIBUTE_KEY": "A custom attribute's key has characters other than letters, digits and underscore.", "Rename the column with `fields`, or leave it out with `exclude`.";
     AttributeNested "ATTRIBUTE_NESTED": "A custom attribute would be an array or an object.", "Take parts of it with dotted paths in `fields`, or leave it out with `exclude`.";
-    AttributeType "ATTRIBUTE_TYPE": "A value can not become the type of its custom attribute without loss.", "Correct the value, or set another type under `types`.";
+    AttributeType "ATTRIBUTE_TYPE": "A value can not become the type of its custom attribute without loss, or `types` (or a row's own `type`) says another type than the account shows.", "Correct the value, or set another type under `types`.";
     KeyMissing "KEY_MISSING": "The record lacks the key by which it is matched.", "Map the key column with `fields`, or choose another key with `match`.";
     OtherDataSource "OTHER_DATA_SOURCE": "The record names another data source than the configured one.", "Write it with a connection of its own, or leave `data_source_uuid` out with `exclude`.";
     FieldFixed "FIELD_FIXED": "The record asks for a change that ChartMogul's API can not make.", "Leave the field out with `exclude`, or make the change in ChartMogul by hand.";

@@ -10,6 +10,24 @@ use crate::outcome::Fault;
 /// Documented limit of a String attribute ("Custom attributes", help centre), in characters.
 pub const MAX_TEXT: usize = 255;
 
+/// A type that is known before the value is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// The user said it, under `types`.
+    Said(AttributeType),
+    /// The stream's JSON schema declares it: what is known of the account goes before it.
+    Declared(AttributeType),
+}
+
+impl Wanted {
+    /// The type.
+    pub const fn kind(self) -> AttributeType {
+        match self {
+            Self::Said(kind) | Self::Declared(kind) => kind,
+        }
+    }
+}
+
 /// The type that a stream's JSON schema declares for a column, as Airbyte writes it; `None` when it says nothing of use.
 pub fn declared_type(schema: &serde_json::Value) -> Option<AttributeType> {
     let airbyte_type = schema.get("airbyte_type").and_then(serde_json::Value::as_str);
@@ -104,6 +122,50 @@ pub fn push_typed(key: &str, raw: &str, wanted: Option<AttributeType>, out: &mut
         AttributeType::Boolean => out.push_str(boolean(raw).ok_or_else(lossy)?),
     }
     Ok(kind)
+}
+
+/// Appends a value in the normal form of another type than it has by itself. `false`: something of it would be lost, and
+/// nothing was appended. Of a point in time only milliseconds count: ChartMogul shows no more of any (recorded).
+pub fn push_cast(raw: &str, kind: AttributeType, out: &mut String) -> bool {
+    let start = out.len();
+    let mut cast = push_typed("", raw, Some(kind), out).is_ok();
+    match kind {
+        AttributeType::Integer if cast => match out[start..].parse::<i64>() {
+            // A zero has no sign there.
+            Ok(0) => out.replace_range(start.., "0"),
+            // Whether the API holds longer ones is unknown.
+            parsed => cast = parsed.is_ok(),
+        },
+        // Documented as a float.
+        AttributeType::Decimal => cast &= is_held_by_a_float(&out[start..]),
+        _ => {}
+    }
+    if !cast {
+        out.truncate(start);
+    }
+    cast
+}
+
+/// Whether a number comes back out of a double as it went in.
+fn is_held_by_a_float(number: &str) -> bool {
+    let held = number.parse::<f64>().is_ok_and(|float| float.is_finite() && digits(&format!("{float:e}")) == digits(number));
+    held && digits(number).is_some()
+}
+
+/// What a number says whatever its notation: its sign, its digits from the first to the last that is not zero, and where its
+/// point stands before them.
+fn digits(number: &str) -> Option<(bool, String, i64)> {
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let unsigned = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let all = format!("{whole}{fraction}");
+    let point = exponent.parse::<i64>().ok()?.checked_add(whole.len() as i64)?;
+    let leading = all.bytes().take_while(|b| *b == b'0').count();
+    let kept = all.trim_matches('0');
+    match kept.is_empty() {
+        true => Some((false, String::new(), 0)),
+        false => Some((mantissa.starts_with('-'), kept.to_owned(), point - leading as i64)),
+    }
 }
 
 /// What the JSON value alone says.

@@ -6,11 +6,12 @@
 use globset::GlobSet;
 use hashbrown::{HashMap, HashSet};
 
+use super::attributes::Wanted;
 use super::fields::{CompiledPreset, Mapper, Rename, Slot, UnknownFields};
 use super::names::fold;
 use super::presets::{Reading, Rest, Rule, Sheet};
 use super::target::{Found, Step, Table, Target, Translated};
-use crate::objects::resource::{AttributeType, Kind, Resource};
+use crate::objects::resource::{Kind, Resource};
 
 /// The column in which CDC sources mark a deleted row.
 const DELETED_AT: &str = "_ab_cdc_deleted_at";
@@ -31,7 +32,7 @@ pub struct MapperInput<'s> {
     /// Top-level columns that the stream's JSON schema names.
     pub columns: &'s [&'s str],
     /// Types of custom attributes, by their keys.
-    pub types: &'s HashMap<Box<str>, AttributeType>,
+    pub types: &'s HashMap<Box<str>, Wanted>,
 }
 
 /// A source path, and a table: given value to the JSON text of the value that is taken for it.

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::attributes::Wanted;
 use super::names::fold;
 use super::presets::End;
 use super::target::{Found, Table, Target};
@@ -83,7 +84,7 @@ pub struct MappedAttribute<'a> {
     /// The value as it came, or as a table of the user's says.
     pub raw: Cow<'a, str>,
     /// The type that settings or the stream's schema give it.
-    pub wanted: Option<AttributeType>,
+    pub wanted: Option<Wanted>,
 }
 
 /// The columns of the rows before, in their order: the rows of a stream are alike, so that most columns need no look-up.
@@ -147,7 +148,7 @@ pub struct Mapper {
     pub(super) exclude: GlobSet,
     pub(super) unknown: UnknownFields,
     pub(super) ignores_members: bool,
-    pub(super) types: HashMap<Box<str>, AttributeType>,
+    pub(super) types: HashMap<Box<str>, Wanted>,
     pub(super) preset: Option<CompiledPreset>,
     pub(super) warnings: Vec<String>,
 }
@@ -241,8 +242,16 @@ impl Mapper {
     }
 
     /// What settings or the stream's schema say of an attribute's type.
-    pub fn attribute_type(&self, key: &str) -> Option<AttributeType> {
+    pub fn attribute_type(&self, key: &str) -> Option<Wanted> {
         self.types.get(key).copied()
+    }
+
+    /// The types of attributes that the user said.
+    pub fn said_types(&self) -> impl Iterator<Item = (&str, AttributeType)> {
+        self.types.iter().filter_map(|(key, wanted)| match wanted {
+            Wanted::Said(kind) => Some((key.as_ref(), *kind)),
+            Wanted::Declared(_) => None,
+        })
     }
 
     /// The field that a column gives, where it gives one.

@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::attributes::Wanted;
 use super::fields::Slot;
 use super::names::fold;
 use super::presets::{Reading, Rest};
 use super::values;
-use crate::objects::resource::AttributeType;
 
 /// What a column is.
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     Field(Slot),
-    Attribute(Box<str>, Option<AttributeType>),
+    Attribute(Box<str>, Option<Wanted>),
     Unknown(Box<str>),
     Nothing,
     DeletedAt,
@@ -53,7 +53,7 @@ pub(super) enum Step {
     /// when it gives none.
     Ranked { slot: Slot, field: &'static str, rank: u8, reading: Reading },
     /// An attribute that several columns can give: the first value counts.
-    Attribute(Box<str>, Option<AttributeType>),
+    Attribute(Box<str>, Option<Wanted>),
     /// An object, or JSON text of one, read by a table of its own; what is none of both is what the second says, or a fault.
     Nest(Table, Option<Target>),
     /// A column of ChartMogul's own numbers: left out unless the user's table translates it.
@@ -128,7 +128,7 @@ impl Table {
 
 impl Target {
     /// Tells attributes their types.
-    pub(super) fn set_types(&mut self, types: &HashMap<Box<str>, AttributeType>) {
+    pub(super) fn set_types(&mut self, types: &HashMap<Box<str>, Wanted>) {
         match self {
             Self::Attribute(key, wanted) => *wanted = types.get(key.as_ref()).copied(),
             Self::Parts(own, inner) => {

@@ -68,7 +68,7 @@ impl Object for CustomAttributes {
         let set = if how.mode == Mode::Delete { Some(Set::Nothing) } else { set(&mut record) };
         let mut body = Body::default();
         if let (Some(key), Some(set)) = (&key, &set) {
-            push(&mut body, key, set);
+            push(&mut body, set.of(key));
         }
         record.body = body;
         common::finish(record, how.mode, Some(Target::Part), customer)
@@ -123,6 +123,10 @@ impl Object for CustomAttributes {
         attribute_map(left).map(|map| set_attributes(Method::Put, at.parent(), &map)).into_iter().collect()
     }
 
+    fn attributes_on(&self) -> Option<&'static Resource> {
+        Some(&customers::RESOURCE)
+    }
+
     fn attribute_field(&self, _key: &str) -> String {
         // The key is a value of the record.
         "value".to_owned()
@@ -136,12 +140,14 @@ impl Object for CustomAttributes {
     fn join(&self, plan: &Plan, others: &[(&str, &Plan)]) -> Option<Plan> {
         let mut body = plan.body.clone();
         for attribute in others.iter().flat_map(|(_, other)| other.body.attributes()) {
+            if body.attributes().any(|earlier| earlier.key == attribute.key && !attribute.stands_for(&earlier)) {
+                return None;
+            }
             // What an earlier row inserted is there for a later one.
             if plan.mode == Mode::Insert && body.attributes().any(|known| known.key == attribute.key && known.kind.is_some()) {
                 continue;
             }
-            let set = attribute.kind.map_or(Set::Nothing, |kind| Set::Value(kind, attribute.value.to_owned()));
-            push(&mut body, attribute.key, &set);
+            push(&mut body, attribute);
         }
         Some(Plan { body, ..plan.clone() })
     }
@@ -164,10 +170,19 @@ impl Object for CustomAttributes {
 
 /// What an attribute is set to.
 enum Set {
-    /// A value of this type, as JSON.
-    Value(AttributeType, String),
+    /// A value of this type, as JSON, and as it came where the row does not say the type.
+    Value(AttributeType, String, Option<String>),
     /// It is removed.
     Nothing,
+}
+
+impl Set {
+    fn of<'s>(&'s self, key: &'s str) -> Attribute<'s> {
+        match self {
+            Self::Value(kind, value, given) => Attribute { key, value, kind: Some(*kind), given: given.as_deref() },
+            Self::Nothing => Attribute { key, value: "null", kind: None, given: None },
+        }
+    }
 }
 
 /// What the record sets its attribute to; `None` when to nothing at all, or when a fault was found.
@@ -187,7 +202,10 @@ fn set(record: &mut Record) -> Option<Set> {
     };
     let mut out = String::with_capacity(raw.len() + 4);
     match push_typed("value", raw, wanted, &mut out) {
-        Ok(kind) => Some(Set::Value(kind, out)),
+        Ok(kind) => {
+            let given = wanted.is_none().then(|| raw.to_owned());
+            Some(Set::Value(kind, out, given))
+        }
         Err(fault) => {
             record.faults.push(fault);
             None
@@ -196,18 +214,11 @@ fn set(record: &mut Record) -> Option<Set> {
 }
 
 /// The last of equal keys counts. The key is a value of the record too, that the log must not show.
-fn push(body: &mut Body, key: &str, set: &Set) {
-    let pushed: Result<(), ()> = body.push_attribute(key, |out| {
-        Ok(match set {
-            Set::Value(kind, value) => {
-                out.push_str(value);
-                Some(*kind)
-            }
-            Set::Nothing => {
-                out.push_str("null");
-                None
-            }
-        })
+fn push(body: &mut Body, attribute: Attribute<'_>) {
+    let Attribute { key, value, kind, given } = attribute;
+    let pushed: Result<(), ()> = body.push_attribute(key, given, |out| {
+        out.push_str(value);
+        Ok(kind)
     });
     let noted: Result<(), ()> = body.push(Slot { field: RESOURCE.slot("key").unwrap_or_default(), inner: None }, |out| {
         push_json_text(key, out);
@@ -253,7 +264,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "type",
             Kind::OneOf(&["String", "Integer", "Decimal", "Timestamp", "Boolean"]),
-            "The attribute's type; left out, the JSON value says it.",
+            "The attribute's type; left out, what the account shows of the attribute says it, else the JSON value.",
             "\"Integer\"",
         ),
         field("value", Kind::Scalar, "The value; null removes the attribute where `nulls` is `clear`.", "3").required(),

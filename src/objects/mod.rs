@@ -34,7 +34,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::outcome::Fault;
-use crate::plan::{By, Known, LaneKey, LaneKeys, MatchBy, Mode, Parents, Plan, Record, Target};
+use crate::plan::{By, Known, LaneKey, LaneKeys, MatchBy, Mode, Nulls, Parents, Plan, Record, Target};
 use request::{Look, Request, Scope};
 use resource::Resource;
 
@@ -93,6 +93,8 @@ pub struct How {
     pub only_if_empty: Box<[u8]>,
     /// Whether the deletion policy allows to delete.
     pub deletes: bool,
+    /// What a null does.
+    pub nulls: Nulls,
 }
 
 /// Something that a record refers to, found.
@@ -292,6 +294,11 @@ pub trait Object: Sync + fmt::Debug {
     /// Whether the part that a record is about is there to be changed, so that an update does not put it there.
     fn can_be_updated(&self, _plan: &Plan, _existing: &Existing) -> bool {
         true
+    }
+
+    /// The object whose entries carry the custom attributes that its records set; `None` where they set none.
+    fn attributes_on(&self) -> Option<&'static Resource> {
+        Some(self.resource()).filter(|resource| resource.attributes.is_some())
     }
 
     /// The field that a custom attribute came in, for people.

@@ -21,6 +21,7 @@ pub(super) fn how(mode: Mode) -> How {
         parents: Parents::Wait,
         only_if_empty: Box::default(),
         deletes: true,
+        nulls: Nulls::Ignore,
     }
 }
 

@@ -9,7 +9,16 @@ use crate::objects::resource::AttributeType;
 pub struct Body {
     text: String,
     fields: Vec<(Slot, Span)>,
-    attributes: Vec<(Span, Span, Option<AttributeType>)>,
+    attributes: Vec<Held>,
+}
+
+/// An attribute, by where its texts stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    key: Span,
+    value: Span,
+    kind: Option<AttributeType>,
+    given: Option<Span>,
 }
 
 /// A slice of the buffer.
@@ -28,6 +37,19 @@ pub struct Attribute<'a> {
     pub value: &'a str,
     /// Its type; `None` for a null.
     pub kind: Option<AttributeType>,
+    /// The value as it came, where its type was taken from the stream's schema or from the value itself: what is known of the
+    /// account may say another. `None` where the user or the record said the type.
+    pub given: Option<&'a str>,
+}
+
+impl Attribute<'_> {
+    /// Whether an earlier record's value of this attribute can be left out in favour of this one. Not where they are taken for
+    /// different types, since each is brought to the attribute's own or refused by itself; nor for an empty text that nobody
+    /// said is one, since it may come to stand for null.
+    pub fn stands_for(&self, earlier: &Self) -> bool {
+        let both = self.kind.is_some() && earlier.kind.is_some();
+        !both || (self.kind == earlier.kind && self.given != Some("\"\""))
+    }
 }
 
 impl Body {
@@ -56,13 +78,15 @@ impl Body {
         written
     }
 
-    /// Adds an attribute whose JSON text `write` appends; `write` says its type. The last of equal keys counts.
+    /// Adds an attribute whose JSON text `write` appends; `write` says its type. `given` is the value as it came, where nobody
+    /// said the type. The last of equal keys counts.
     ///
     /// # Errors
     /// What `write` returned.
     pub fn push_attribute<E>(
         &mut self,
         key: &str,
+        given: Option<&str>,
         write: impl FnOnce(&mut String) -> Result<Option<AttributeType>, E>,
     ) -> Result<(), E> {
         let start = self.text.len();
@@ -72,10 +96,13 @@ impl Body {
         match write(&mut self.text) {
             Ok(kind) => {
                 let value = self.since(value_start);
-                let same = self.attributes.iter().position(|(at, ..)| self.slice(*at) == key);
+                // Most values are their own normal form.
+                let given = given.map(|given| if self.slice(value) == given { value } else { self.append(given) });
+                let held = Held { key: key_span, value, kind, given };
+                let same = self.attributes.iter().position(|other| self.slice(other.key) == key);
                 match same {
-                    Some(at) => self.attributes[at] = (key_span, value, kind),
-                    None => self.attributes.push((key_span, value, kind)),
+                    Some(at) => self.attributes[at] = held,
+                    None => self.attributes.push(held),
                 }
                 Ok(())
             }
@@ -86,11 +113,15 @@ impl Body {
         }
     }
 
+    /// Leaves an attribute out.
+    pub fn drop_attribute(&mut self, key: &str) {
+        let text = &self.text;
+        self.attributes.retain(|held| text[held.key.start as usize..held.key.end as usize] != *key);
+    }
+
     /// Puts a field's JSON text in the place of what the record gave for it.
     pub fn replace(&mut self, slot: Slot, text: &str) {
-        let start = self.text.len();
-        self.text.push_str(text);
-        let span = self.since(start);
+        let span = self.append(text);
         match self.fields.iter_mut().find(|(at, _)| *at == slot) {
             Some((_, old)) => *old = span,
             None => self.fields.push((slot, span)),
@@ -110,10 +141,11 @@ impl Body {
 
     /// All given attributes.
     pub fn attributes(&self) -> impl Iterator<Item = Attribute<'_>> {
-        self.attributes.iter().map(|(key, value, kind)| Attribute {
-            key: self.slice(*key),
-            value: self.slice(*value),
-            kind: *kind,
+        self.attributes.iter().map(|held| Attribute {
+            key: self.slice(held.key),
+            value: self.slice(held.value),
+            kind: held.kind,
+            given: held.given.map(|given| self.slice(given)),
         })
     }
 
@@ -124,13 +156,17 @@ impl Body {
 
     /// Size in memory, in bytes.
     pub fn bytes(&self) -> usize {
-        self.text.capacity()
-            + self.fields.capacity() * size_of::<(Slot, Span)>()
-            + self.attributes.capacity() * size_of::<(Span, Span, Option<AttributeType>)>()
+        self.text.capacity() + self.fields.capacity() * size_of::<(Slot, Span)>() + self.attributes.capacity() * size_of::<Held>()
+    }
+
+    fn append(&mut self, text: &str) -> Span {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.since(start)
     }
 
     fn since(&self, start: usize) -> Span {
-        // A line is bounded far below 4 GiB (`engine::intake::MAX_LINE`), and a normal form is never longer than twice its line.
+        // A line is bounded far below 4 GiB (`engine::intake::MAX_LINE`), and neither a normal form nor what it came of is longer than twice its line.
         Span { start: start as u32, end: self.text.len() as u32 }
     }
 

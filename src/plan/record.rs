@@ -10,6 +10,7 @@ use super::normal::{
     NAME_IS_NO_TEXT, Problem, Written, is_json, json_or_text, list_element, no_such_member, takes, trimmed, write_scalar,
 };
 use crate::errors::Code;
+use crate::mapping::attributes::Wanted;
 use crate::mapping::values::{self, as_text, first_byte, type_name};
 use crate::mapping::{Mapped, MappedAttribute, Slot, attributes};
 use crate::objects::resource::{AttributeType, Field, Kind, Resource};
@@ -36,7 +37,7 @@ impl Record {
         resource: &'static Resource,
         mapped: &Mapped<'_>,
         nulls: Nulls,
-        attribute_type: impl Fn(&str) -> Option<AttributeType>,
+        attribute_type: impl Fn(&str) -> Option<Wanted>,
     ) -> Self {
         // A normal form is at most a few bytes longer than what came: quotes around a number, milliseconds after seconds.
         let bytes: usize = mapped.fields.iter().map(|(_, raw)| raw.len() + 4).sum::<usize>()
@@ -140,7 +141,7 @@ impl Record {
         }
     }
 
-    fn field(&mut self, slot: Slot, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
+    fn field(&mut self, slot: Slot, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<Wanted>) {
         let Some((field, inner)) = self.field_at(slot) else { return };
         let leaf = inner.unwrap_or(field);
         if usize::from(slot.field) < self.resource.references.len() {
@@ -243,7 +244,7 @@ impl Record {
         let _ = pushed;
     }
 
-    fn attribute_map(&mut self, name: &str, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<AttributeType>) {
+    fn attribute_map(&mut self, name: &str, raw: &str, nulls: Nulls, attribute_type: &impl Fn(&str) -> Option<Wanted>) {
         if raw == "null" || raw == "\"\"" {
             return;
         }
@@ -261,12 +262,12 @@ impl Record {
         }
     }
 
-    fn attribute(&mut self, key: &str, raw: &str, nulls: Nulls, wanted: Option<AttributeType>) {
+    fn attribute(&mut self, key: &str, raw: &str, nulls: Nulls, wanted: Option<Wanted>) {
         // As for fields: an empty text stands for null wherever a text is not what is wanted.
-        let empty = raw == "\"\"" && wanted.is_some_and(|wanted| wanted != AttributeType::String);
+        let empty = raw == "\"\"" && wanted.is_some_and(|wanted| wanted.kind() != AttributeType::String);
         if raw == "null" || empty {
             if nulls == Nulls::Clear && attributes::key_is_legal(key) {
-                let pushed: Result<(), Fault> = self.body.push_attribute(key, |out| {
+                let pushed: Result<(), Fault> = self.body.push_attribute(key, None, |out| {
                     out.push_str("null");
                     Ok(None)
                 });
@@ -282,7 +283,9 @@ impl Record {
             ));
             return;
         }
-        let pushed = self.body.push_attribute(key, |out| attributes::push_typed(key, raw, wanted, out).map(Some));
+        let given = (!matches!(wanted, Some(Wanted::Said(_)))).then_some(raw);
+        let write = |out: &mut String| attributes::push_typed(key, raw, wanted.map(Wanted::kind), out).map(Some);
+        let pushed = self.body.push_attribute(key, given, write);
         if let Err(fault) = pushed {
             self.faults.push(fault);
         }

@@ -217,6 +217,19 @@ async fn an_attribute_keeps_the_type_of_its_first_value() {
 }
 
 #[tokio::test]
+async fn an_attribute_without_a_type_keeps_the_kind_of_its_first_value() {
+    let sandbox = Sandbox::new(Options { contact_attributes: vec!["level".into()], ..Options::default() });
+    let customer = customer(&sandbox, "c", json!({})).await;
+    let contact = |custom: Value| json!({"customer_uuid": customer, "data_source_uuid": DATA_SOURCE_UUID, "custom": custom});
+    let level = |value: Value| contact(json!([{"key": "level", "value": value}]));
+    must(&sandbox, "POST /v1/contacts", level(json!(3))).await;
+    assert_eq!(send(&sandbox, "POST /v1/contacts", level(json!("high"))).await.0, 422);
+    assert_eq!(must(&sandbox, "POST /v1/contacts", level(json!(4.5))).await["custom"], json!({"level": 4.5}));
+    let undefined = contact(json!([{"key": "hobby", "value": "none"}]));
+    assert_eq!(must(&sandbox, "POST /v1/contacts", undefined).await["custom"], json!({}));
+}
+
+#[tokio::test]
 async fn a_true_boolean_survives_an_update_but_not_the_attributes_endpoint() {
     let sandbox = sandbox();
     let attributes = json!({"custom": [{"type": "Boolean", "key": "pro", "value": true}]});

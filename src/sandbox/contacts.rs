@@ -78,7 +78,7 @@ pub(super) fn create(context: &mut Context<'_>, of_customer: Option<&str>) -> Ou
         return Err(refused_field("data_source_uuid", "is not a data source of the customer"));
     }
     let changes = Changes::read(RESOURCE.fields, &context.body, context.now()).map_err(refused)?;
-    let custom = read_custom(context, &context.options.contact_attributes)?;
+    let custom = read_custom(context, RESOURCE.name, &context.options.contact_attributes)?;
     let mut fields = Fields::new();
     changes.apply(&mut fields, true);
     let place = add(context, customer, &source, fields, custom);
@@ -88,7 +88,7 @@ pub(super) fn create(context: &mut Context<'_>, of_customer: Option<&str>) -> Ou
 pub(super) fn update(context: &mut Context<'_>, uuid: &str) -> Outcome {
     let place = find(context, uuid)?;
     let mut changes = Changes::read(RESOURCE.fields, &context.body, context.now()).map_err(refused)?;
-    let custom = read_custom(context, &context.options.contact_attributes)?;
+    let custom = read_custom(context, RESOURCE.name, &context.options.contact_attributes)?;
     let null_clears = context.options.quirks.null_clears;
     // Documented by the official clients: null clears the external id. For all other fields it is unknown.
     let clears_key = changes.nulls.contains(&"external_id");
@@ -182,8 +182,14 @@ fn add(context: &mut Context<'_>, customer: u64, source: &str, mut fields: Field
     context.state.add_contact(customer, source, fields, custom)
 }
 
-/// Reads `[{key, value}]`. Recorded: keys that were not defined in the app are dropped, without an error.
-pub(super) fn read_custom(context: &Context<'_>, defined: &[String]) -> Result<Map<String, Value>, Box<Reply>> {
+/// Reads `[{key, value}]` of an entry of this list. Recorded: keys that were not defined in the app are dropped, without an
+/// error. What a value of another type than the one defined gets is unknown; here the first value of a key says whether it
+/// takes texts, numbers or Booleans, and others are refused.
+pub(super) fn read_custom(
+    context: &mut Context<'_>,
+    of: &'static str,
+    defined: &[String],
+) -> Result<Map<String, Value>, Box<Reply>> {
     let entries = match context.body.get("custom") {
         None | Some(Value::Null) => return Ok(Map::new()),
         Some(Value::Array(entries)) => entries,
@@ -194,10 +200,26 @@ pub(super) fn read_custom(context: &Context<'_>, defined: &[String]) -> Result<M
         let key = entry.get("key").and_then(Value::as_str).ok_or_else(|| refused_field("custom", "key is missing"))?;
         let value = entry.get("value").ok_or_else(|| refused_field("custom", "value is missing"))?;
         if defined.iter().any(|defined| defined == key) {
+            let kind = kind_of(value);
+            let known = context.state.attribute_kinds.get(&(of, key.to_owned())).copied().filter(|_| !value.is_null());
+            if let Some(known) = known.filter(|known| *known != kind) {
+                return Err(refused_field("custom", &format!("{key} takes a {known}")));
+            }
             custom.insert(key.to_owned(), value.clone());
         }
     }
+    for (key, value) in custom.iter().filter(|(_, value)| !value.is_null()) {
+        context.state.attribute_kinds.insert((of, key.clone()), kind_of(value));
+    }
     Ok(custom)
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "Boolean",
+        Value::Number(_) => "number",
+        _ => "text",
+    }
 }
 
 /// The body of this 404 is unknown; it differs from that of customers on purpose, since the API has no single form.

@@ -194,8 +194,8 @@ fn find(context: &Context<'_>, object: &Object, uuid: &str) -> Result<u64, Box<R
     shelf(context, object).place(uuid).ok_or_else(absent)
 }
 
-fn custom_of(context: &Context<'_>, object: &Object) -> Result<Map<String, Value>, Box<Reply>> {
-    if object.has_custom { read_custom(context, &context.options.opportunity_attributes) } else { Ok(Map::new()) }
+fn custom_of(context: &mut Context<'_>, object: &Object) -> Result<Map<String, Value>, Box<Reply>> {
+    if object.has_custom { read_custom(context, object.title, &context.options.opportunity_attributes) } else { Ok(Map::new()) }
 }
 
 /// Recorded with every field set. What is answered for one that is not is unknown: it is left out here, since the schemas of

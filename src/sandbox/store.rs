@@ -81,6 +81,8 @@ pub(super) struct State {
     pub(super) imports: Imports,
     /// Fixed by the first value of a key in the account, for all customers.
     pub(super) attribute_types: HashMap<String, AttributeType>,
+    /// The same of entries whose attributes go without a type, by the list they stand in: what their values are in JSON.
+    pub(super) attribute_kinds: HashMap<(&'static str, String), &'static str>,
     customer_uuids: HashMap<String, u64>,
     customer_keys: BTreeMap<(String, String), u64>,
     customers_by_source: HashMap<String, BTreeSet<u64>>,
@@ -109,6 +111,7 @@ impl State {
             billing: Billing::default(),
             imports: Imports::default(),
             attribute_types: HashMap::new(),
+            attribute_kinds: HashMap::new(),
             customer_uuids: HashMap::new(),
             customer_keys: BTreeMap::new(),
             customers_by_source: HashMap::new(),

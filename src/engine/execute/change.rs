@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 
 use super::create::{Changed, Created, Sent, attributes_alone};
 use super::{Call, Step, Turn, Waits, ambiguous, read, refused, rejected, unknown_uuid};
-use crate::account::{Found, Trouble};
+use crate::account::{Claim, Found, Trouble};
 use crate::client::{Reply, Trial};
 use crate::errors::Code;
 use crate::objects::request::{IfMissing, Look, Request, Scope, Shows};
-use crate::objects::{self, At, Existing};
+use crate::objects::{self, Asked, At, Existing};
 use crate::outcome::{Fault, Outcome, Skip};
 use crate::plan::{Mode, Target, held_back};
 
@@ -79,6 +79,12 @@ impl Turn<'_> {
         settled(Outcome::rejected(Fault::field(Code::ApiRefused, self.key_field(), "is in the lists but can not be changed")))
     }
 
+    /// The requests that a change would take by what is known now.
+    pub(super) fn would_change(&self, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
+        let plan = self.world.account.as_known(self.object, self.plan, self.how.nulls)?;
+        self.object.change(&plan, at, existing)
+    }
+
     /// Changes an existing object. A `trial` that ended with [`Changed::Lost`] has to be used for the next try too.
     pub(super) async fn change(
         &self,
@@ -86,6 +92,21 @@ impl Turn<'_> {
         existing: &Existing,
         home: Option<Scope>,
         trial: &mut Trial,
+    ) -> Result<Changed, Trouble> {
+        match self.world.account.bring(self.object, self.plan, self.how.nulls).await {
+            Ok((plan, claim)) => Turn { plan: &plan, ..*self }.change_as_brought(at, existing, home, trial, &claim).await,
+            Err(faults) => Ok(Changed::Settled(refused(faults))),
+        }
+    }
+
+    /// The same, of a plan whose attributes are of the types that are known.
+    async fn change_as_brought(
+        &self,
+        at: &At<'_>,
+        existing: &Existing,
+        home: Option<Scope>,
+        trial: &mut Trial,
+        claim: &Claim<'_>,
     ) -> Result<Changed, Trouble> {
         let home = home.or_else(|| self.home_by_key());
         // Records may name one thing differently, so that lanes do not keep them apart: what the last one made of it is known first.
@@ -111,6 +132,7 @@ impl Turn<'_> {
         for request in requests {
             let shows = request.shows;
             let absorbed_by = request.absorbed_by.clone();
+            let fixes = claim.sent_by(&request);
             let sent = self.send(request, &existing.uuid, home, trial).await?;
             let sent = match (sent, &absorbed_by) {
                 // Gone at a second attempt: the first one did it and its answer was lost.
@@ -133,10 +155,10 @@ impl Turn<'_> {
                 Sent::Done(answer) if shows == Shows::Object => {
                     let entry = self.object.answered(answer);
                     self.saw(&entry, at, home);
-                    outcome = self.see_to(&entry, at, home, Outcome::Updated).await?;
+                    outcome = self.see_to(&entry, at, home, &fixes, Outcome::Updated).await?;
                 }
                 Sent::Done(answer) if shows == Shows::Attributes => {
-                    outcome = self.see_to(&answer, at, home, Outcome::Updated).await?;
+                    outcome = self.see_to(&answer, at, home, &fixes, Outcome::Updated).await?;
                 }
                 Sent::Done(_) if !outcome.is_rejected() => outcome = Outcome::Updated,
                 Sent::Done(_) => {}
@@ -173,6 +195,7 @@ impl Turn<'_> {
                 match shows {
                     Shows::Attributes => {
                         if let Some(map) = attributes_alone(&answer) {
+                            account.saw_attributes(self.object, map);
                             account.amend(uuid, |known| known.set_attributes(map));
                         }
                     }
@@ -182,7 +205,10 @@ impl Turn<'_> {
                             account.amend(uuid, |known| known.set_members(Some(tags.clone())));
                         }
                     }
-                    Shows::Removal => account.amend(uuid, |known| known.drop_attributes(removed.iter().map(String::as_str))),
+                    Shows::Removal => {
+                        account.amend(uuid, |known| known.drop_attributes(removed.iter().map(String::as_str)));
+                        account.removed_attributes(self.object, removed.iter().map(String::as_str));
+                    }
                     Shows::Part(name) => {
                         if let (Some(part), Some(home)) = (objects::find(name), home) {
                             account.saw(part, &part.answered(answer.clone()), Some(home));

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::super::kept::differences;
 use super::{Call, OrEnd, Settled, Step, Turn, Waits, never_lost, read, refused, rejected};
-use crate::account::{Found, Trouble};
+use crate::account::{Claim, Fixes, Found, Trouble};
 use crate::client::{Refusal, Reply, Trial};
 use crate::errors::Code;
 use crate::objects::request::{Look, Method, Repeat, Request, Scope};
@@ -31,6 +31,13 @@ pub(super) enum Created {
     CanNot,
     /// It can not be made yet: parts of it are waited for on this lane.
     Incomplete(LaneKey),
+}
+
+/// How the requests of a create ended.
+enum Ended {
+    Created(Created),
+    /// The answer was lost, and the object is there.
+    Found(Existing),
 }
 
 impl Turn<'_> {
@@ -72,11 +79,26 @@ impl Turn<'_> {
         if let Some(key) = self.plan.target.key().filter(|_| !self.last_chance && self.object.is_incomplete(self.plan)) {
             return Ok(Created::Incomplete(LaneKey::key(self.object.resource().name, key)));
         }
-        let request = match self.object.create(self.plan, at) {
-            Ok(Some(request)) => request,
-            Ok(None) => return Ok(Created::CanNot),
+        let (plan, claim) = match self.world.account.bring(self.object, self.plan, self.how.nulls).await {
+            Ok(brought) => brought,
             Err(faults) => return Ok(Created::Settled(refused(faults).into())),
         };
+        let turn = Turn { plan: &plan, ..*self };
+        match turn.create_as_brought(at, look, claim).await? {
+            Ended::Created(created) => Ok(created),
+            Ended::Found(existing) => Ok(Created::Settled(turn.found_again(&existing, at).await?)),
+        }
+    }
+
+    /// The same, of a plan whose attributes are of the types that are known.
+    async fn create_as_brought(&self, at: &At<'_>, look: Option<&Look>, claim: Claim<'_>) -> Result<Ended, Trouble> {
+        let ended = |created| Ok(Ended::Created(created));
+        let request = match self.object.create(self.plan, at) {
+            Ok(Some(request)) => request,
+            Ok(None) => return ended(Created::CanNot),
+            Err(faults) => return ended(Created::Settled(refused(faults).into())),
+        };
+        let fixes = claim.sent_by(&request);
         // Where the API refuses a second one, sending again is the surest look there is.
         let refuses = self.object.refuses_duplicates(self.plan);
         let looks = if refuses { &LOOKS[..1] } else { &LOOKS[..] };
@@ -91,39 +113,46 @@ impl Turn<'_> {
         loop {
             match self.world.client.send(&call, &mut trial).await? {
                 Reply::Done(answer) => {
-                    let settled = self.made(read(&answer), at, method).await?;
-                    return Ok(Created::Settled(settled));
+                    let settled = self.made(read(&answer), at, method, &fixes).await?;
+                    return ended(Created::Settled(settled));
                 }
-                Reply::Missing(refusal) => return self.nothing_above(at, &call, refusal).await,
+                Reply::Missing(refusal) => return ended(self.nothing_above(at, &call, refusal).await?),
                 // Our own lost request may be what exists.
                 Reply::Exists(refusal) if lost && self.names_own_key(&refusal) => {
-                    return Ok(match self.look_again(at, look, &LOOKS).await? {
-                        Some(existing) => Created::Settled(self.found_again(&existing, at).await?),
-                        None => Created::Exists(refusal),
-                    });
+                    return match self.look_again(at, look, &LOOKS).await? {
+                        Some(existing) => Ok(self.found(existing)),
+                        None => ended(Created::Exists(refusal)),
+                    };
                 }
-                Reply::Exists(refusal) if self.names_own_key(&refusal) => return Ok(Created::Exists(refusal)),
+                Reply::Exists(refusal) if self.names_own_key(&refusal) => return ended(Created::Exists(refusal)),
                 Reply::Refused(refusal) if refusal.code == Code::RecordBreaksServer => {
                     // Every attempt failed, and the last one may have been done all the same.
-                    return Ok(Created::Settled(match self.look_again(at, look, looks).await? {
-                        Some(existing) => self.found_again(&existing, at).await?,
-                        None => rejected(refusal).into(),
-                    }));
+                    return match self.look_again(at, look, looks).await? {
+                        Some(existing) => Ok(self.found(existing)),
+                        None => ended(Created::Settled(rejected(refusal).into())),
+                    };
                 }
-                Reply::Exists(refusal) | Reply::Refused(refusal) => return Ok(Created::Settled(rejected(refusal).into())),
+                Reply::Exists(refusal) | Reply::Refused(refusal) => return ended(Created::Settled(rejected(refusal).into())),
                 Reply::Lost(_) if look.is_none() && call.repeat == Repeat::MayDuplicate => {
                     let text = "the answer was lost, and nothing tells whether the request was done; it was not sent again";
-                    return Ok(Created::Settled(Outcome::rejected(Fault::record(Code::AnswerLost, text)).into()));
+                    return ended(Created::Settled(Outcome::rejected(Fault::record(Code::AnswerLost, text)).into()));
                 }
                 Reply::Lost(why) => {
                     tracing::debug!(object = self.object.resource().name, why, "the answer to a create was lost; looking for it");
                     lost = true;
                     if let Some(existing) = self.look_again(at, look, looks).await? {
-                        return Ok(Created::Settled(self.found_again(&existing, at).await?));
+                        return Ok(self.found(existing));
                     }
                 }
             }
         }
+    }
+
+    /// The object of a create whose answer was lost is there. It counts as made before anything else is made of its kind, or
+    /// waited for.
+    fn found(&self, existing: Existing) -> Ended {
+        self.world.deletions.borrow_mut().created(self.object.resource().name);
+        Ended::Found(existing)
     }
 
     /// A create was answered with a 404: something above it is not there.
@@ -188,7 +217,6 @@ impl Turn<'_> {
             Ok(requests) => requests.is_empty(),
             Err(_) => false,
         };
-        self.world.deletions.borrow_mut().created(self.object.resource().name);
         Ok(match (nothing_differs, self.plan.mode) {
             (true, _) => Outcome::Created.into(),
             (false, Mode::Insert) => Outcome::Skipped(Skip::Exists).into(),
@@ -200,7 +228,7 @@ impl Turn<'_> {
     }
 
     /// After a create: learn it, and see to what the answer shows was not taken.
-    async fn made(&self, answer: Value, at: &At<'_>, method: Method) -> Result<Settled, Trouble> {
+    async fn made(&self, answer: Value, at: &At<'_>, method: Method, fixes: &Fixes<'_>) -> Result<Settled, Trouble> {
         let made = match method {
             Method::Post => Outcome::Created,
             Method::Get => Outcome::Unchanged,
@@ -221,7 +249,7 @@ impl Turn<'_> {
             // It stands in the account, and the API says itself that it counts for nothing.
             return Ok(Outcome::Rejected(Rejection { faults: complaints, http_status: Some(CREATED) }).into());
         }
-        Ok(self.see_to(&entry, at, self.home(at), made).await?.into())
+        Ok(self.see_to(&entry, at, self.home(at), fixes, made).await?.into())
     }
 
     /// Takes in the object as the answer to a write shows it, and what the write itself tells beside that.
@@ -239,6 +267,7 @@ impl Turn<'_> {
         entry: &Value,
         at: &At<'_>,
         home: Option<Scope>,
+        fixes: &Fixes<'_>,
         outcome: Outcome,
     ) -> Result<Outcome, Trouble> {
         let resource = self.object.resource();
@@ -247,6 +276,7 @@ impl Turn<'_> {
             self.world.warnings.once(code, resource.name, difference.field);
         }
         let mut held = resource.attributes_of(entry).or_else(|| attributes_alone(entry)).cloned();
+        fixes.taken(held.as_ref());
         let uuid = entry[resource.id].as_str().unwrap_or(at.parent());
         for request in self.object.repair(self.plan, at, entry) {
             match self.send(request, uuid, home, &mut Trial::default()).await? {

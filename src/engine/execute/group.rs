@@ -111,7 +111,7 @@ async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) 
             Ok(Ok(refs)) => refs,
             _ => return one_by_one(world, members).await,
         };
-        steps.push(match member.object.change(member.plan, &turn.at(&refs), existing) {
+        steps.push(match turn.would_change(&turn.at(&refs), existing) {
             Ok(requests) if requests.is_empty() => Some(Step::Settled(Outcome::Unchanged.into())),
             Ok(_) => None,
             Err(faults) => Some(Step::Settled(refused(faults).into())),
