@@ -152,7 +152,7 @@ def main():
 
     def show(who, what, taken):
         requests, writes, seconds = taken
-        print(f"{who:12}{what:34}{requests:10}{writes:9}{seconds:9.1f}{requests / 40 / 60:17.1f}", flush=True)
+        print(f"{who:12}{what:34}{requests:10}{writes:9}{seconds:9.1f}{requests / 40 / 60:17.2f}", flush=True)
 
     accounts = {"row by row": [], "connector": []}
     with sandbox(binary, *options) as (config, _):

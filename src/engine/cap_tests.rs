@@ -12,31 +12,46 @@ use crate::sandbox::{Observed, Options, Sandbox};
 
 const CUSTOMERS: u64 = 2_000;
 
-/// What a sync of new customers took, and what the sandbox saw of it.
-async fn sync(mode: &str, latency: Duration) -> (Duration, Observed, Value) {
-    let options = Options { latency, jitter: latency / 4, ..Options::default() };
-    let sandbox = Sandbox::new(options);
-    let rows: String = (0..CUSTOMERS)
-        .map(|n| record("customers", &json!({"external_id": format!("c-{n}"), "name": format!("Customer {n}"), "seats": n})))
-        .collect();
+/// What is synced.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// New customers, in this mode.
+    New(&'static str),
+    /// Customers that stand there, each found by its e-mail address, and changed.
+    LookAndChange,
+}
+
+/// What a sync took, and what the sandbox saw of it.
+async fn sync(kind: Kind, latency: Duration) -> (Duration, Observed, Value) {
+    let customers = if matches!(kind, Kind::LookAndChange) { CUSTOMERS as usize } else { 0 };
+    let sandbox = Sandbox::new(Options { latency, jitter: latency / 4, customers, ..Options::default() });
+    let row = |n| match kind {
+        Kind::New(_) => json!({"external_id": format!("c-{n}"), "name": format!("Customer {n}"), "seats": n}),
+        Kind::LookAndChange => json!({"email": format!("sample{}@example.com", n + 1), "name": format!("Customer {n}")}),
+    };
+    let (config, outcome) = match kind {
+        Kind::New(mode) => (json!({"mode": mode}), "created"),
+        Kind::LookAndChange => (json!({"mode": "update", "streams": [{"stream": "customers", "match": "email"}]}), "updated"),
+    };
+    let rows: String = (0..CUSTOMERS).map(|n| record("customers", &row(n))).collect();
     let start = Instant::now();
-    let ran = run(&sandbox, &settings(&json!({"mode": mode})), &catalog(&["customers"]), rows).await;
+    let ran = run(&sandbox, &settings(&config), &catalog(&["customers"]), rows).await;
     let took = start.elapsed();
     ran.assert_sound();
-    assert_eq!(ran.count("created"), CUSTOMERS);
+    assert_eq!(ran.count(outcome), CUSTOMERS);
     (took, sandbox.observed(), sandbox.contents())
 }
 
-async fn uses_the_cap(mode: &str, requests: u64, latency: u64) {
+async fn uses_the_cap(name: &str, kind: Kind, requests: u64, latency: u64) {
     let latency = Duration::from_millis(latency);
-    let (took, observed, contents) = sync(mode, latency).await;
-    assert_eq!(observed.requests, requests, "{mode}: no more requests than are needed");
+    let (took, observed, contents) = sync(kind, latency).await;
+    assert_eq!(observed.requests, requests, "{name}: no more requests than are needed");
     let used = observed.requests as f64 / 40.0 / took.as_secs_f64();
-    assert!(used >= 0.97, "{mode} at {latency:?}: {:.2}% of the cap", used * 100.0);
-    assert!(observed.most_in_one_second <= 40 && observed.most_in_flight <= 20, "{mode} at {latency:?}");
-    assert_eq!((observed.given_429, observed.given_503), (0, 0), "{mode} at {latency:?}");
+    assert!(used >= 0.97, "{name} at {latency:?}: {:.2}% of the cap", used * 100.0);
+    assert!(observed.most_in_one_second <= 40 && observed.most_in_flight <= 20, "{name} at {latency:?}");
+    assert_eq!((observed.given_429, observed.given_503), (0, 0), "{name} at {latency:?}");
     // The same seed, the same run.
-    let (again, observed_again, contents_again) = sync(mode, latency).await;
+    let (again, observed_again, contents_again) = sync(kind, latency).await;
     assert_eq!(took, again);
     assert_eq!(serde_json::to_value(&observed.log).unwrap(), serde_json::to_value(&observed_again.log).unwrap());
     assert_eq!(contents, contents_again);
@@ -45,7 +60,7 @@ async fn uses_the_cap(mode: &str, requests: u64, latency: u64) {
 #[tokio::test(start_paused = true)]
 async fn inserts_use_the_cap_at_any_latency() {
     for latency in [20, 100, 300] {
-        uses_the_cap("insert", CUSTOMERS, latency).await;
+        uses_the_cap("insert", Kind::New("insert"), CUSTOMERS, latency).await;
     }
 }
 
@@ -53,6 +68,13 @@ async fn inserts_use_the_cap_at_any_latency() {
 async fn upserts_use_the_cap_at_any_latency() {
     for latency in [20, 100, 300] {
         // One page tells that nobody is there, then a create each.
-        uses_the_cap("upsert", CUSTOMERS + 1, latency).await;
+        uses_the_cap("upsert", Kind::New("upsert"), CUSTOMERS + 1, latency).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_and_writes_in_turn_use_the_cap_at_any_latency() {
+    for latency in [20, 100, 300] {
+        uses_the_cap("look and change", Kind::LookAndChange, 2 * CUSTOMERS, latency).await;
     }
 }
