@@ -13,6 +13,7 @@ mod harness;
 mod activation;
 mod api_requests;
 mod attribute_types;
+mod bulk_import;
 mod check;
 mod clear;
 mod commands;

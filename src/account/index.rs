@@ -24,6 +24,8 @@ pub(super) struct Index {
     made_empty: HashSet<Box<str>>,
     /// UUIDs that this run saw end in another thing, and that thing's.
     absorbed: HashMap<Box<str>, Box<str>>,
+    /// Scopes of one key whose thing this run made without an answer that showed it.
+    unseen: HashSet<Scope>,
     /// Scopes of which a listing does not tell all.
     unlisted: HashSet<Scope>,
     /// The same as fingerprints, as which entries name things.
@@ -59,6 +61,17 @@ impl Index {
         }
     }
 
+    /// The thing of this scope is there, and nothing else is known of it.
+    pub(super) fn unseen(&mut self, scope: Scope) {
+        self.shelves.remove(&scope);
+        self.unseen.insert(scope);
+    }
+
+    /// See [`Self::unseen`].
+    pub(super) fn is_unseen(&self, scope: Scope) -> bool {
+        self.unseen.contains(&scope)
+    }
+
     /// Whether a whole listing tells all of this scope.
     pub(super) fn is_listed(&self, scope: Scope) -> bool {
         !self.unlisted.contains(&scope)
@@ -75,6 +88,7 @@ impl Index {
     /// Takes in all entries of a scope as they were listed. A list may lag behind our own writes: with `keep`, what it lacks
     /// and was known is not gone; that it is shows when it is used.
     pub(super) fn listed(&mut self, scope: Scope, entries: &[Rc<Known>], keep: bool) -> Vec<Rc<Known>> {
+        self.unseen.remove(&scope);
         let before = self.shelves.remove(&scope).into_iter().chain(self.some.remove(&scope)).flat_map(Few::into_vec);
         let mut all = entries.to_vec();
         if keep {
@@ -95,6 +109,7 @@ impl Index {
 
     /// Lays one entry over what is known of its scope. With `complete`, the scope has room for this one only.
     pub(super) fn saw(&mut self, scope: Scope, entry: &Rc<Known>, complete: bool) {
+        self.unseen.remove(&scope);
         match self.shelves.get_mut(&scope) {
             Some(shelf) => match shelf.as_mut_slice().iter_mut().find(|other| other.uuid == entry.uuid) {
                 Some(other) => *other = Rc::clone(entry),

@@ -10,27 +10,57 @@ use crate::plan::{Known, Part};
 /// One object's listing.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
-    /// What was read.
-    pub(super) tally: Tally,
-    /// Where the next page begins.
-    pub(super) cursor: Option<String>,
+    /// What there was before this run wrote anything that no answer showed.
+    first: Pages,
+    /// The same list once more, for what came into being without an answer that showed it.
+    again: Pages,
     /// Entries of scopes that only the whole listing tells all of.
-    pub(super) staged: HashMap<Scope, Vec<Rc<Known>>>,
+    staged: HashMap<Scope, Vec<Rc<Known>>>,
     /// Something of the object was written since the first page: pages may have shifted, so that what they lack may be there.
     pub(super) disturbed: bool,
+}
+
+/// One pass through a list.
+#[derive(Debug, Default)]
+struct Pages {
+    tally: Tally,
+    /// Where the next page begins.
+    cursor: Option<String>,
 }
 
 impl Listing {
     /// What to read for a key that is not known: the page at this cursor (none is the first), or with `None` the key by itself,
     /// which is counted as done. `waiting` counts the distinct keys that wait. Where the API lets things be made twice, a
     /// listing that was disturbed tells no absence, so that no more of it is read.
-    pub(super) fn next(&mut self, waiting: impl Fn() -> usize, refuses_twice: bool) -> Option<Option<String>> {
-        let is_of_use = !self.tally.complete && (refuses_twice || !self.disturbed);
-        if is_of_use && self.tally.next(waiting()) == Next::Page {
-            return Some(self.cursor.clone());
+    pub(super) fn next(&mut self, again: bool, waiting: impl Fn() -> usize, refuses_twice: bool) -> Option<Option<String>> {
+        let is_of_use = again || refuses_twice || !self.disturbed;
+        let pages = if again { &mut self.again } else { &mut self.first };
+        if is_of_use && !pages.tally.complete && pages.tally.next(waiting()) == Next::Page {
+            return Some(pages.cursor.clone());
         }
-        self.tally.key();
+        pages.tally.key();
         None
+    }
+
+    /// A page was read. With the last one of the first pass, what is staged is given out: all entries of each scope.
+    pub(super) fn read(&mut self, again: bool, total: Option<usize>, next: Option<String>) -> HashMap<Scope, Vec<Rc<Known>>> {
+        let pages = if again { &mut self.again } else { &mut self.first };
+        pages.tally.page(total, next.is_none());
+        pages.cursor = next;
+        match !again && self.first.tally.complete {
+            true => std::mem::take(&mut self.staged),
+            false => HashMap::new(),
+        }
+    }
+
+    /// Something came into being that another pass can show.
+    pub(super) fn has_more(&mut self) {
+        self.again = Pages::default();
+    }
+
+    /// Whether all that there was before is known.
+    pub(super) fn is_complete(&self) -> bool {
+        self.first.tally.complete
     }
 
     /// Keeps an entry that stands among those of a parent until all of them are read. It comes once, should pages shift.
@@ -43,7 +73,7 @@ impl Listing {
 
     /// Whether a page was read and not all of them.
     pub(super) fn is_open(&self) -> bool {
-        self.tally.pages > 0 && !self.tally.complete
+        self.first.tally.pages > 0 && !self.first.tally.complete
     }
 }
 

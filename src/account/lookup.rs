@@ -220,11 +220,13 @@ impl<'c> Account<'c> {
             if let Some(known) = self.known_without_asking(object, look, scope) {
                 return Ok(Some(known));
             }
+            // What no answer has shown is found by another pass, if not by itself.
+            let again = self.index.borrow().is_unseen(scope);
             let next = {
                 let mut listings = self.listings.borrow_mut();
                 let (index, expected) = (self.index.borrow(), self.expected.borrow());
-                let waiting = || expected.waiting(name, |scope| index.has(scope));
-                listings.entry(name).or_default().next(waiting, object.has_refused_key())
+                let waiting = || expected.waiting(name, |other| index.has(other) || index.is_unseen(other) != again);
+                listings.entry(name).or_default().next(again, waiting, object.has_refused_key())
             };
             let Some(cursor) = next else { return Ok(None) };
             if quiet.is_none() && !object.has_refused_key() {
@@ -232,7 +234,7 @@ impl<'c> Account<'c> {
             }
             self.touched.borrow_mut().begin();
             let page = self.page(&all, cursor).await;
-            let read = page.map(|page| self.read_page(object, &all, page));
+            let read = page.map(|page| self.read_page(object, &all, page, again));
             self.touched.borrow_mut().end();
             read?;
         }
@@ -249,13 +251,13 @@ impl<'c> Account<'c> {
         let listings = self.listings.borrow();
         let listing = listings
             .get(object.resource().name)
-            .filter(|listing| look.is_listed && listing.tally.complete && index.is_listed(scope))?;
+            .filter(|listing| look.is_listed && listing.is_complete() && index.is_listed(scope) && !index.is_unseen(scope))?;
         // What the API itself refuses to make twice may be taken for absent.
         (!listing.disturbed || object.has_refused_key()).then(|| index.listed(scope, &[], false))
     }
 
     /// Takes in one page of an object's listing. What this run wrote or looked at by itself since is newer.
-    fn read_page(&self, object: &'static dyn Object, look: &Look, page: Page) {
+    fn read_page(&self, object: &'static dyn Object, look: &Look, page: Page, again: bool) {
         let mut known = self.take_in(object, look, &page.entries);
         known.retain(|(known, _)| !self.touched.borrow().has(known));
         let mut index = self.index.borrow_mut();
@@ -268,18 +270,14 @@ impl<'c> Account<'c> {
                     index.saw(scope, known, true);
                 }
             }
-            if let Some(parent) = object.listed_under(entry) {
+            if let Some(parent) = object.listed_under(entry).filter(|_| !again) {
                 listing.stage(parent, known);
             }
         }
-        listing.tally.page(page.total, page.next.is_none());
-        listing.cursor = page.next;
-        if listing.tally.complete {
-            let staged = std::mem::take(&mut listing.staged);
-            for (scope, entries) in staged.into_iter().filter(|_| !listing.disturbed) {
-                if !index.has(scope) && index.is_listed(scope) {
-                    index.listed(scope, &entries, false);
-                }
+        let staged = listing.read(again, page.total, page.next);
+        for (scope, entries) in staged.into_iter().filter(|_| !listing.disturbed) {
+            if !index.has(scope) && index.is_listed(scope) {
+                index.listed(scope, &entries, false);
             }
         }
     }
@@ -370,6 +368,17 @@ impl<'c> Account<'c> {
             Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Lost(why) => Err(never_lost(&why)),
         }
+    }
+
+    /// The entry that a look shows under this name, as the API shows it; `None` when there is none.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn entry_of(&self, object: &dyn Object, by: &By, look: &Look) -> Result<Option<Value>, Trouble> {
+        let entries = self.list(look).await?;
+        let is_it =
+            |entry: &&Value| self.know(object, entry).is_some_and(|known| matches!(named(by, &[known]), Found::Present(_)));
+        Ok(entries.iter().find(is_it).cloned())
     }
 
     /// Whether there is an entry of this key, of an object that the API finds by it.
@@ -465,6 +474,27 @@ impl<'c> Account<'c> {
     /// The scope in which the part of this key stands, as far as this run has seen it.
     pub fn home_of(&self, part: &dyn Object, key: &str) -> Option<Scope> {
         self.index.borrow().home_of(part.resource().name, key)
+    }
+
+    /// This run made the thing of this key, and no answer has shown it.
+    pub fn unseen(&self, object: &dyn Object, key: &str) {
+        let Some(scope) = object.look_by_key(key, &self.data_source).and_then(|look| look.scope) else { return };
+        self.index.borrow_mut().unseen(scope);
+        self.listings.borrow_mut().entry(object.resource().name).or_default().has_more();
+    }
+
+    /// Whether the thing of this key is there without having been seen.
+    pub fn is_unseen(&self, object: &dyn Object, key: &str) -> bool {
+        let scope = object.look_by_key(key, &self.data_source).and_then(|look| look.scope);
+        scope.is_some_and(|scope| self.index.borrow().is_unseen(scope))
+    }
+
+    /// What was read of an object's list may be outdated: it is read afresh where it is asked for, and so are these keys.
+    pub fn read_afresh<'k>(&self, object: &dyn Object, keys: impl Iterator<Item = &'k str>) {
+        let scopes = keys.filter_map(|key| object.look_by_key(key, &self.data_source)?.scope);
+        let mut index = self.index.borrow_mut();
+        scopes.for_each(|scope| index.forget(scope));
+        self.listings.borrow_mut().remove(object.resource().name);
     }
 
     /// Something was written that is addressed by its key.

@@ -166,6 +166,11 @@ impl Client {
         self.send(call, &mut Trial::default()).await
     }
 
+    /// How long the API may be unwell before the sync ends.
+    pub fn patience(&self) -> Duration {
+        self.policy.give_up_after
+    }
+
     /// What happened so far.
     pub fn stats(&self) -> Stats {
         let (rate, connections) = self.limiter.allowed();

@@ -142,6 +142,7 @@ async fn write(settings: &Settings, bindings: &Arc<Bindings>) -> anyhow::Result<
         client: &client,
         data_source: &settings.data_source,
         deletions: settings.deletions,
+        bulk_import: settings.bulk_import,
         emitter: &emitter,
         report: &report,
     };

@@ -31,6 +31,7 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
         client: &client,
         data_source: &settings.data_source,
         deletions: settings.deletions,
+        bulk_import: settings.bulk_import,
         emitter,
         report: &report,
     };

@@ -14,6 +14,6 @@ mod form;
 mod problem;
 
 pub use form::schema as connection_schema;
-pub use schema::{DefaultMode, Deletions};
+pub use schema::{BulkImport, DefaultMode, Deletions};
 pub use settings::{KEY_VARIABLE, Limits, Settings};
 pub use streams::{Match, ObjectChoice, StreamSettings};

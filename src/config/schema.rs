@@ -93,6 +93,14 @@ pub(super) struct Typed {
 
     #[serde(default)]
     #[schemars(
+        title = "Bulk import",
+        description = "Whether records that are known to be new go to ChartMogul's bulk import, a thousand customers in one request: never, or auto, wherever it takes fewer requests. Nobody has confirmed yet how that endpoint treats invalid records; what it does is verified after each import.",
+        extend("group" = "writing", "examples" = ["never", "auto"])
+    )]
+    pub(super) bulk_import: BulkImport,
+
+    #[serde(default)]
+    #[schemars(
         title = "Streams",
         description = "Settings for single streams. What an entry does not say is taken from above.",
         extend("group" = "streams", "examples" = [[{"stream": "accounts", "object": "customers", "fields": {"account_id": "external_id"}}]])
@@ -279,6 +287,17 @@ pub enum DefaultMode {
     Insert,
     /// Only update.
     Update,
+}
+
+/// Whether bulk imports are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BulkImport {
+    /// Every record goes by a request of its own.
+    #[default]
+    Never,
+    /// Records that are known to be absent go together, wherever that takes fewer requests.
+    Auto,
 }
 
 /// What to do with a record that is marked as deleted.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::form;
 use super::problem::{self, Problem};
-use super::schema::{DefaultMode, Deletions, MOST_CONNECTIONS, MOST_REQUESTS, Typed, TypedLimits};
+use super::schema::{BulkImport, DefaultMode, Deletions, MOST_CONNECTIONS, MOST_REQUESTS, Typed, TypedLimits};
 use super::streams::{ObjectChoice, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
@@ -43,6 +43,8 @@ pub struct Settings {
     pub unknown_fields: UnknownFields,
     /// What a null does.
     pub nulls: Nulls,
+    /// Whether bulk imports are used.
+    pub bulk_import: BulkImport,
     /// Settings of single streams; no two of one name and namespace.
     pub streams: Vec<StreamSettings>,
     /// How much of the API may be used.
@@ -147,6 +149,7 @@ impl Settings {
             deletions: typed.deletions,
             unknown_fields: typed.unknown_fields,
             nulls: typed.nulls,
+            bulk_import: typed.bulk_import,
             streams,
             limits,
             unknown_keys,
@@ -329,7 +332,7 @@ mod tests {
             .iter()
             .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
             .collect();
-        assert_eq!(defaults.len(), 8);
+        assert_eq!(defaults.len(), 9);
         assert_eq!(format!("{:?}", load(&with(defaults.into()))), format!("{:?}", load(&with(json!({})))));
     }
 

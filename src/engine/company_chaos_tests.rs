@@ -16,13 +16,13 @@ use crate::config::Settings;
 use crate::sandbox::Sandbox;
 
 /// The seeds that are run: those given by hand, or these.
-fn seeds(usual: Range<u64>) -> Range<u64> {
+pub(super) fn seeds(usual: Range<u64>) -> Range<u64> {
     let Ok(given) = std::env::var("CHAOS_SEEDS") else { return usual };
     let (from, to) = given.split_once("..").unwrap();
     from.parse().unwrap()..to.parse().unwrap()
 }
 
-fn all_streams() -> Value {
+pub(super) fn all_streams() -> Value {
     catalog(STREAMS)
 }
 
@@ -35,7 +35,7 @@ fn settings_of(seed: u64) -> Settings {
 }
 
 /// A sandbox in which the base stands.
-async fn prepared(seed: u64) -> (Sandbox, Map<String, Value>) {
+pub(super) async fn prepared(seed: u64) -> (Sandbox, Map<String, Value>) {
     let sandbox = sandbox(seed);
     run(&sandbox, &settings_of(seed), &all_streams(), base().concat()).await.assert_sound();
     // Longer than the lists lag.
@@ -45,7 +45,7 @@ async fn prepared(seed: u64) -> (Sandbox, Map<String, Value>) {
     (sandbox, uuids)
 }
 
-fn text(lines: &[Line]) -> String {
+pub(super) fn text(lines: &[Line]) -> String {
     lines.iter().map(|line| line.text.as_str()).collect()
 }
 
@@ -72,7 +72,7 @@ fn contents(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Panics with what one account has and the other has not.
-fn assert_same(what: &str, got: &Sandbox, wanted: &Sandbox) {
+pub(super) fn assert_same(what: &str, got: &Sandbox, wanted: &Sandbox) {
     let (got, wanted) = (contents(got), contents(wanted));
     let mut wrong = Vec::new();
     for kind in got.keys().chain(wanted.keys()).collect::<std::collections::BTreeSet<_>>() {
@@ -90,7 +90,7 @@ fn assert_same(what: &str, got: &Sandbox, wanted: &Sandbox) {
 }
 
 /// The laws of STATEs: those of a scope leave in their order, each once, and together they count every record of theirs.
-fn assert_states(what: &str, lines: &[Line], ran: &Ran) {
+pub(super) fn assert_states(what: &str, lines: &[Line], ran: &Ran) {
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
     let mut counted = 0.0;
     for line in ran.lines.iter().filter(|line| line["type"] == "STATE") {
@@ -183,7 +183,7 @@ async fn the_order_of_streams_changes_nothing() {
 }
 
 /// What the source would send again: everything of a scope after its last STATE that came out.
-fn rest(lines: &[Line], emitted: &[Value]) -> Vec<Line> {
+pub(super) fn rest(lines: &[Line], emitted: &[Value]) -> Vec<Line> {
     let mut done: BTreeMap<String, usize> = BTreeMap::new();
     for state in emitted.iter().filter(|line| line["type"] == "STATE") {
         let (scope, number) = scope_of(state);

@@ -5,7 +5,7 @@
 //! what is finished is settled before more is waited for. What is in flight is bounded, so that a slow API stops the reading.
 //! Does not own whose turn it is (`turns`).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,18 +15,20 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use smallvec::SmallVec;
+use tokio::time::{Instant, sleep_until};
 
+use super::bulk::{Batch, Group, pays};
 use super::deletions::DeleteGuard;
-use super::execute::{Member, Step, World, execute};
+use super::execute::{Family, Imported, Imports, Member, World, family, import_step, rest};
 use super::intake::{Intake, Item, PlannedRecord};
-use super::lanes::{JobId, Lanes};
+use super::lanes::Lanes;
 use super::ledger::{Ledger, Ready, Scope, Ticket};
 use super::parking::Parking;
 use super::report::{Of, Report, Warnings};
 use crate::account::Account;
 use crate::binding::Bindings;
 use crate::client::Client;
-use crate::config::Deletions;
+use crate::config::{BulkImport, Deletions};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::OBJECTS;
@@ -36,6 +38,8 @@ use crate::protocol::{Emitter, Outbound, StateKind, StateMessage, StreamStatus};
 
 /// Records read ahead of the API, at most.
 const MAX_JOBS: usize = 4096;
+/// The same where imports are used: what goes in one has to be read first.
+const MAX_JOBS_IN_BULK: usize = 16_384;
 /// Bytes of plans read ahead of the API, at most.
 const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 /// Plans under way at once: more than there are connections, since those that wait before a repetition hold none.
@@ -72,6 +76,8 @@ pub struct Engine<'e> {
     pub data_source: &'e str,
     /// The deletion policy.
     pub deletions: Deletions,
+    /// Whether bulk imports are used.
+    pub bulk_import: BulkImport,
     /// Where STATEs go.
     pub emitter: &'e Emitter,
     /// Where what happened is noted; may be looked at while the sync runs.
@@ -86,6 +92,8 @@ pub(super) struct Job {
     pub(super) line: u64,
     pub(super) plan: Box<Plan>,
     pub(super) last_chance: bool,
+    /// How many STATEs came before it.
+    pub(super) part: u64,
     /// It waited for its turn behind a record of its own thing, that it was thought to complete.
     pub(super) stood_behind: bool,
 }
@@ -96,7 +104,7 @@ impl Job {
         self.plan.own_lanes(bindings.at(self.stream).object.resource().name)
     }
 
-    fn member<'j>(&'j self, bindings: &'j Bindings) -> Member<'j> {
+    pub(super) fn member<'j>(&'j self, bindings: &'j Bindings) -> Member<'j> {
         let binding = bindings.at(self.stream);
         Member { object: binding.object, how: binding.how(), plan: &self.plan, last_chance: self.last_chance }
     }
@@ -108,7 +116,19 @@ impl Job {
 
 /// Records under way together, mostly one.
 pub(super) type Jobs = SmallVec<[Job; 1]>;
-type Running<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (JobId, Jobs, Result<Vec<Step>, Failure>)> + 'w>>>;
+type Running<'w> = FuturesUnordered<One<'w>>;
+type Importing<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (Vec<Group>, Result<Vec<Vec<Imported>>, Failure>)> + 'w>>>;
+
+/// One turn under way.
+type One<'w> = Pin<Box<dyn Future<Output = (Group, Result<Goes, Failure>)> + 'w>>;
+
+/// How the turn of a group goes on.
+enum Goes {
+    /// Each of its records has its step.
+    Ended,
+    /// Its family goes in an import.
+    Imports,
+}
 
 impl Engine<'_> {
     /// Runs a sync to its end.
@@ -124,6 +144,8 @@ impl Engine<'_> {
             deletions: RefCell::new(DeleteGuard::new(self.deletions)),
             warnings: Warnings::default(),
             brought: RefCell::default(),
+            bulk: Cell::new(self.bulk_import == BulkImport::Auto),
+            imports: RefCell::new(Imports::default()),
         };
         for binding in self.bindings.iter() {
             world.account.types_are_said(binding.object, binding.said_types());
@@ -135,6 +157,8 @@ impl Engine<'_> {
             parking: Parking::new(MAX_PARKED_BYTES),
             complete: vec![false; self.bindings.len()],
             late: vec![false; self.bindings.len()],
+            started: Instant::now(),
+            batch: Batch::default(),
             queued_bytes: 0,
             state_bytes: 0,
             input: Input::Open,
@@ -166,6 +190,9 @@ pub(super) struct Sync<'e> {
     complete: Vec<bool>,
     /// Streams of which records came after their COMPLETE.
     late: Vec<bool>,
+    started: Instant,
+    /// What waits to go in an import.
+    batch: Batch,
     pub(super) queued_bytes: usize,
     state_bytes: usize,
     input: Input,
@@ -183,10 +210,21 @@ impl Sync<'_> {
         let bindings = Arc::clone(&self.engine.bindings);
         let bindings = &*bindings;
         let mut running: Running<'_> = FuturesUnordered::new();
+        // One at a time: how many the API takes at once is unknown.
+        let mut importing: Importing<'_> = FuturesUnordered::new();
         let mut stop = pin!(stop);
+        if world.bulk.get() {
+            tokio::select! {
+                known = world.no_import_is_pending() => if !known? {
+                    tracing::warn!("the data source does not show what is being processed: records are not imported in bulk");
+                    world.bulk.set(false);
+                },
+                () = &mut stop => return Ok(Ending::Interrupted),
+            }
+        }
         loop {
             // What is there already is taken before anything is started: records that stand together can go together.
-            if self.may_read()
+            if self.may_read(world)
                 && let Some(item) = intake.ready()
             {
                 self.take(world, item)?;
@@ -196,13 +234,26 @@ impl Sync<'_> {
                 && running.len() < MAX_RUNNING
                 && let Some((id, jobs)) = self.start(world, bindings)?
             {
-                running.push(Box::pin(async move {
-                    let members: Vec<Member<'_>> = jobs.iter().map(|job| job.member(bindings)).collect();
-                    let steps = execute(world, &members).await;
-                    (id, jobs, steps)
-                }));
+                running.push(take_turn(world, bindings, Group::new(id, jobs)));
             }
-            if running.is_empty() {
+            let reading = self.may_read(world);
+            if self.halted.is_none()
+                && importing.is_empty()
+                && self.batch.is_due(self.started.elapsed(), running.is_empty() && !reading)
+            {
+                let groups = self.batch.next(|group| group.jobs.first().map_or(0, |job| job.part));
+                if pays(&groups) && world.bulk.get() {
+                    importing.push(Box::pin(async move {
+                        let families: Vec<&Family> = groups.iter().map(|group| &group.family).collect();
+                        let found = world.import(&families).await;
+                        (groups, found)
+                    }));
+                } else {
+                    groups.into_iter().for_each(|group| running.push(take_turn(world, bindings, group.singly())));
+                }
+                continue;
+            }
+            if running.is_empty() && importing.is_empty() && self.batch.is_empty() {
                 if let Some(failure) = self.halted.take() {
                     return Err(failure);
                 }
@@ -213,14 +264,23 @@ impl Sync<'_> {
                     continue;
                 }
             }
-            let reading = self.may_read();
+            let deadline = self.batch.deadline().filter(|_| importing.is_empty()).map(|deadline| self.started + deadline);
             tokio::select! {
                 biased;
-                Some((id, jobs, steps)) = running.next(), if !running.is_empty() => match steps {
+                Some((group, goes)) = running.next(), if !running.is_empty() => match goes {
                     // The others under way are within the limit: they are finished, nothing new is started.
                     Err(failure) if failure.code == Code::DeleteLimit => self.halted = self.halted.take().or(Some(failure)),
-                    steps => self.ended(world, id, jobs, steps?)?,
+                    goes => match goes? {
+                        Goes::Ended => self.ended(world, group)?,
+                        Goes::Imports => self.batch.add(self.started.elapsed(), group),
+                    },
                 },
+                Some((groups, found)) = importing.next(), if !importing.is_empty() => {
+                    for (group, found) in groups.into_iter().zip(found?) {
+                        running.extend(self.imported(world, bindings, group, found)?);
+                    }
+                }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
                 () = &mut stop => return self.drain(world, running).await,
                 item = intake.next(), if reading => match item {
                     Some(item) => self.take(world, item)?,
@@ -230,11 +290,32 @@ impl Sync<'_> {
         }
     }
 
-    fn may_read(&self) -> bool {
+    fn may_read(&self, world: &World<'_>) -> bool {
         self.halted.is_none()
             && matches!(self.input, Input::Open)
-            && self.lanes.len() < MAX_JOBS
+            && self.lanes.len() < if world.bulk.get() { MAX_JOBS_IN_BULK } else { MAX_JOBS }
             && self.queued_bytes < MAX_JOB_BYTES
+    }
+
+    /// An import came to its end: records that it made have their outcome, the others go their way, which is what is answered.
+    fn imported<'w>(
+        &mut self,
+        world: &'w World<'w>,
+        bindings: &'w Bindings,
+        mut group: Group,
+        found: Vec<Imported>,
+    ) -> Result<Option<One<'w>>, Failure> {
+        let (spread, again) = std::mem::take(&mut group.family).spread(found);
+        for (at, imported) in spread {
+            group.steps[at] = import_step(world, &group.jobs[at].member(bindings), imported);
+            group.singly[at] = group.steps[at].is_none();
+        }
+        if again.is_empty() {
+            return Ok(Some(take_turn(world, bindings, group)));
+        }
+        group.family = again;
+        self.batch.put_back(self.started.elapsed(), group);
+        Ok(None)
     }
 
     fn take(&mut self, world: &World<'_>, item: Item) -> Result<(), Failure> {
@@ -249,7 +330,9 @@ impl Sync<'_> {
                 match planned {
                     PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, &Of::Key(&key), outcome)?,
                     PlannedRecord::Plan(plan) => {
-                        self.queue(world, Job { ticket, stream, line, plan, last_chance: false, stood_behind: false });
+                        let part = self.engine.report.borrow().states_read;
+                        let job = Job { ticket, stream, line, plan, last_chance: false, part, stood_behind: false };
+                        self.queue(world, job);
                     }
                 }
             }
@@ -363,7 +446,11 @@ impl Sync<'_> {
         let mut grace = pin!(tokio::time::sleep(GRACE));
         while !running.is_empty() {
             match select(running.next(), &mut grace).await {
-                Either::Left((Some((id, jobs, steps)), _)) => self.ended(world, id, jobs, steps?)?,
+                Either::Left((Some((group, goes)), _)) => {
+                    if let Goes::Ended = goes? {
+                        self.ended(world, group)?;
+                    }
+                }
                 Either::Left((None, _)) | Either::Right(_) => break,
             }
         }
@@ -389,6 +476,26 @@ impl Sync<'_> {
             );
         }
     }
+}
+
+/// Carries out what of a group has no step yet, or says what of it goes in an import.
+fn take_turn<'w>(world: &'w World<'w>, bindings: &'w Bindings, mut group: Group) -> One<'w> {
+    Box::pin(async move {
+        let members: Vec<Member<'_>> = group.jobs.iter().map(|job| job.member(bindings)).collect();
+        let goes = async {
+            if world.bulk.get() {
+                let may_go = |at: usize| group.steps[at].is_none() && !group.singly[at];
+                if let Some(family) = family(world, &members, may_go).await? {
+                    group.family = family;
+                    return Ok(Goes::Imports);
+                }
+            }
+            rest(world, &members, &mut group.steps).await.map(|()| Goes::Ended)
+        }
+        .await;
+        drop(members);
+        (group, goes)
+    })
 }
 
 fn incomplete(streams: &[String]) -> Failure {

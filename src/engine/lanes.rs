@@ -15,6 +15,17 @@ use crate::plan::{LaneKey, LaneKeys};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(u64);
 
+#[cfg(test)]
+impl JobId {
+    pub(super) fn of(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Debug)]
 struct Job<J> {
     keys: LaneKeys,

@@ -4,6 +4,9 @@
 //! order; a child follows its parent; what is in flight is bounded. Owns all concurrency of a sync. Does not own limits
 //! (`client`), what a record means (`objects`) nor what is known of the account (`account`).
 
+mod bulk;
+#[cfg(test)]
+mod bulk_tests;
 #[cfg(test)]
 mod cap_tests;
 #[cfg(test)]

@@ -142,6 +142,7 @@ pub(crate) async fn run_into(
         client: &client,
         data_source: &settings.data_source,
         deletions: settings.deletions,
+        bulk_import: settings.bulk_import,
         emitter: &emitter,
         report: &report,
     };

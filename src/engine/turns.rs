@@ -3,8 +3,9 @@
 //! Owns the way of a record from the queue to its turn and, where it has to wait, back. Does not own the loop that reads and
 //! settles (`conductor`), nor what a turn does (`execute`).
 
+use super::bulk::Group;
 use super::conductor::{Job, Jobs, MOST_JOINED, Sync};
-use super::execute::{Settled, Step, Waits, World};
+use super::execute::{Settled, Step, Waits, World, may_go};
 use super::lanes::JobId;
 use super::parking::Part;
 use super::report::Of;
@@ -44,8 +45,9 @@ impl Sync<'_> {
                     continue;
                 }
             }
-            let bindings_of = |job: &Job| bindings.at(job.stream).object.resource().name;
-            let fits = |next: &Job| object.joins(&first.plan, bindings_of(next), &next.plan);
+            let leader = first.member(bindings);
+            let imports = world.bulk.get() && may_go(&leader);
+            let fits = |next: &Job| leader.can_take(&next.member(bindings)) || (imports && may_go(&next.member(bindings)));
             // What waits for it can go with it, unless an earlier record about the same waits elsewhere.
             let mut others = Vec::new();
             if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
@@ -54,6 +56,18 @@ impl Sync<'_> {
             }
             let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
             others.extend(self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), joins));
+            if imports {
+                // Parts that wait for a whole which goes with it go with it too.
+                let wholes: Vec<usize> = (0..others.len()).filter(|_| !self.parking.is_empty()).collect();
+                for at in wholes {
+                    let whole = others[at].member(bindings);
+                    let Some(key) = whole.plan.target.key() else { continue };
+                    let lane = LaneKey::key(whole.object.resource().name, key);
+                    let parts = self.parking.take(&lane, Job::bytes, |part| whole.can_take(&part.member(bindings)));
+                    self.queued_bytes += parts.iter().map(|job| job.plan.bytes()).sum::<usize>();
+                    others.extend(parts);
+                }
+            }
             return Ok(Some((id, std::iter::once(first).chain(others).collect())));
         }
         Ok(None)
@@ -78,14 +92,15 @@ impl Sync<'_> {
     }
 
     /// The turn of some plans ended.
-    pub(super) fn ended(&mut self, world: &World<'_>, id: JobId, jobs: Jobs, steps: Vec<Step>) -> Result<(), Failure> {
+    pub(super) fn ended(&mut self, world: &World<'_>, group: Group) -> Result<(), Failure> {
+        let Group { id, jobs, steps, .. } = group;
         if self.engine.emitter.is_closed() {
             // Told by whoever tries to write next.
             self.engine.emitter.emit(&Outbound::Log { level: Level::Info, message: "ended".to_owned() })?;
         }
         // All of them that have to wait are put aside before anything goes on, so that none is overtaken by what follows it.
         let mut there = LaneKeys::new();
-        for (job, step) in jobs.into_iter().zip(steps) {
+        for (job, step) in jobs.into_iter().zip(steps.into_iter().flatten()) {
             self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
             world.met(self.engine.bindings.at(job.stream).object, &job.plan);
             match self.in_order(&job, step) {

@@ -48,6 +48,7 @@ codes! {
     FieldFixed "FIELD_FIXED": "The record asks for a change that ChartMogul's API can not make.", "Leave the field out with `exclude`, or make the change in ChartMogul by hand.";
     ParentNotFound "PARENT_NOT_FOUND": "What the record refers to (a customer, a plan, an invoice, a subscription, an event) does not exist and did not arrive in this sync.", "Sync it as well, or correct the reference; `parents: create` makes a missing customer, but not for subscriptions, which come of line items and events, nor for merges.";
     AmbiguousMatch "AMBIGUOUS_MATCH": "Several objects in the account match the record's key.", "Merge the duplicates in ChartMogul, or match by `uuid` or `external_id`.";
+    ImportedInvalid "IMPORTED_INVALID": "A bulk import took the record, and ChartMogul says itself that it counts for nothing.", "The message is ChartMogul's own; correct the field it names. The next sync then changes what stands there.";
     ApiRefused "API_REFUSED": "ChartMogul refused the record.", "The message is ChartMogul's own; correct the field it names.";
     RecordBreaksServer "RECORD_BREAKS_SERVER": "ChartMogul answers this record with a server error every time, while other records pass.", "Look for unusual values in the record; report it to ChartMogul's support with the time of the sync.";
     RecordTooLarge "RECORD_TOO_LARGE": "The request for this record would be larger than is sent.", "Shorten its texts or leave columns out with `exclude`.";
@@ -79,6 +80,7 @@ codes! {
     HostUnreachable "HOST_UNREACHABLE": "ChartMogul can not be reached over the network.", "Check DNS, proxy and firewall; the sync can be run again.";
     ApiOutage "API_OUTAGE": "ChartMogul did not answer properly for longer than `give_up_after_minutes`.", "Run the sync again later; everything before the last STATE is safe.";
     AnswerLost "ANSWER_LOST": "A write was sent, its answer was lost, and what became of it could not be found out.", "Run the sync again: the record is looked up before it is written again. Not so a record of `api_requests`, which is sent again as it is: look in ChartMogul first whether it was done.";
+    ImportUnsettled "IMPORT_UNSETTLED": "What became of a bulk import could not be found out, so that none of its records may be sent again yet.", "Run the sync again later: it waits until ChartMogul has processed all that was imported, and then writes what is absent. Set `bulk_import` to `never` if it happens again.";
     InputIncomplete "INPUT_INCOMPLETE": "The input ended before every stream was complete.", "Look for the failure of the source; the sync can be run again.";
     CheckTimeout "CHECK_TIMEOUT": "The command did not finish within its time limit.", "Check the network between this machine and ChartMogul.";
     // Broken protocol or bugs: system_error.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::common::{self, check_data_source, own_path};
+use super::imports::{self, Import};
 use super::json::{JsonObject, add_fields, attribute_list, attribute_map};
 use super::request::{Look, Method, Request, Scope, Shows};
 use super::resource::{AttributeForm, Calls, Field, Kind, Resource, Statuses, field};
@@ -155,6 +156,10 @@ impl Object for Customers {
     fn listing(&self, data_source: &str) -> Option<Look> {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
         Some(look.filter("data_source_uuid", data_source))
+    }
+
+    fn import(&self, plan: &Plan) -> Option<Import> {
+        imports::customer(&RESOURCE, plan)
     }
 
     fn has_refused_key(&self) -> bool {

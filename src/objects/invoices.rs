@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::billing::{self, LINE_ITEM, TRANSACTION};
 use super::common::{self, CUSTOMER, check_data_source};
+use super::imports::{self, Import};
 use super::invoice_parts::Parts;
 use super::json::{JsonObject, add_fields};
 use super::request::{Look, Method, Request, Scope, Shows};
@@ -131,6 +132,10 @@ impl Object for Invoices {
     fn listing(&self, data_source: &str) -> Option<Look> {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
         Some(look.filter("data_source_uuid", data_source).filter("validation_type", "all"))
+    }
+
+    fn import(&self, plan: &Plan) -> Option<Import> {
+        imports::invoice(&RESOURCE, plan)
     }
 
     fn has_refused_key(&self) -> bool {
@@ -269,10 +274,6 @@ impl Object for Invoices {
             joined.body.replace(slot, &common::json(list));
         }
         Some(joined)
-    }
-
-    fn complains(&self, entry: &Value) -> Vec<Fault> {
-        common::complaints(entry)
     }
 
     fn brings(&self, plan: &Plan) -> LaneKeys {

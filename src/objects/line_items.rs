@@ -142,10 +142,6 @@ impl Object for LineItems {
         requests.map(|request| billing::addressed(&RESOURCE, plan, at, existing, request)).collect()
     }
 
-    fn complains(&self, entry: &Value) -> Vec<Fault> {
-        common::complaints(entry)
-    }
-
     fn brings(&self, plan: &Plan) -> LaneKeys {
         let entry = entry(plan);
         let subscription = entry.get("subscription_external_id").and_then(Value::as_str);

@@ -12,6 +12,7 @@ pub mod customer_merges;
 pub mod customer_notes;
 pub mod customers;
 pub mod data_sources;
+pub mod imports;
 mod invoice_parts;
 pub mod invoices;
 mod json;
@@ -35,6 +36,7 @@ use serde_json::Value;
 
 use crate::outcome::Fault;
 use crate::plan::{By, Known, LaneKey, LaneKeys, MatchBy, Mode, Nulls, Parents, Plan, Record, Target};
+use imports::Import;
 use request::{Look, Request, Scope};
 use resource::Resource;
 
@@ -337,9 +339,14 @@ pub trait Object: Sync + fmt::Debug {
         None
     }
 
+    /// What a bulk import takes of the record; `None` where it does not go in one.
+    fn import(&self, _plan: &Plan) -> Option<Import> {
+        None
+    }
+
     /// What the API says is wrong with an entry that it took all the same.
-    fn complains(&self, _entry: &Value) -> Vec<Fault> {
-        Vec::new()
+    fn complains(&self, entry: &Value) -> Vec<Fault> {
+        common::complaints(entry)
     }
 
     /// Whether a customer may stand under several keys, so that deleting it would take more than the record's own.

@@ -5,6 +5,7 @@
 //! by its other fields. What the API does with the deletion of a plan that invoices use is unknown.
 
 use super::common::{self, check_data_source};
+use super::imports::{self, Import};
 use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
@@ -77,6 +78,10 @@ impl Object for Plans {
     fn listing(&self, data_source: &str) -> Option<Look> {
         let look = Look::new(RESOURCE.path, RESOURCE.list_root, RESOURCE.calls.list);
         Some(look.filter("data_source_uuid", data_source))
+    }
+
+    fn import(&self, plan: &Plan) -> Option<Import> {
+        imports::plan(&RESOURCE, plan)
     }
 
     fn has_refused_key(&self) -> bool {

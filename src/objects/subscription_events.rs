@@ -10,6 +10,7 @@
 use serde_json::Value;
 
 use super::common::{self, CUSTOMER, PLAN, check_data_source};
+use super::imports::{self, Import};
 use super::json::{JsonObject, add_fields};
 use super::request::{Look, Method, Request, Scope, Shows};
 use super::resource::{Calls, Kind, Resource, Statuses, WHOLE, field};
@@ -128,11 +129,14 @@ impl Object for SubscriptionEvents {
         Some(look.filter("data_source_uuid", data_source))
     }
 
+    fn import(&self, plan: &Plan) -> Option<Import> {
+        let value = |name: &str| given(plan, name);
+        let named = plan.refs.iter().find(|reference| reference.kin == Kin::Plan).cloned();
+        missing(&named, value).is_empty().then(|| imports::event(&RESOURCE, plan))?
+    }
+
     fn create(&self, plan: &Plan, at: &At<'_>) -> Asked<Option<Request>> {
-        let value = |name: &str| {
-            let slot = Slot { field: RESOURCE.slot(name)?, inner: None };
-            plan.body.get(slot).filter(|value| *value != "null").map(str::to_owned)
-        };
+        let value = |name: &str| given(plan, name);
         let named = plan.refs.iter().find(|reference| reference.kin == Kin::Plan);
         let faults = missing(&named.cloned(), value);
         if !faults.is_empty() {
@@ -181,10 +185,6 @@ impl Object for SubscriptionEvents {
         vec![request]
     }
 
-    fn complains(&self, entry: &Value) -> Vec<Fault> {
-        common::complaints(entry)
-    }
-
     fn brings(&self, plan: &Plan) -> LaneKeys {
         let own = plan.target.key().map(|key| LaneKey::key(RESOURCE.name, key));
         let slot = RESOURCE.slot("subscription_external_id").map(|field| Slot { field, inner: None });
@@ -230,6 +230,12 @@ fn identity(existing: &Existing) -> String {
         Ok(id) => id.to_string(),
         Err(_) => Value::from(&*existing.uuid).to_string(),
     }
+}
+
+/// A field of the record, as JSON text.
+fn given(plan: &Plan, name: &str) -> Option<String> {
+    let slot = Slot { field: RESOURCE.slot(name)?, inner: None };
+    plan.body.get(slot).filter(|value| *value != "null").map(str::to_owned)
 }
 
 /// What an event lacks that is to be made.

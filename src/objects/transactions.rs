@@ -120,10 +120,6 @@ impl Object for Transactions {
         requests.map(|request| billing::addressed(&RESOURCE, plan, at, existing, request)).collect()
     }
 
-    fn complains(&self, entry: &Value) -> Vec<Fault> {
-        common::complaints(entry)
-    }
-
     fn apart(&self) -> &'static [&'static str] {
         &["uuid", "invoice_uuid"]
     }

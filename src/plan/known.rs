@@ -27,6 +27,8 @@ pub struct Known {
     pub pairs: u16,
     /// Whether the configured data source is among them.
     pub ours: bool,
+    /// Whether the API itself says nothing against it: what is imported in bulk may stand there and count for nothing.
+    pub is_sound: bool,
     /// Whether its members were shown.
     shows_members: bool,
 }
@@ -67,6 +69,7 @@ impl Known {
             prints: Prints::new(shown, resource.attributes_of(entry).map(packed)),
             pairs: 1,
             ours: true,
+            is_sound: entry.get("errors").and_then(Value::as_object).is_none_or(Map::is_empty),
             shows_members: false,
         })
     }

@@ -9,8 +9,8 @@ use crate::client::{Reply, Trial};
 use crate::errors::Code;
 use crate::objects::request::{IfMissing, Look, Request, Scope, Shows};
 use crate::objects::{self, Asked, At, Existing};
-use crate::outcome::{Fault, Outcome, Skip};
-use crate::plan::{Mode, Target, held_back};
+use crate::outcome::{Fault, Outcome, Rejection, Skip};
+use crate::plan::{By, Mode, Target, held_back};
 
 impl Turn<'_> {
     /// Upsert, update, and insert where the API itself refuses no duplicates. `None`: the parent is not there after all.
@@ -122,6 +122,11 @@ impl Turn<'_> {
             Ok(requests) => requests,
             Err(faults) => return Ok(Changed::Settled(refused(faults))),
         };
+        if requests.is_empty()
+            && let Some(rejection) = self.unsound(existing).await?
+        {
+            return Ok(Changed::Settled(Outcome::Rejected(rejection)));
+        }
         if let (Some(known), true) = (&existing.known, requests.is_empty()) {
             let resource = self.object.resource();
             for field in held_back(resource, self.plan, known, &self.how.only_if_empty) {
@@ -168,6 +173,19 @@ impl Turn<'_> {
             }
         }
         Ok(Changed::Settled(outcome))
+    }
+
+    /// What the API itself says against an object that holds all of the record: that it does so does not make it good.
+    async fn unsound(&self, existing: &Existing) -> Result<Option<Rejection>, Trouble> {
+        let account = &self.world.account;
+        let unsound = existing.known.as_ref().filter(|known| !known.is_sound);
+        let key: Option<Box<str>> = unsound.and_then(|known| known.keys().next()).map(Into::into);
+        let look = key.as_deref().and_then(|key| self.object.look_by_key(key, account.data_source()));
+        let (Some(key), Some(look)) = (key, look) else { return Ok(None) };
+        let entry = account.entry_of(self.object, &By::Key(key), &look).await?.unwrap_or_default();
+        let said = |fault: Fault| Fault { code: Code::ImportedInvalid, ..fault };
+        let faults: Vec<Fault> = self.object.complains(&entry).into_iter().map(said).collect();
+        Ok((!faults.is_empty()).then_some(Rejection { faults, http_status: None }))
     }
 
     /// Sends one request that changes or removes something, and takes in what its answer shows.

@@ -25,6 +25,16 @@ impl<'m> Member<'m> {
         Turn { world, object, how, plan, last_chance }
     }
 
+    /// The names of the thing that it is about.
+    pub(super) fn own(&self) -> LaneKeys {
+        self.plan.own_lanes(self.object.resource().name)
+    }
+
+    /// Whether another member that stands behind this one can be carried out with it.
+    pub(in crate::engine) fn can_take(&self, next: &Member<'_>) -> bool {
+        self.object.joins(self.plan, next.object.resource().name, next.plan)
+    }
+
     fn named(&self) -> (&'static str, &'m Plan) {
         (self.object.resource().name, self.plan)
     }
@@ -46,6 +56,43 @@ pub(in crate::engine) async fn execute(world: &World<'_>, members: &[Member<'_>]
         Ok(Standing::Absent) => make(world, members).await,
         Ok(Standing::Whole(existing)) => change(world, members, &existing).await,
     }
+}
+
+/// Carries out those of some plans that have no step yet: in the order they stand, and together what can go together.
+///
+/// # Errors
+/// What ends the sync.
+pub(in crate::engine) async fn rest(
+    world: &World<'_>,
+    members: &[Member<'_>],
+    steps: &mut [Option<Step>],
+) -> Result<(), Failure> {
+    let open: Vec<usize> = (0..members.len()).filter(|at| steps[*at].is_none()).collect();
+    let mut waiting = Waiting::default();
+    let mut at = 0;
+    while let Some(first) = open.get(at) {
+        let first = &members[*first];
+        let run: Vec<Member<'_>> = std::iter::once(*first)
+            .chain(open[at + 1..].iter().map(|next| members[*next]).take_while(|next| first.can_take(next)))
+            .collect();
+        let ended = match &run[..] {
+            [one] => vec![waiting.turn_of(world, one).await?],
+            run if run.iter().any(|member| waiting.holds(member).is_some()) => {
+                let mut ended = Vec::with_capacity(run.len());
+                for member in run {
+                    ended.push(waiting.turn_of(world, member).await?);
+                }
+                ended
+            }
+            run => execute(world, run).await?,
+        };
+        for (member, step) in run.iter().zip(ended) {
+            waiting.note(member, &step);
+            steps[open[at]] = Some(step);
+            at += 1;
+        }
+    }
+    Ok(())
 }
 
 /// What the first plan of a group stands before.
@@ -84,16 +131,26 @@ struct Waiting(Vec<(LaneKeys, LaneKey, Waits)>);
 
 impl Waiting {
     async fn turn_of(&mut self, world: &World<'_>, member: &Member<'_>) -> Result<Step, Failure> {
-        let own = member.plan.own_lanes(member.object.resource().name);
-        if let Some((_, lane, waits)) = self.0.iter().find(|(held, ..)| held.iter().any(|name| own.contains(name))) {
-            let waits = if member.object.is_incomplete(member.plan) { *waits } else { Waits::ForIt };
-            return Ok(Step::Park(*lane, waits));
+        if let Some((lane, waits)) = self.holds(member) {
+            let waits = if member.object.is_incomplete(member.plan) { waits } else { Waits::ForIt };
+            return Ok(Step::Park(lane, waits));
         }
         let step = execute_one(member.turn(world)).await?;
-        if let Step::Park(lane, waits) = step {
-            self.0.push((own, lane, waits));
-        }
+        self.note(member, &step);
         Ok(step)
+    }
+
+    /// Where an earlier one about the same thing waits.
+    fn holds(&self, member: &Member<'_>) -> Option<(LaneKey, Waits)> {
+        let own = member.plan.own_lanes(member.object.resource().name);
+        let found = self.0.iter().find(|(held, ..)| held.iter().any(|name| own.contains(name)));
+        found.map(|(_, lane, waits)| (*lane, *waits))
+    }
+
+    fn note(&mut self, member: &Member<'_>, step: &Step) {
+        if let Step::Park(lane, waits) = step {
+            self.0.push((member.plan.own_lanes(member.object.resource().name), *lane, *waits));
+        }
     }
 }
 
@@ -231,7 +288,7 @@ async fn together(world: &World<'_>, first: &Member<'_>, others: &[Member<'_>]) 
 }
 
 /// The outcome of a joined request as that of one of its records.
-fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
+pub(super) fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
     let arrived = arrived(world, member.object, member.plan, outcome);
     Step::Settled(Settled { outcome: outcome.clone(), arrived })
 }

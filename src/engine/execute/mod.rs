@@ -7,10 +7,12 @@ mod change;
 mod create;
 mod delete;
 mod group;
+mod import;
 
-pub(super) use group::{Member, execute};
+pub(super) use group::{Member, rest};
+pub(super) use import::{Family, Imported, Imports, family, import_step, may_go};
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -36,6 +38,9 @@ pub(super) struct World<'c> {
     pub(super) account: Account<'c>,
     pub(super) deletions: RefCell<DeleteGuard>,
     pub(super) warnings: Warnings,
+    /// Whether bulk imports are used; not any longer once the API has refused one.
+    pub(super) bulk: Cell<bool>,
+    pub(super) imports: RefCell<Imports>,
     /// The lanes of things that came into being by what this run wrote, and that no answer has shown: a list may show them late.
     pub(super) brought: RefCell<HashSet<LaneKey>>,
 }
@@ -91,7 +96,8 @@ impl World<'_> {
                 asks.extend(of_key(kin, key));
             }
         }
-        let looks = plan.mode != Mode::Insert || !object.refuses_duplicates(plan);
+        let looks =
+            plan.mode != Mode::Insert || !object.refuses_duplicates(plan) || (self.bulk.get() && object.import(plan).is_some());
         match (&plan.target, plan.parents().next()) {
             (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
             (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
@@ -418,9 +424,19 @@ impl Turn<'_> {
             return Ok(Found::Present(Existing { uuid: Box::default(), known: None }));
         }
         let Some(look) = look else { return Ok(Found::Absent) };
-        let entries = self.world.account.look(self.object, look, fresh).await?;
+        // What this run made without having seen it may be listed late.
+        let account = &self.world.account;
+        let is_unseen = target.key().is_some_and(|key| account.is_unseen(self.object, key));
+        let mut entries = Vec::new();
+        for wait in if is_unseen { &LOOKS[..] } else { &LOOKS[..1] } {
+            tokio::time::sleep(*wait).await;
+            let seen = account.look(self.object, look, fresh || !wait.is_zero()).await?;
+            entries = self.object.found(target, &seen);
+            if !entries.is_empty() {
+                break;
+            }
+        }
         self.world.answered(self.object, self.plan);
-        let entries = self.object.found(target, &entries);
         Ok(match self.object.pick(self.plan, target, &entries) {
             Pick::Nothing => Found::Absent,
             Pick::Many(many) => Found::Ambiguous(many),

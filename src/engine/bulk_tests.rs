@@ -1,0 +1,169 @@
+//! Bulk imports end as the single path does: over random companies, with every reading of what is unknown about the endpoint,
+//! with faults, with kills in the middle.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::chaos_tests::{FAULTS, lists_lag};
+use super::company_chaos_tests::{all_streams, assert_same, assert_states, rest, seeds, text};
+use super::company_tests::{Shape, base, company};
+use super::testing::{Collected, Ran, catalog, record, run, run_into, settings, state};
+use crate::config::Settings;
+use crate::sandbox::imports::{Reading, Readings};
+use crate::sandbox::{Options, Quirks, Sandbox};
+
+fn bulk() -> Settings {
+    settings(&json!({"bulk_import": "auto"}))
+}
+
+fn sandbox(imports: Readings) -> Sandbox {
+    Sandbox::new(Options { imports, ..Options::default() })
+}
+
+const STREAMS: [&str; 4] = ["plans", "customers", "invoices", "subscription_events"];
+
+/// So many customers with two invoices and an event each.
+fn rows(customers: usize, by_customer: bool) -> String {
+    let plan = record("plans", &json!({"external_id": "p", "name": "P", "interval_count": 1, "interval_unit": "month"}));
+    let customer =
+        |n: usize| vec![record("customers", &json!({"external_id": format!("c{n}"), "name": format!("Customer {n}")}))];
+    let invoices = |n: usize| {
+        let invoice = |month: usize| {
+            let item = json!({"type": "subscription", "external_id": format!("l{n}-{month}"), "subscription_external_id": format!("s{n}"),
+                "plan_external_id": "p", "amount_in_cents": 1000, "quantity": 1,
+                "service_period_start": format!("2026-0{month}-01"), "service_period_end": format!("2026-0{}-01", month + 1)});
+            let paid = json!({"type": "payment", "result": "successful", "date": format!("2026-0{month}-02"),
+                "external_id": format!("t{n}-{month}")});
+            record(
+                "invoices",
+                &json!({"customer_external_id": format!("c{n}"), "external_id": format!("i{n}-{month}"),
+                    "date": format!("2026-0{month}-01"), "currency": "USD", "line_items": [item], "transactions": [paid]}),
+            )
+        };
+        vec![invoice(1), invoice(2)]
+    };
+    let event = |n: usize| {
+        vec![record(
+            "subscription_events",
+            &json!({"customer_external_id": format!("c{n}"), "external_id": format!("e{n}"), "event_type": "subscription_start",
+                "event_date": "2026-01-01", "effective_date": "2026-01-01", "subscription_external_id": format!("es{n}"),
+                "plan_external_id": "p", "currency": "USD", "amount_in_cents": 1000, "quantity": 1}),
+        )]
+    };
+    let rows: Vec<String> = if by_customer {
+        (0..customers).flat_map(|n| [customer(n), invoices(n), event(n)]).flatten().collect()
+    } else {
+        let all = |of: &dyn Fn(usize) -> Vec<String>| (0..customers).flat_map(of).collect::<Vec<_>>();
+        [all(&customer), all(&invoices), all(&event)].concat()
+    };
+    let mut input = plan + &state("plans", 1);
+    for (at, row) in rows.iter().enumerate() {
+        input += row;
+        if at % 700 == 699 {
+            STREAMS[1..].iter().for_each(|stream| input += &state(stream, at as u64));
+        }
+    }
+    input
+}
+
+fn requests(ran: &Ran) -> u64 {
+    ran.report.client.attempts
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_customers_go_by_the_thousand() {
+    for by_customer in [true, false] {
+        let input = rows(1_500, by_customer);
+        let singly = Sandbox::new(Options { requests_per_second: 100_000, connections: 1_000, ..Options::default() });
+        let fast = json!({"limits": {"requests_per_second": 10_000, "connections": 1_000}});
+        run(&singly, &settings(&fast), &catalog(&STREAMS), input.clone()).await.assert_sound();
+        let account = sandbox(Readings::default());
+        let ran = run(&account, &bulk(), &catalog(&STREAMS), input).await;
+        ran.assert_sound();
+        assert_eq!(ran.count("created"), 6_001, "{:?}", ran.report.total());
+        assert_same("bulk", &account, &singly);
+        assert!(requests(&ran) < 60, "{} requests: {:?}", requests(&ran), ran.report.client.requests_by_kind);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_reading_of_the_endpoint_ends_with_the_same_account() {
+    let input = rows(40, true);
+    let singly = sandbox(Readings::default());
+    run(&singly, &settings(&json!({})), &catalog(&STREAMS), input.clone()).await.assert_sound();
+    for (name, reading) in Reading::ALL {
+        let account = sandbox(Readings::default().with(*reading));
+        let ran = run(&account, &bulk(), &catalog(&STREAMS), input.clone()).await;
+        ran.assert_sound();
+        assert_same(name, &account, &singly);
+        assert_eq!(ran.count("created"), 161, "{name}: {:?}", ran.report.total());
+        let second = run(&account, &bulk(), &catalog(&STREAMS), input.clone()).await;
+        assert_eq!(second.count("unchanged"), 161, "{name}: {:?}", second.report.total());
+    }
+}
+
+/// Companies of all objects, by imports where that is possible, under faults and killed again and again.
+#[tokio::test(start_paused = true)]
+async fn companies_end_as_by_the_single_path() {
+    for seed in seeds(1..3) {
+        let (name, reading) = Reading::ALL[seed as usize % Reading::ALL.len()];
+        let what = format!("seed {seed}, {name}");
+        let (singly, uuids) = prepared(seed, Readings::default()).await;
+        let lines = company(Shape { seed, records: 400, steady: false, deletes: false, global: seed.is_multiple_of(4) }, uuids);
+        run(&singly, &settings_of(seed, "never"), &all_streams(), text(&lines)).await.assert_sound();
+
+        let (account, _) = prepared(seed, Readings::default().with(reading)).await;
+        let ran = run(&account, &settings_of(seed, "auto"), &all_streams(), text(&lines)).await;
+        ran.assert_sound();
+        assert!(ran.report.client.requests_by_kind.contains_key("import"), "{what}: no import");
+        assert_same(&what, &account, &singly);
+        assert_states(&what, &lines, &ran);
+
+        let (faulty, _) = prepared(seed, Readings::default().with(reading)).await;
+        FAULTS.iter().for_each(|spec| faulty.script(spec.parse().unwrap()));
+        let ran = run(&faulty, &settings_of(seed, "auto"), &all_streams(), text(&lines)).await;
+        ran.assert_sound();
+        assert_same(&format!("{what}, faults"), &faulty, &singly);
+
+        let (killed, _) = prepared(seed, Readings::default().with(reading)).await;
+        let mut left = lines.clone();
+        let mut kills = 0;
+        loop {
+            let time = Duration::from_millis(300 + 271 * (kills + 1) * (seed % 7 + 1));
+            let out = Collected::default();
+            let (settings, streams) = (settings_of(seed, "auto"), all_streams());
+            let sync = run_into(&out, &killed, &settings, &streams, text(&left), std::future::pending());
+            let ended = tokio::time::timeout(time, sync).await;
+            left = rest(&left, &out.lines());
+            if let Ok(ran) = ended {
+                ran.assert_sound();
+                break;
+            }
+            kills += 1;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert!(kills > 0, "{what}: it was never killed");
+        assert_same(&format!("{what}, {kills} kills"), &killed, &singly);
+    }
+}
+
+/// Settings of one company, with imports or without.
+fn settings_of(seed: u64, bulk: &str) -> Settings {
+    let parents = if seed.is_multiple_of(3) { "create" } else { "wait" };
+    let mut streams = vec![json!({"stream": "tasks", "match": "task_details", "parents": parents})];
+    streams.extend(["contacts", "customer_notes", "invoices"].map(|stream| json!({"stream": stream, "parents": parents})));
+    settings(&json!({"bulk_import": bulk, "streams": streams}))
+}
+
+/// A sandbox in which the base of a company stands.
+async fn prepared(seed: u64, imports: Readings) -> (Sandbox, Map<String, Value>) {
+    let quirks = Quirks { list_lag: lists_lag(seed), ..Quirks::default() };
+    let (latency, jitter) = (Duration::from_millis(30), Duration::from_millis(60));
+    let sandbox = Sandbox::new(Options { seed, latency, jitter, quirks, imports, ..Options::default() });
+    run(&sandbox, &settings_of(seed, "never"), &all_streams(), base().concat()).await.assert_sound();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let named = |customer: &Value| Some((customer["keys"][0]["external_id"].as_str()?.to_owned(), customer["uuid"].clone()));
+    let uuids = sandbox.dump()["customers"].as_array().unwrap().iter().filter_map(named).collect();
+    (sandbox, uuids)
+}

@@ -1,0 +1,502 @@
+//! Bulk imports: what of a group of records goes in one, sending it, and finding out what became of each record.
+//!
+//! Vendor pages: "Bulk Import", "Track Import Status". Nobody has recorded the endpoint. What rests on that: nothing goes in an
+//! import that is not known to be absent; nothing counts as made that the report of the import does not plainly say, or a
+//! look shows; an import whose fate is unknown is waited for by the data source's own count of what is pending, never sent
+//! again as it is. Does not own when an import goes (`bulk`).
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
+use smallvec::SmallVec;
+use tokio::time::{Instant, sleep};
+
+use super::super::bulk::MOST_BYTES;
+use super::create::LOOKS;
+use super::group::{Member, share};
+use super::{Step, World};
+use crate::account::{Found, Trouble};
+use crate::client::{Call, Method, Repeat, Reply, Trial};
+use crate::errors::Code;
+use crate::failure::Failure;
+use crate::objects::imports::{Import, LISTS, PLANS};
+use crate::objects::{self, Object};
+use crate::outcome::{Fault, Outcome, Rejection};
+use crate::plan::{By, Kin, LaneKeys, Mode, Plan, Reference};
+
+/// Waits between looks at an import that is not done; the last one goes on.
+const POLLS: [Duration; 5] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(10)];
+/// So many imports in a row whose answer was lost and of which nothing arrived end the sync.
+pub(in crate::engine) const MOST_LOST: u32 = 5;
+
+/// What of a group of records goes in an import: all of one customer, or one plan.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Family {
+    customer: Option<Box<str>>,
+    units: Vec<Unit>,
+}
+
+/// What is made by an import as one, with the records that say it.
+#[derive(Debug)]
+struct Unit {
+    object: &'static dyn Object,
+    key: Box<str>,
+    import: Import,
+    /// Their places in the group.
+    members: SmallVec<[usize; 1]>,
+}
+
+impl Family {
+    pub(in crate::engine) fn bytes(&self) -> usize {
+        self.units.iter().map(|unit| unit.import.bytes()).sum()
+    }
+
+    /// How many records it holds.
+    pub(in crate::engine) fn records(&self) -> usize {
+        self.units.iter().map(|unit| unit.members.len()).sum()
+    }
+
+    /// One of so many bytes.
+    #[cfg(test)]
+    pub(in crate::engine) fn of(bytes: usize) -> Self {
+        let import = Import { customer: None, entries: vec![("customers", "x".repeat(bytes - 1))] };
+        let object = objects::OBJECTS[0];
+        Self { customer: None, units: vec![Unit { object, key: "k".into(), import, members: SmallVec::new() }] }
+    }
+
+    fn has(&self, object: &str, key: &str) -> bool {
+        self.units.iter().any(|unit| unit.object.resource().name == object && unit.key.as_ref() == key)
+    }
+}
+
+/// What became of one record of an import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) enum Imported {
+    /// It is there.
+    Made,
+    /// It is there, and the API says itself that it counts for nothing.
+    Invalid(Rejection),
+    /// It is not there: sent singly the API says why.
+    Absent,
+    /// The import never arrived.
+    Lost,
+}
+
+/// How imports stand.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Imports {
+    /// The data source's count of failed records when it was last read.
+    failed: u64,
+    /// Records a second of the last import, for a guess when the next one is done.
+    pace: Option<f64>,
+    /// Imports in a row that never arrived.
+    lost: u32,
+}
+
+/// Whether a plan may go in an import, alone or with what it is a part of, as far as it can be told without a look.
+pub(in crate::engine) fn may_go(member: &Member<'_>) -> bool {
+    let makes = matches!(member.plan.mode, Mode::Insert | Mode::Upsert) && member.plan.target.key().is_some();
+    let with_others = member.object.is_part() || member.object.is_incomplete(member.plan);
+    makes && (with_others || member.object.import(member.plan).is_some())
+}
+
+/// What of those of a group that may go goes in an import; `None` where nothing does.
+///
+/// # Errors
+/// What ends the sync.
+pub(in crate::engine) async fn family(
+    world: &World<'_>,
+    members: &[Member<'_>],
+    may_go: impl Fn(usize) -> bool,
+) -> Result<Option<Family>, Failure> {
+    let mut family = Family::default();
+    let mut taken: Vec<bool> = (0..members.len()).map(|at| !may_go(at)).collect();
+    // What a record that does not go is about: what comes later about it does not go before it.
+    let mut stays = LaneKeys::new();
+    for at in 0..members.len() {
+        if taken[at] {
+            continue;
+        }
+        let stands_behind = |place: &usize| members[*place].own().iter().any(|lane| stays.contains(lane));
+        // Parts that have been read go with their whole.
+        let is_part = |other: &usize| {
+            let (object, plan) = (members[*other].object, members[*other].plan);
+            let joins = members[at].object.joins(members[at].plan, object.resource().name, plan);
+            !taken[*other] && object.is_part() && joins && !stands_behind(other)
+        };
+        let parts: Vec<usize> = (at + 1..members.len()).filter(is_part).collect();
+        let unit = if stands_behind(&at) { None } else { unit(world, members, at, parts, &family).await? };
+        match unit {
+            Some(unit) => {
+                unit.members.iter().for_each(|place| taken[*place] = true);
+                family.customer.clone_from(&unit.import.customer);
+                family.units.push(unit);
+            }
+            None => stays.extend(members[at].own()),
+        }
+    }
+    Ok((!family.units.is_empty()).then_some(family))
+}
+
+/// What a record makes with its parts, if it may go with the family.
+async fn unit(
+    world: &World<'_>,
+    members: &[Member<'_>],
+    at: usize,
+    parts: Vec<usize>,
+    family: &Family,
+) -> Result<Option<Unit>, Failure> {
+    let Member { object, plan, .. } = members[at];
+    let Some(key) = plan.target.key() else { return Ok(None) };
+    let named: Vec<(&str, &Plan)> =
+        parts.iter().map(|part| (members[*part].object.resource().name, members[*part].plan)).collect();
+    let joined = if parts.is_empty() { Some(plan.clone()) } else { object.join(plan, &named) };
+    let Some((import, plan)) = joined.and_then(|plan| Some((object.import(&plan)?, plan))) else { return Ok(None) };
+    let is_kin = family.units.is_empty() || import.customer == family.customer;
+    if !is_kin || family.has(object.resource().name, key) || family.bytes() + import.bytes() > MOST_BYTES {
+        return Ok(None);
+    }
+    let fits = async { Ok(is_absent(world, object, key).await? && refers_to_what_is_there(world, &plan, family).await?) };
+    match fits.await {
+        Ok(true) => {}
+        Ok(false) | Err(Trouble::Refused(_)) => return Ok(None),
+        Err(Trouble::Stop(failure)) => return Err(failure),
+    }
+    Ok(Some(Unit { object, key: key.into(), import, members: std::iter::once(at).chain(parts).collect() }))
+}
+
+/// Whether nothing of this key is there.
+async fn is_absent(world: &World<'_>, object: &'static dyn Object, key: &str) -> Result<bool, Trouble> {
+    let account = &world.account;
+    let Some(look) = object.look_by_key(key, account.data_source()) else { return Ok(false) };
+    Ok(!account.is_unseen(object, key) && account.look(object, &look, false).await?.is_empty())
+}
+
+/// Whether all that a plan refers to is in the account, or goes in the same import.
+async fn refers_to_what_is_there(world: &World<'_>, plan: &Plan, family: &Family) -> Result<bool, Trouble> {
+    for Reference { kin, by, .. } in &plan.refs {
+        let (Some(object), By::Key(key)) = (objects::find(kin.object()), by) else { return Ok(false) };
+        let comes = *kin == Kin::Customer && family.has(object.resource().name, key);
+        if !comes
+            && !world.account.is_unseen(object, key)
+            && !matches!(world.account.refer(*kin, by, false).await?, Found::Present(_))
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+impl World<'_> {
+    /// Waits until nothing that an earlier run sent is still to be processed. Answers whether that can be told at all.
+    ///
+    /// # Errors
+    /// `IMPORT_UNSETTLED` when it takes too long, or what ends the sync.
+    pub(in crate::engine) async fn no_import_is_pending(&self) -> Result<bool, Failure> {
+        let mut waits = POLLS.into_iter();
+        let mut wait = POLLS[POLLS.len() - 1];
+        let (mut seen, mut since) = (None, Instant::now());
+        loop {
+            let Some(status) = self.processing().await? else { return Ok(false) };
+            self.imports.borrow_mut().failed = status.failed;
+            if status.pending == 0 {
+                return Ok(true);
+            }
+            if seen.replace(status.pending) != Some(status.pending) {
+                since = Instant::now();
+            }
+            if since.elapsed() > self.client.patience() {
+                let text = format!("{} records of an earlier import are still being processed.", status.pending);
+                return Err(unsettled(&text));
+            }
+            wait = waits.next().unwrap_or(wait);
+            sleep(wait).await;
+        }
+    }
+
+    /// The data source's own counts; `None` where they are not shown.
+    async fn processing(&self) -> Result<Option<Processing>, Failure> {
+        let query = vec![("with_processing_status".into(), "true".to_owned())];
+        let call = get(format!("/data_sources/{}", self.account.data_source()), query, "read processing status");
+        let Reply::Done(answer) = self.client.ask(&call).await? else { return Ok(None) };
+        let answer: Value = answer.json()?;
+        let count = |name: &str| answer["processing_status"][name].as_u64();
+        Ok(count("pending").zip(count("failed")).map(|(pending, failed)| Processing { pending, failed }))
+    }
+
+    /// Sends an import and finds out what became of its records: for each family, for each of its units in order.
+    ///
+    /// # Errors
+    /// `IMPORT_UNSETTLED` when its fate stays unknown, or what ends the sync.
+    pub(in crate::engine) async fn import(&self, families: &[&Family]) -> Result<Vec<Vec<Imported>>, Failure> {
+        let (external_id, body) = body(families);
+        let path = format!("/data_sources/{}/json_imports", self.account.data_source());
+        let call = Call {
+            method: Method::Post,
+            path: path.clone(),
+            query: Vec::new(),
+            body: Some(body),
+            repeat: Repeat::MayDuplicate,
+            kind: "import",
+            hides_path: false,
+        };
+        let started = Instant::now();
+        let mut ours = true;
+        let state = match self.client.send(&call, &mut Trial::default()).await? {
+            Reply::Done(answer) => answer.json().unwrap_or(Value::Null),
+            // An import of the very same content was sent before. What became of that says nothing of what is absent now.
+            Reply::Exists(_) => {
+                ours = false;
+                Value::Null
+            }
+            Reply::Lost(why) => {
+                tracing::debug!(why, "the answer to an import was lost; looking for it");
+                match self.find_import(&path, &external_id).await? {
+                    Some(state) => state,
+                    None => return self.settle_lost(families).await,
+                }
+            }
+            Reply::Missing(refusal) | Reply::Refused(refusal) => {
+                tracing::warn!(status = refusal.status, "ChartMogul takes no bulk import here; its records are sent one by one");
+                self.bulk.set(false);
+                return Ok(families.iter().map(|family| vec![Imported::Absent; family.units.len()]).collect());
+            }
+        };
+        let records: usize = families.iter().map(|family| family.records()).sum();
+        let ended = self.follow(&path, state, &external_id, records).await?;
+        self.imports.borrow_mut().lost = 0;
+        let Some(ended) = ended else { return self.settle_lost(families).await };
+        self.imports.borrow_mut().pace = Some(records as f64 / started.elapsed().as_secs_f64().max(0.1));
+        // The report tells the worst of a customer's lists; the count of the data source tells of what it passes over.
+        let before = self.imports.borrow().failed;
+        let now = self.processing().await?;
+        self.imports.borrow_mut().failed = now.as_ref().map_or(before, |now| now.failed);
+        let trusted = ours && ended["status"] == COMPLETED && now.is_some_and(|now| now.failed <= before);
+        self.verify(families, |family, unit| trusted && is_plain(&ended["status_details"], family, unit)).await
+    }
+
+    /// Looks for an import by the external id that we gave it; it may be shown late.
+    async fn find_import(&self, path: &str, external_id: &str) -> Result<Option<Value>, Failure> {
+        for wait in LOOKS {
+            sleep(wait).await;
+            if let Some(state) = self.read_import(path, external_id).await? {
+                return Ok(Some(state));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read_import(&self, path: &str, id: &str) -> Result<Option<Value>, Failure> {
+        Ok(match self.client.ask(&get(format!("{path}/{id}"), Vec::new(), "read import")).await? {
+            Reply::Done(answer) => Some(answer.json()?),
+            _ => None,
+        })
+    }
+
+    /// Follows an import to its end; `None` where it is no longer shown. Documented: `queued`, `processing`, `completed`; any other
+    /// word is taken for an end of which nothing is known.
+    async fn follow(&self, path: &str, state: Value, external_id: &str, records: usize) -> Result<Option<Value>, Failure> {
+        // Documented: it is tracked by the external id, or by the id that was answered.
+        let pace = self.imports.borrow().pace;
+        let guess = pace.map(|pace| Duration::from_secs_f64((records as f64 / pace).clamp(0.5, 20.0)));
+        let mut waits = guess.into_iter().chain(POLLS);
+        let mut wait = POLLS[POLLS.len() - 1];
+        let (mut state, mut since) = (state, Instant::now());
+        loop {
+            if state["status"].as_str().is_some_and(|status| !UNDER_WAY.contains(&status)) {
+                return Ok(Some(state));
+            }
+            if since.elapsed() > self.client.patience() {
+                return Err(unsettled(&format!("An import of {records} records did not come to an end.")));
+            }
+            wait = waits.next().unwrap_or(wait);
+            sleep(wait).await;
+            let Some(now) = self.read_import(path, external_id).await? else { return Ok(None) };
+            if now != state {
+                since = Instant::now();
+            }
+            state = now;
+        }
+    }
+
+    /// The fate of an import is unknown: once nothing is pending, what is there came of it, and what is absent never arrived.
+    async fn settle_lost(&self, families: &[&Family]) -> Result<Vec<Vec<Imported>>, Failure> {
+        let lost = {
+            let mut imports = self.imports.borrow_mut();
+            imports.lost += 1;
+            imports.lost
+        };
+        if lost > MOST_LOST || !self.no_import_is_pending().await? {
+            return Err(unsettled("What became of an import could not be found out."));
+        }
+        let mut found = self.verify(families, |_, _| false).await?;
+        for one in found.iter_mut().flatten().filter(|one| **one == Imported::Absent) {
+            *one = Imported::Lost;
+        }
+        Ok(found)
+    }
+
+    /// What is there of an import: what `is_plain` says, and of all others what a look shows.
+    async fn verify(
+        &self,
+        families: &[&Family],
+        is_plain: impl Fn(&Family, &Unit) -> bool,
+    ) -> Result<Vec<Vec<Imported>>, Failure> {
+        let mut found: Vec<Vec<Imported>> = families.iter().map(|family| vec![Imported::Made; family.units.len()]).collect();
+        let mut open: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
+        for (row, family) in families.iter().enumerate() {
+            for (column, unit) in family.units.iter().enumerate() {
+                if is_plain(family, unit) {
+                    self.account.unseen(unit.object, &unit.key);
+                } else {
+                    open.entry(unit.object.resource().name).or_default().push((row, column));
+                }
+            }
+        }
+        let mut looks = FuturesUnordered::new();
+        for places in open.values() {
+            let units = || places.iter().map(|(row, column)| &families[*row].units[*column]);
+            if let Some(first) = units().next() {
+                self.account.read_afresh(first.object, units().map(|unit| unit.key.as_ref()));
+            }
+            for (place, unit) in places.iter().zip(units()) {
+                if let Some(scope) = unit.object.look_by_key(&unit.key, self.account.data_source()).and_then(|look| look.scope) {
+                    self.account.expect(unit.object.resource().name, scope);
+                }
+                looks.push(async move { (*place, unit, self.see(unit).await) });
+            }
+        }
+        while let Some(((row, column), unit, seen)) = looks.next().await {
+            if let Some(scope) = unit.object.look_by_key(&unit.key, self.account.data_source()).and_then(|look| look.scope) {
+                self.account.met(unit.object.resource().name, scope);
+            }
+            found[row][column] = match seen {
+                Ok(seen) => seen,
+                Err(Trouble::Refused(_)) => Imported::Absent,
+                Err(Trouble::Stop(failure)) => return Err(failure),
+            };
+        }
+        for (family, found) in families.iter().zip(&found) {
+            for (unit, _) in family.units.iter().zip(found).filter(|(_, found)| **found == Imported::Made) {
+                self.deletions.borrow_mut().created(unit.object.resource().name);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a look shows of a unit. What the API would make twice is looked for several times: a list may lag.
+    async fn see(&self, unit: &Unit) -> Result<Imported, Trouble> {
+        let Some(look) = unit.object.look_by_key(&unit.key, self.account.data_source()) else { return Ok(Imported::Absent) };
+        let waits = if unit.object.has_refused_key() { &LOOKS[..1] } else { &LOOKS[..] };
+        for wait in waits {
+            sleep(*wait).await;
+            let known = self.account.look(unit.object, &look, !wait.is_zero()).await?;
+            let Some(known) = known.first() else { continue };
+            if known.is_sound {
+                return Ok(Imported::Made);
+            }
+            let by = By::Key(unit.key.clone());
+            let entry = self.account.entry_of(unit.object, &by, &look).await?.unwrap_or_default();
+            let faults = unit.object.complains(&entry);
+            let said = |fault: Fault| Fault { code: Code::ImportedInvalid, ..fault };
+            return Ok(match faults.is_empty() {
+                true => Imported::Made,
+                false => Imported::Invalid(Rejection { faults: faults.into_iter().map(said).collect(), http_status: None }),
+            });
+        }
+        Ok(Imported::Absent)
+    }
+}
+
+/// The step of a record that went in an import; `None` where it has to be sent by itself.
+pub(in crate::engine) fn import_step(world: &World<'_>, member: &Member<'_>, imported: Imported) -> Option<Step> {
+    match imported {
+        Imported::Made => Some(share(world, member, &Outcome::Created)),
+        Imported::Invalid(rejection) => Some(match of_part(member, &rejection) {
+            Some(faults) if faults.is_empty() => share(world, member, &Outcome::Created),
+            Some(faults) => Step::Settled(Outcome::Rejected(Rejection { faults, ..rejection }).into()),
+            None => Step::Settled(Outcome::Rejected(rejection).into()),
+        }),
+        Imported::Absent | Imported::Lost => None,
+    }
+}
+
+/// Those of the faults of a whole that are a part's own; `None` for the whole itself.
+fn of_part(member: &Member<'_>, rejection: &Rejection) -> Option<Vec<Fault>> {
+    let list = member.object.is_part().then(|| format!("{}.", member.object.resource().list_root))?;
+    let own = rejection.faults.iter().filter_map(|fault| {
+        let field = fault.field.as_deref()?.strip_prefix(&list)?;
+        Some(Fault { field: Some(field.to_owned()), ..fault.clone() })
+    });
+    Some(own.collect())
+}
+
+impl Family {
+    /// What became of the records at their places in the group, and what of it has to go in another import.
+    pub(in crate::engine) fn spread(self, found: Vec<Imported>) -> (Vec<(usize, Imported)>, Self) {
+        let mut spread = Vec::new();
+        let mut again = Self { customer: self.customer.clone(), units: Vec::new() };
+        for (unit, found) in self.units.into_iter().zip(found) {
+            match found {
+                Imported::Lost => again.units.push(unit),
+                found => spread.extend(unit.members.iter().map(|member| (*member, found.clone()))),
+            }
+        }
+        (spread, again)
+    }
+
+    pub(in crate::engine) fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+}
+
+/// The data source's own counts of records.
+struct Processing {
+    pending: u64,
+    failed: u64,
+}
+
+const COMPLETED: &str = "completed";
+const UNDER_WAY: [&str; 2] = ["queued", "processing"];
+const IMPORTED: &str = "imported";
+
+/// Whether the report of an import says of each list in which a unit stands that it was imported.
+fn is_plain(details: &Value, family: &Family, unit: &Unit) -> bool {
+    let Some(customer) = &family.customer else { return details[PLANS]["status"] == IMPORTED };
+    let report = &details[customer.as_ref()];
+    report["status"] == IMPORTED && unit.import.entries.iter().all(|(list, _)| report[*list]["status"] == IMPORTED)
+}
+
+/// The body of an import and the external id in it, which is told by the content: the same import goes by the same name.
+fn body(families: &[&Family]) -> (String, String) {
+    let mut lists: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (list, entry) in families.iter().flat_map(|family| &family.units).flat_map(|unit| &unit.import.entries) {
+        lists.entry(list).or_default().push(entry);
+    }
+    let mut body = String::new();
+    for list in LISTS {
+        let Some(entries) = lists.get(list) else { continue };
+        body.push_str(&format!(",\"{list}\":[{}]", entries.join(",")));
+    }
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        (salt, &body).hash(&mut hasher);
+        hasher.finish()
+    };
+    let external_id = format!("airbyte-{:016x}{:016x}", half(0), half(1));
+    let body = format!("{{\"external_id\":\"{external_id}\"{body}}}");
+    (external_id, body)
+}
+
+fn get(path: String, query: Vec<(std::borrow::Cow<'static, str>, String)>, kind: &'static str) -> Call {
+    Call { method: Method::Get, path, query, body: None, repeat: Repeat::Harmless, kind, hides_path: false }
+}
+
+fn unsettled(what: &str) -> Failure {
+    Failure::transient(Code::ImportUnsettled, format!("{what} {}", Code::ImportUnsettled.remedy()))
+}
