@@ -11,6 +11,7 @@
 mod harness;
 
 mod activation;
+mod ambiguity;
 mod api_requests;
 mod attribute_types;
 mod bulk_import;

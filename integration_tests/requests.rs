@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use destination_chartmogul::objects::request::{Method, Request};
 use destination_chartmogul::objects::{OBJECTS, Object, find};
 use destination_chartmogul::plan::Mode;
+use destination_chartmogul::sandbox::Options;
 use serde_json::{Value, json};
 
-use crate::harness::{World, record, stream};
+use crate::harness::{World, options, record, state, stream};
 
 /// One object's scenarios.
 struct Case {
@@ -290,4 +292,20 @@ fn a_second_identical_run_writes_nothing() {
     }
     println!("{table}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn waiting_updates_of_one_key_share_their_requests() {
+    // Long enough for all of them to be read while the first look is under way.
+    let world = World::with(Options { latency: Duration::from_millis(200), ..options() });
+    world.given_customer("c-1", json!({"name": "Old Name"}));
+    let rows = (1..=50).map(|at| json!({"external_id": "c-1", "name": format!("Name {at}"), "seats": at}));
+    let run = rows.fold(world.sync(), |sync, row| sync.customer(row)).line(state("customers", 1)).run().succeeded();
+    assert_eq!((run.outcomes("customers"), run.counts()), ("50 read, 50 updated", vec![(50.0, 0.0)]));
+    let customer = world.customer("c-1");
+    assert_eq!((&customer["fields"]["name"], &customer["custom"]["seats"]), (&json!("Name 50"), &json!(50)));
+    // The first goes alone where it was read before the others.
+    let sent = world.requests("PATCH", "/v1/customers/{uuid}");
+    assert!((1..=2).contains(&sent), "{sent} requests for 50 updates");
+    assert_eq!(world.requests("GET", "/v1/customers"), 1);
 }

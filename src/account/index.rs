@@ -61,6 +61,11 @@ impl Index {
         }
     }
 
+    /// Whether an entry is known, by its identity ([`Scope::entry`]).
+    pub(super) fn stands(&self, entry: Scope) -> bool {
+        self.places.contains_key(&entry)
+    }
+
     /// The thing of this scope is there, and nothing else is known of it.
     pub(super) fn unseen(&mut self, scope: Scope) {
         self.shelves.remove(&scope);

@@ -38,6 +38,8 @@ pub struct Trial {
     throttled: u32,
     /// The first bad answer of any sort.
     since: Option<Instant>,
+    /// The kind of the call that struck: what is to be done may come to another call once a part of it is found done.
+    kind: Option<&'static str>,
     /// How things stood when the first strike came.
     marks: Marks,
 }
@@ -139,6 +141,10 @@ impl Health {
         give_up_after: Duration,
     ) -> Judgement {
         let good = self.good;
+        if trial.kind.is_some_and(|other| other != kind) {
+            (trial.strikes, trial.marks) = (0, Marks::default());
+        }
+        trial.kind = Some(kind);
         let kind = self.kinds.entry(kind).or_default();
         let since = *trial.since.get_or_insert(now);
         match trouble {
@@ -204,6 +210,21 @@ mod tests {
 
         fn good(&mut self, kind: &'static str) {
             self.health.good(kind, self.now);
+        }
+    }
+
+    #[test]
+    fn the_strikes_of_one_kind_say_nothing_of_another() {
+        let (mut scene, mut trial) = (Scene::new(), Trial::default());
+        (0..100).for_each(|_| scene.good("add"));
+        for _ in 1..STRIKES {
+            scene.fail("add", &mut trial);
+        }
+        // What was to be added is found there, and what is left to do is a change.
+        (0..3).for_each(|_| scene.good("change"));
+        for strike in 1..STRIKES {
+            assert!(matches!(scene.fail("change", &mut trial), Judgement::GoOn(_)), "{strike}");
+            scene.good("change");
         }
     }
 

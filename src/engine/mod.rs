@@ -24,6 +24,8 @@ pub mod intake;
 mod kept;
 pub mod lanes;
 pub mod ledger;
+#[cfg(test)]
+mod merged_tests;
 pub mod parking;
 pub mod report;
 #[cfg(test)]

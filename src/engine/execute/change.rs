@@ -122,16 +122,11 @@ impl Turn<'_> {
             Ok(requests) => requests,
             Err(faults) => return Ok(Changed::Settled(refused(faults))),
         };
-        if requests.is_empty()
-            && let Some(rejection) = self.unsound(existing).await?
-        {
-            return Ok(Changed::Settled(Outcome::Rejected(rejection)));
-        }
-        if let (Some(known), true) = (&existing.known, requests.is_empty()) {
-            let resource = self.object.resource();
-            for field in held_back(resource, self.plan, known, &self.how.only_if_empty) {
-                self.world.warnings.once(Code::FieldHeldBack, resource.name, &field);
+        if requests.is_empty() {
+            if let Some(rejection) = self.unsound(existing).await? {
+                return Ok(Changed::Settled(Outcome::Rejected(rejection)));
             }
+            self.tell_held_back(existing);
         }
         let mut outcome = Outcome::Unchanged;
         for request in requests {
@@ -173,6 +168,14 @@ impl Turn<'_> {
             }
         }
         Ok(Changed::Settled(outcome))
+    }
+
+    /// Warns of what is no reason to send anything, where nothing is sent.
+    pub(super) fn tell_held_back(&self, existing: &Existing) {
+        let (resource, known) = (self.object.resource(), existing.known.as_deref());
+        for field in known.iter().flat_map(|known| held_back(resource, self.plan, known, &self.how.only_if_empty)) {
+            self.world.warnings.once(Code::FieldHeldBack, resource.name, &field);
+        }
     }
 
     /// What the API itself says against an object that holds all of the record: that it does so does not make it good.
@@ -250,12 +253,12 @@ impl Turn<'_> {
 }
 
 /// What a request sets.
-fn members(request: &Request) -> Option<Map<String, Value>> {
+pub(super) fn members(request: &Request) -> Option<Map<String, Value>> {
     serde_json::from_str(request.body.as_deref()?).ok()
 }
 
 /// The keys of attributes that a request removes.
-fn removed_keys(request: &Request) -> Vec<String> {
+pub(super) fn removed_keys(request: &Request) -> Vec<String> {
     let body = request.body.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok()).unwrap_or_default();
     body["custom"].as_array().into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect()
 }

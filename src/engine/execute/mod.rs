@@ -8,9 +8,12 @@ mod create;
 mod delete;
 mod group;
 mod import;
+mod merged;
 
 pub(super) use group::{Member, rest};
 pub(super) use import::{Family, Imported, Imports, family, import_step, may_go};
+#[cfg(test)]
+pub(super) use merged::one_by_one;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -99,6 +102,9 @@ impl World<'_> {
         let looks =
             plan.mode != Mode::Insert || !object.refuses_duplicates(plan) || (self.bulk.get() && object.import(plan).is_some());
         match (&plan.target, plan.parents().next()) {
+            (Target::Uuid(uuid, _), _) if matches!(plan.mode, Mode::Upsert | Mode::Update) => {
+                asks.push((object.resource().name, Scope::entry(uuid)));
+            }
             (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
             (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
             (_, Some(parent)) if object.listing(source).is_some() => {
@@ -198,6 +204,8 @@ struct Turn<'t> {
     how: &'t How,
     plan: &'t Plan,
     last_chance: bool,
+    /// What was found a moment ago, where that is not kept otherwise.
+    seen: Option<&'t Found<Existing>>,
 }
 
 /// What a turn came to that ends it, or what it goes on with.
@@ -214,9 +222,13 @@ impl Turn<'_> {
             let uuid = &self.world.account.now(uuid);
             let mut existing = Existing { uuid: uuid.clone(), known: None };
             let mut trial = Trial::default();
-            let mut lost = false;
+            let (mut lost, mut seen) = (false, self.seen);
             loop {
-                existing.known = if lost { None } else { self.world.account.known_entry(uuid) };
+                existing.known = match seen.take() {
+                    Some(Found::Present(seen)) => seen.known.clone(),
+                    _ if lost => None,
+                    _ => self.world.account.entry_or_listed(self.object, uuid).await?,
+                };
                 if existing.known.is_none() && self.object.needs_known(self.plan) {
                     match self.world.account.read(self.object, uuid).await? {
                         Found::Present(known) => existing.known = Some(known),
@@ -239,7 +251,7 @@ impl Turn<'_> {
                 }));
             };
             let plan = Plan { target: (**other).clone(), ..self.plan.clone() };
-            return Box::pin(Turn { plan: &plan, ..*self }.run_fresh(true)).await;
+            return Box::pin(Turn { plan: &plan, seen: None, ..*self }.run_fresh(true)).await;
         }
         self.run_fresh(false).await
     }
@@ -424,6 +436,9 @@ impl Turn<'_> {
             return Ok(Found::Present(Existing { uuid: Box::default(), known: None }));
         }
         let Some(look) = look else { return Ok(Found::Absent) };
+        if let (None, false, Some(seen)) = (look.scope, fresh, self.seen) {
+            return Ok(seen.clone());
+        }
         // What this run made without having seen it may be listed late.
         let account = &self.world.account;
         let is_unseen = target.key().is_some_and(|key| account.is_unseen(self.object, key));
