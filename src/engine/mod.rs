@@ -30,6 +30,8 @@ mod merged_tests;
 pub mod parking;
 pub mod report;
 #[cfg(test)]
+mod request_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
