@@ -1,7 +1,7 @@
 //! How many requests a sync takes, against the formula, in simulated time.
 //!
-//! The figure to reach: an upsert of N new, M changed and K unchanged records over C that exist takes at most ceil(C / 200)
-//! + N + M + 3 requests where as many keys wait as there are pages, and at worst twice the pages; the same rows once more
+//! The figure to reach: an upsert of N new, M changed and K unchanged records over C that exist takes at most the pages of C plus
+//! N, M and 3 requests where as many keys wait as there are pages, and at worst twice the pages; the same rows once more
 //! write nothing. What records refer to is a list of its own and costs its pages too. With `--nocapture` each test prints
 //! what it counted.
 
