@@ -113,11 +113,11 @@ impl Index {
     pub(super) fn saw(&mut self, scope: Scope, entry: &Rc<Known>, complete: bool) {
         self.unseen.remove(&scope);
         match self.shelves.get_mut(scope) {
-            Some(shelf) => match shelf.as_mut_slice().iter_mut().find(|other| other.uuid == entry.uuid) {
+            Some(shelf) => match shelf.iter_mut().find(|other| other.uuid == entry.uuid) {
                 Some(other) => *other = Rc::clone(entry),
-                None => shelf.push(Rc::clone(entry)),
+                None => self.shelves.change(scope, |shelf| shelf.push(Rc::clone(entry))),
             },
-            None if complete => drop(self.shelves.insert(scope, vec![Rc::clone(entry)])),
+            None if complete => self.shelves.insert(scope, vec![Rc::clone(entry)]),
             None => return,
         }
         self.note(scope, &entry.uuid);
@@ -205,9 +205,9 @@ impl Index {
                 self.note(new, &entry.uuid);
             }
             match are_all {
-                true => drop(self.shelves.insert(new, all)),
+                true => self.shelves.insert(new, all),
                 // A list may lag behind what this run made.
-                false if !all.is_empty() => drop(self.some.insert(new, all)),
+                false if !all.is_empty() => self.some.insert(new, all),
                 false => {}
             }
         }
