@@ -11,6 +11,7 @@
 mod harness;
 
 mod activation;
+mod ambiguity;
 mod api_requests;
 mod attribute_types;
 mod bulk_import;
@@ -47,6 +48,7 @@ mod restart;
 mod scenarios;
 mod secrecy;
 mod states;
+mod store;
 mod subscription_cancellations;
 mod subscription_connections;
 mod summary;

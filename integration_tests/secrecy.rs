@@ -143,8 +143,7 @@ fn lax() -> Value {
 fn valid_and_refused_rows_of_every_object_leave_no_value_in_the_log() {
     for more in [json!({}), json!({"unknown_fields": "reject"}), json!({"mode": "insert", "nulls": "clear"})] {
         let world = World::new();
-        let mut config = lax();
-        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let config = more_lax(&more);
         let all = OBJECTS.iter().flat_map(|object| rows(*object).into_iter().map(|row| (object.resource().name, row)));
         let run = sync(&world, &config, sound().into_iter().chain(all)).succeeded();
         assert!(run.logs().count() > 50, "little was logged: {run}");
@@ -179,6 +178,30 @@ fn an_api_that_quotes_all_it_was_sent_brings_no_value_into_the_log() {
         assert!(run.logged(&["API_REFUSED"]), "{run}");
         says_nothing_of_records(&run);
     }
+}
+
+#[test]
+fn secrets_of_the_store_are_not_seen_where_it_repeats_them() {
+    // The law of every run looks for them; a store that answers in words that hold what it was sent tries it.
+    let world = World::new();
+    let address = quoting(&world, 0);
+    let hook = json!({"storage_type": "Webhook", "url": format!("{address}/hook"), "authorization": "Bearer t0ken-of-the-hook"});
+    let bucket = json!({"storage_type": "S3", "s3_bucket_name": "kept-here", "s3_bucket_region": "us-east-1", "s3_endpoint": address,
+        "access_key_id": "AKIAOFTHESTORE", "secret_access_key": "sh0uld/never+be+seen"});
+    for more in [json!({"receipts": hook}), json!({"object_storage_config": bucket})] {
+        let config = world.config(more_lax(&more));
+        let run = world.with_config("check", &config).env("LOG_LEVEL", "TRACE").run().succeeded();
+        assert_eq!(run.only("CONNECTION_STATUS")["connectionStatus"]["status"], "FAILED", "{run}");
+        let run = sync(&world, &more_lax(&more), sound().into_iter().chain([("customers", json!({"name": "Zq9 No Key"}))]));
+        run.failed("config_error", "STORE_REFUSED");
+        says_nothing_of_records(&run);
+    }
+}
+
+fn more_lax(more: &Value) -> Value {
+    let mut config = lax();
+    config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    config
 }
 
 /// Forms in which [`quoting`] answers.

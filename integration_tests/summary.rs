@@ -40,7 +40,10 @@ fn a_sync_that_ends_well_is_summed_up() {
     assert_eq!(requests["attempts"], world.arrived(), "{summary}");
     let by_kind: u64 = requests["by_kind"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
     assert_eq!(requests["attempts"], by_kind);
-    assert_eq!(summary["states"], json!({"read": 1, "emitted": 1, "waiting": [], "records_waiting_for_parents": 0}));
+    assert_eq!(
+        summary["states"],
+        json!({"read": 1, "emitted": 1, "waiting": [], "records_waiting_for_parents": 0, "waiting_to_be_kept": 0})
+    );
     let at = |run: &Run, word: &str| run.stdout.iter().position(|line| line.contains(word)).unwrap();
     assert_eq!(at(&run, "summary_version"), run.stdout.len() - 1, "it is the last that is said: {run}");
 }
@@ -59,7 +62,10 @@ fn a_sync_that_fails_says_with_what_and_which_state_waited_for_how_many_records(
     let summary = summary(&run);
     assert_eq!((&summary["ending"], &summary["code"]), (&json!("failed"), &json!("INPUT_INCOMPLETE")));
     let waiting = json!([{"namespace": null, "stream": "contacts", "records": 1}]);
-    assert_eq!(summary["states"], json!({"read": 2, "emitted": 1, "waiting": waiting, "records_waiting_for_parents": 1}));
+    assert_eq!(
+        summary["states"],
+        json!({"read": 2, "emitted": 1, "waiting": waiting, "records_waiting_for_parents": 1, "waiting_to_be_kept": 0})
+    );
     assert_eq!(summary["total"]["without_outcome"], 1);
 }
 

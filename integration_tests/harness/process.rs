@@ -71,9 +71,19 @@ impl Command {
         self
     }
 
-    /// The configuration's key must not be seen either.
+    /// The configuration's secrets must not be seen either.
     pub(crate) fn secrets_of(mut self, config: &Value) -> Self {
-        self.secrets.extend(config["api_key"].as_str().filter(|key| key.len() > 5).map(str::to_owned));
+        const PATHS: [&str; 6] = [
+            "/api_key",
+            "/object_storage_config/access_key_id",
+            "/object_storage_config/secret_access_key",
+            "/receipts/access_key_id",
+            "/receipts/secret_access_key",
+            "/receipts/authorization",
+        ];
+        let given = PATHS.iter().filter_map(|path| config.pointer(path)?.as_str());
+        // Behind a scheme, as in `Bearer TOKEN`, the token alone is one too.
+        self.secrets.extend(given.flat_map(|secret| [Some(secret), secret.split(' ').nth(1)]).flatten().map(str::to_owned));
         self
     }
 

@@ -30,7 +30,7 @@ const LONE_STRIKES: u32 = 10;
 /// for a call that came back as lost, the next send of it goes on counting where the last one ended.
 #[derive(Debug, Default)]
 pub struct Trial {
-    attempts: u32,
+    sent: u32,
     /// Attempts that failed by any cause, throttling left out.
     failures: u32,
     /// Those of them that reached the server, and so may be the record's fault.
@@ -38,23 +38,32 @@ pub struct Trial {
     throttled: u32,
     /// The first bad answer of any sort.
     since: Option<Instant>,
+    /// The kind of the call that struck: what is to be done may come to another call once a part of it is found done.
+    kind: Option<&'static str>,
     /// How things stood when the first strike came.
     marks: Marks,
 }
 
 impl Trial {
-    /// How many requests were sent for it.
+    /// How often it was tried. Being turned away for the sake of a limit is no attempt.
     pub const fn attempts(&self) -> u32 {
-        self.attempts
+        self.sent.saturating_sub(self.throttled)
     }
 
-    pub(super) const fn sent(&mut self) {
-        self.attempts += 1;
+    /// How many requests were sent for it, those included that were turned away.
+    pub const fn requests(&self) -> u32 {
+        self.sent
+    }
+
+    /// A request leaves. Says whether it repeats an earlier one.
+    pub(super) const fn sent(&mut self) -> bool {
+        self.sent += 1;
+        self.sent > 1
     }
 
     /// The number that the next wait is reckoned from.
-    pub(super) const fn setbacks(&self) -> u32 {
-        self.failures + self.throttled
+    pub(super) const fn failures(&self) -> u32 {
+        self.failures
     }
 }
 
@@ -139,6 +148,10 @@ impl Health {
         give_up_after: Duration,
     ) -> Judgement {
         let good = self.good;
+        if trial.kind.is_some_and(|other| other != kind) {
+            (trial.strikes, trial.marks) = (0, Marks::default());
+        }
+        trial.kind = Some(kind);
         let kind = self.kinds.entry(kind).or_default();
         let since = *trial.since.get_or_insert(now);
         match trouble {
@@ -204,6 +217,21 @@ mod tests {
 
         fn good(&mut self, kind: &'static str) {
             self.health.good(kind, self.now);
+        }
+    }
+
+    #[test]
+    fn the_strikes_of_one_kind_say_nothing_of_another() {
+        let (mut scene, mut trial) = (Scene::new(), Trial::default());
+        (0..100).for_each(|_| scene.good("add"));
+        for _ in 1..STRIKES {
+            scene.fail("add", &mut trial);
+        }
+        // What was to be added is found there, and what is left to do is a change.
+        (0..3).for_each(|_| scene.good("change"));
+        for strike in 1..STRIKES {
+            assert!(matches!(scene.fail("change", &mut trial), Judgement::GoOn(_)), "{strike}");
+            scene.good("change");
         }
     }
 

@@ -149,7 +149,7 @@ async fn killed_at_any_time_and_run_again_from_the_last_state_nothing_is_lost_or
         let mut kills = 0;
         loop {
             // Killed in the middle of whatever it does: the whole engine is dropped.
-            let time = Duration::from_millis(400 + 371 * (kills + 1) * (seed % 10 + 1));
+            let time = Duration::from_millis(300 + 211 * (kills + 1) * (seed % 10 + 1));
             let out = super::testing::Collected::default();
             let sync = super::testing::run_into(&out, &killed, &settings, &streams, left.concat(), std::future::pending());
             let ended = tokio::time::timeout(time, sync).await;

@@ -50,7 +50,7 @@ pub(super) fn text(lines: &[Line]) -> String {
 }
 
 /// What an account holds, each kind as a list of texts. Positions of contacts tell in which order they were made.
-fn contents(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
+pub(super) fn contents(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
     fn sorted(value: &Value) -> Value {
         match value {
             Value::Object(map) => {

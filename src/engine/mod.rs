@@ -21,17 +21,25 @@ mod deletion_tests;
 mod deletions;
 mod execute;
 pub mod intake;
+mod keeping;
 mod kept;
 pub mod lanes;
 pub mod ledger;
+#[cfg(test)]
+mod merged_tests;
 pub mod parking;
 mod rejects;
 pub mod report;
+#[cfg(test)]
+mod request_tests;
 pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod throttled;
+#[cfg(test)]
+mod throttled_tests;
 mod turns;
 
 pub use conductor::{Ending, Engine};

@@ -60,6 +60,7 @@ fn summary(report: &Report, ended: &Result<Ending, Failure>, shown: usize) -> Va
             "failed": client.failed,
             "answers_lost": client.lost,
             "seconds_throttled": client.time_throttled.as_secs_f64(),
+            "seconds_short_of_connections": client.time_short_of_connections.as_secs_f64(),
         },
         "first_rejects": first_rejects.collect::<Vec<_>>(),
         "states": {
@@ -67,6 +68,7 @@ fn summary(report: &Report, ended: &Result<Ending, Failure>, shown: usize) -> Va
             "emitted": report.states_emitted,
             "waiting": waiting.collect::<Vec<_>>(),
             "records_waiting_for_parents": report.still_parked,
+            "waiting_to_be_kept": report.states_held,
         },
     })
 }

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::protocol::Redactor;
 use crate::protocol::{ConfiguredCatalog, Emitter, Level, LogLayer};
 use crate::sandbox::{DATA_SOURCE_UUID, Sandbox, WRITE_KEY};
+use crate::store::Store;
 
 /// What a sync left behind.
 pub(crate) struct Ran {
@@ -173,7 +174,19 @@ pub(crate) async fn run_into(
     let level = if input.len() < TALKATIVE { Level::Trace } else { Level::Warn };
     let layer = LogLayer::person(Box::new(Watched), Redactor::default(), level);
     let _logged = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let facts = |stream: &crate::protocol::ConfiguredStream| crate::store::StreamFacts {
+        namespace: stream.id.namespace.as_deref().map(str::to_owned),
+        name: stream.id.name.as_ref().to_owned(),
+        ..Default::default()
+    };
+    let job = crate::store::Job {
+        streams: catalog.streams.iter().map(facts).collect(),
+        worker_job_id: None,
+        clock: Arc::new(|| 0),
+        ids: crate::store::random_ids(),
+    };
+    let store = Store::open(&settings.keeping, job).unwrap();
     let intake = Intake::inline(bindings, Box::new(Cursor::new(input.into_bytes())));
-    let ending = engine.run(intake, stop).await;
+    let ending = engine.run(intake, store, stop).await;
     Ran { ending, lines: out.lines(), report: report.into_inner() }
 }

@@ -220,13 +220,21 @@ impl Object for Invoices {
     }
 
     fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
-        let makes = |mode| matches!(mode, Mode::Insert | Mode::Upsert);
-        if !makes(plan.mode) || !makes(next.mode) {
-            return false;
-        }
+        let makes = |plan: &Plan| matches!(plan.mode, Mode::Insert | Mode::Upsert);
         if object == RESOURCE.name {
-            let named = matches!(plan.target, Target::Key(_)) && plan.target == next.target;
-            return named && plan.mode == Mode::Upsert && next.mode == Mode::Upsert && plan.parents().eq(next.parents());
+            // Of one that may be made the rows join its import, whatever plans they name. Whether a null clears is unknown, and
+            // an import has none.
+            let imported = matches!(plan.target, Target::Key(_)) && plan.mode == Mode::Upsert;
+            return match imported && next.mode == Mode::Upsert {
+                true => {
+                    let nulls = next.body.fields().any(|(_, value)| value == "null");
+                    !nulls && plan.target == next.target && plan.parents().eq(next.parents())
+                }
+                false => plan.is_about_the_same_as(next),
+            };
+        }
+        if !makes(plan) || !makes(next) {
+            return false;
         }
         let part = object == line_items::RESOURCE.name || object == transactions::RESOURCE.name;
         let mine = next.parents().next().map(|invoice| &invoice.by);

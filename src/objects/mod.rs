@@ -79,7 +79,7 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// What a stream says about its records, beside their values.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct How {
     /// What to do with existing and absent objects.
     pub mode: Mode,
@@ -328,13 +328,15 @@ pub trait Object: Sync + fmt::Debug {
         false
     }
 
-    /// Whether the plan of another record that stands behind this one can be carried out with it, in one request.
-    fn joins(&self, _plan: &Plan, _object: &str, _next: &Plan) -> bool {
-        false
+    /// Whether the plan of another record that stands behind this one can be carried out with it, in one request. Two records
+    /// about one thing can; other objects, and parts of one thing, where the object says so.
+    fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
+        object == self.resource().name && plan.is_about_the_same_as(next)
     }
 
     /// One plan that says all that this plan and the others say, the last value of each; the others are named with their
-    /// objects, and each of them joins.
+    /// objects, and each of them joins. Records about one thing that has no parts need no rule of their own
+    /// ([`Plan::lay_over`]).
     fn join(&self, _plan: &Plan, _others: &[(&str, &Plan)]) -> Option<Plan> {
         None
     }
@@ -402,7 +404,7 @@ pub trait Object: Sync + fmt::Debug {
 #[cfg(test)]
 mod record_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 #[cfg(test)]
 mod registry_tests {

@@ -185,6 +185,11 @@ impl Object for SubscriptionEvents {
         vec![request]
     }
 
+    /// An event that takes another one back is no state of a thing that a later record changes: each is sent.
+    fn joins(&self, plan: &Plan, object: &str, next: &Plan) -> bool {
+        object == RESOURCE.name && plan.is_about_the_same_as(next) && !takes_back(plan) && !takes_back(next)
+    }
+
     fn brings(&self, plan: &Plan) -> LaneKeys {
         let own = plan.target.key().map(|key| LaneKey::key(RESOURCE.name, key));
         let slot = RESOURCE.slot("subscription_external_id").map(|field| Slot { field, inner: None });
@@ -202,6 +207,12 @@ impl Object for SubscriptionEvents {
             r#"{"external_id":"e-2","customer_external_id":"c-1001","event_type":"subscription_cancelled","event_date":"2026-03-01T00:00:00Z","effective_date":"2026-03-31T00:00:00Z","subscription_external_id":"s-1"}"#,
         ]
     }
+}
+
+/// Whether the record takes something back.
+fn takes_back(plan: &Plan) -> bool {
+    let given = |name| RESOURCE.slot(name).and_then(|field| plan.body.get(Slot { field, inner: None }));
+    given(RETRACTS).is_some() || given("event_type").is_some_and(|kind| kind.trim_matches('"').ends_with("_retracted"))
 }
 
 /// The event that the record takes back, where it is named by its key.

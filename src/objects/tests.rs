@@ -70,7 +70,7 @@ pub(super) fn mapper(object: &dyn Object) -> Mapper {
     .unwrap()
 }
 
-pub(super) fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value) -> Result<Plan, Vec<Fault>> {
+pub(crate) fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value) -> Result<Plan, Vec<Fault>> {
     let mapper = mapper(object);
     let raw = serde_json::value::to_raw_value(row).unwrap();
     let mut mapped = Mapped::default();

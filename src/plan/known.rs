@@ -11,7 +11,7 @@ use super::prints::{self, FIELD_MASK, Prints, UNSET, hash};
 use super::{Attribute, Body, Plan};
 use crate::mapping::Slot;
 use crate::mapping::values::timestamp;
-use crate::objects::resource::{AttributeType, Field, Kind, Resource};
+use crate::objects::resource::{AttributeForm, AttributeType, Field, Kind, Resource};
 
 /// An entry that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,15 @@ pub struct Part {
     pub object: &'static str,
     /// The entry.
     pub known: Known,
+}
+
+/// What the API is taken to do with what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// It keeps all of it.
+    All,
+    /// It drops what it may drop, and shows of the rest what it showed before.
+    Least,
 }
 
 impl Known {
@@ -159,8 +168,56 @@ impl Known {
     pub fn set_fields(&mut self, resource: &'static Resource, set: &Map<String, Value>) {
         self.prints.set_fields(resource.all_fields().enumerate().filter_map(|(at, field)| {
             let value = set.get(field.name)?;
-            is_comparable(&field.kind).then(|| (at, fingerprint(&field.kind, value)))
+            is_comparable(&field.kind).then(|| (at, fingerprint_of(field, value)))
         }));
+    }
+
+    /// What is known of a thing that was made just now, before anything was said of it.
+    pub fn blank(resource: &'static Resource) -> Self {
+        let fields = resource.all_fields().enumerate().filter(|(_, field)| is_comparable(&field.kind));
+        Self {
+            uuid: Box::default(),
+            key: None,
+            more: None,
+            prints: Prints::new(fields.map(|(at, _)| (at, UNSET)), resource.attributes.map(|_| Vec::new())),
+            pairs: 1,
+            ours: true,
+            shows_members: true,
+            is_sound: true,
+        }
+    }
+
+    /// Takes in what a write of the whole entry sets: as if the API kept all of it, or as if it dropped what it may drop, and
+    /// showed nothing that it has not shown. Answers `false` where what it leads to can not be told: whether a null clears is
+    /// unknown.
+    pub fn takes(&mut self, resource: &'static Resource, body: &Map<String, Value>, keeps: Keeps) -> bool {
+        let body = unwrapped(resource, body);
+        let mut told = body.values().all(|value| !value.is_null());
+        let given = resource.all_fields().enumerate().filter(|(_, field)| is_comparable(&field.kind));
+        let set = given.filter_map(|(at, field)| {
+            let value = body.get(field.name)?;
+            let stays = keeps == Keeps::All || (field.kept && self.prints.field(at as u8).is_some());
+            stays.then(|| (at, fingerprint_of(field, value)))
+        });
+        let set: Vec<_> = set.collect();
+        self.prints.set_fields(set.into_iter());
+        let beside = body.get("attributes").and_then(Value::as_object).unwrap_or(body);
+        if let Some(tags) = beside.get("tags").and_then(Value::as_array) {
+            self.set_members(Some(tags.iter().filter_map(Value::as_str).map(Into::into).collect()));
+        }
+        for attribute in beside.get("custom").and_then(Value::as_array).into_iter().flatten() {
+            let (Some(key), value) = (attribute["key"].as_str(), in_one_form(&attribute["value"])) else { continue };
+            let Some(there) = self.prints.has_attribute(key) else { return false };
+            told &= value.is_some();
+            // A key that was not defined in the app may be dropped.
+            if there || keeps == Keeps::All || resource.attributes == Some(AttributeForm::Typed) {
+                self.prints.drop_attributes(std::iter::once(key));
+                let held = self.prints.attributes().into_iter().flatten().copied();
+                let all = held.chain(value.map(|value| prints::attribute(key, &value))).collect();
+                self.prints.set_attributes(Some(all));
+            }
+        }
+        told
     }
 
     /// What it is once another thing became part of it: the keys of both lead here, fields stay as they are (recorded 2023 of
@@ -193,6 +250,14 @@ impl Known {
     /// Attributes of these keys are gone.
     pub fn drop_attributes<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
         self.prints.drop_attributes(keys);
+    }
+}
+
+/// What a write says of its object: some writes stand in a wrapper.
+pub fn unwrapped<'b>(resource: &'static Resource, body: &'b Map<String, Value>) -> &'b Map<String, Value> {
+    match body.iter().next() {
+        Some((name, Value::Object(inner))) if body.len() == 1 && resource.field(name).is_none() => inner,
+        _ => body,
     }
 }
 

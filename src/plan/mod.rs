@@ -8,11 +8,12 @@ mod countries;
 pub mod hide;
 mod known;
 mod normal;
+mod overlay;
 mod prints;
 mod record;
 
 pub use body::{Attribute, Body};
-pub use known::{Known, Part, attributes_not_taken, differing, fingerprint, fingerprint_of, held_back, same};
+pub use known::{Keeps, Known, Part, attributes_not_taken, differing, fingerprint, fingerprint_of, held_back, same, unwrapped};
 pub use record::Record;
 
 use std::fmt;

@@ -44,6 +44,9 @@ impl Redactor {
             secrets.push(key.clone());
             secrets.extend((0..3).map(|before| SecretString::from(within_base64(clear, before))));
         }
+        // Behind a scheme, as in `Bearer TOKEN`, the token alone is one too.
+        let tokens = clear.split_whitespace().skip(1).filter(|token| token.len() >= SHORTEST_KEY);
+        secrets.extend(tokens.map(|token| SecretString::from(token.to_owned())));
         // The longest first, for a short one may be part of a long one.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose_secret().len()));
     }
@@ -103,6 +106,11 @@ impl Emitter {
     /// An emitter to any writer, with any clock.
     pub fn new(writer: Box<dyn Write + Send>, clock: Clock) -> Self {
         Self { output: Arc::new(Mutex::new(Output { writer, closed: None })), clock, redactor: Redactor::default() }
+    }
+
+    /// The time by the emitter's clock, in milliseconds since 1970.
+    pub fn now(&self) -> u64 {
+        (self.clock)()
     }
 
     /// The secrets hidden by this emitter and all its clones.

@@ -93,6 +93,7 @@ impl Turn<'_> {
         home: Option<Scope>,
         trial: &mut Trial,
     ) -> Result<Changed, Trouble> {
+        self.note_uuid(&existing.uuid);
         match self.world.account.bring(self.object, self.plan, self.how.nulls).await {
             Ok((plan, claim)) => Turn { plan: &plan, ..*self }.change_as_brought(at, existing, home, trial, &claim).await,
             Err(faults) => Ok(Changed::Settled(refused(faults))),
@@ -122,16 +123,11 @@ impl Turn<'_> {
             Ok(requests) => requests,
             Err(faults) => return Ok(Changed::Settled(refused(faults))),
         };
-        if requests.is_empty()
-            && let Some(rejection) = self.unsound(existing).await?
-        {
-            return Ok(Changed::Settled(Outcome::Rejected(rejection)));
-        }
-        if let (Some(known), true) = (&existing.known, requests.is_empty()) {
-            let resource = self.object.resource();
-            for field in held_back(resource, self.plan, known, &self.how.only_if_empty) {
-                self.world.warnings.once(Code::FieldHeldBack, resource.name, &field);
+        if requests.is_empty() {
+            if let Some(rejection) = self.unsound(existing).await? {
+                return Ok(Changed::Settled(Outcome::Rejected(rejection)));
             }
+            self.tell_held_back(existing);
         }
         let mut outcome = Outcome::Unchanged;
         for request in requests {
@@ -141,10 +137,10 @@ impl Turn<'_> {
             let sent = self.send(request, &existing.uuid, home, trial).await?;
             let sent = match (sent, &absorbed_by) {
                 // Gone at a second attempt: the first one did it and its answer was lost.
-                (Sent::Gone, Some(_)) if trial.attempts() > 1 => Sent::Done(Value::Null),
+                (Sent::Gone, Some(_)) if trial.requests() > 1 => Sent::Done(Value::Null),
                 // Refused at a second attempt: whether the first one did it shows in what is there now.
                 (Sent::Refused(Outcome::Rejected(why)), Some(_))
-                    if trial.attempts() > 1 && why.code() != Code::RecordBreaksServer =>
+                    if trial.requests() > 1 && why.code() != Code::RecordBreaksServer =>
                 {
                     Sent::Gone
                 }
@@ -175,6 +171,14 @@ impl Turn<'_> {
         Ok(Changed::Settled(outcome))
     }
 
+    /// Warns of what is no reason to send anything, where nothing is sent.
+    pub(super) fn tell_held_back(&self, existing: &Existing) {
+        let (resource, known) = (self.object.resource(), existing.known.as_deref());
+        for field in known.iter().flat_map(|known| held_back(resource, self.plan, known, &self.how.only_if_empty)) {
+            self.world.warnings.once(Code::FieldHeldBack, resource.name, &field);
+        }
+    }
+
     /// What the API itself says against an object that holds all of the record: that it does so does not make it good.
     async fn unsound(&self, existing: &Existing) -> Result<Option<Rejection>, Trouble> {
         let account = &self.world.account;
@@ -202,7 +206,7 @@ impl Turn<'_> {
         let set = (shows == Shows::Unseen).then(|| members(&request)).flatten();
         let call = Call::from(request);
         let account = &self.world.account;
-        Ok(match self.world.client.send(&call, trial).await? {
+        Ok(match self.deliver(&call, trial).await? {
             Reply::Done(answer) => {
                 let answer = read(&answer);
                 if let Some(key) = self.plan.target.key().filter(|_| uuid.is_empty()) {
@@ -250,12 +254,12 @@ impl Turn<'_> {
 }
 
 /// What a request sets.
-fn members(request: &Request) -> Option<Map<String, Value>> {
+pub(super) fn members(request: &Request) -> Option<Map<String, Value>> {
     serde_json::from_str(request.body.as_deref()?).ok()
 }
 
 /// The keys of attributes that a request removes.
-fn removed_keys(request: &Request) -> Vec<String> {
+pub(super) fn removed_keys(request: &Request) -> Vec<String> {
     let body = request.body.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok()).unwrap_or_default();
     body["custom"].as_array().into_iter().flatten().filter_map(|key| key.as_str().map(str::to_owned)).collect()
 }

@@ -1,8 +1,10 @@
-//! Plans that go together: rows of one thing in one request, parts of an invoice with its import.
+//! Plans that go together: parts of one thing in one request, parts of an invoice with its import, and runs of records about
+//! one thing (`merged`).
 //!
 //! Each record has its own outcome. What is refused together is tried again one by one, so that the good records stand.
 
-use super::{Settled, Step, Turn, Waits, World, arrived, execute_one, refused};
+use super::merged::updates;
+use super::{Settled, Step, Turn, Waits, World, Wrote, arrived, execute_one, known_uuid, refused};
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
 use crate::objects::resource::Kind;
@@ -20,19 +22,27 @@ pub(in crate::engine) struct Member<'m> {
 }
 
 impl<'m> Member<'m> {
-    fn turn(&self, world: &'m World<'_>) -> Turn<'m> {
+    pub(super) fn turn(&self, world: &'m World<'_>) -> Turn<'m> {
         let Member { object, how, plan, last_chance } = *self;
-        Turn { world, object, how, plan, last_chance }
+        Turn { world, object, how, plan, last_chance, seen: None, note: None }
+    }
+
+    /// Whether another member that stands behind this one can be carried out with it.
+    pub(in crate::engine) fn can_take(&self, next: &Member<'_>) -> bool {
+        let name = next.object.resource().name;
+        let alike = name != self.object.resource().name || self.how == next.how;
+        #[cfg(test)]
+        let alike = alike && (super::merged::merges() || !self.is_about_the_same_as(next));
+        alike && self.object.joins(self.plan, name, next.plan)
+    }
+
+    fn is_about_the_same_as(&self, next: &Member<'_>) -> bool {
+        self.object.resource().name == next.object.resource().name && self.plan.is_about_the_same_as(next.plan)
     }
 
     /// The names of the thing that it is about.
     pub(super) fn own(&self) -> LaneKeys {
         self.plan.own_lanes(self.object.resource().name)
-    }
-
-    /// Whether another member that stands behind this one can be carried out with it.
-    pub(in crate::engine) fn can_take(&self, next: &Member<'_>) -> bool {
-        self.object.joins(self.plan, next.object.resource().name, next.plan)
     }
 
     fn named(&self) -> (&'static str, &'m Plan) {
@@ -49,11 +59,16 @@ pub(in crate::engine) async fn execute(world: &World<'_>, members: &[Member<'_>]
     if others.is_empty() {
         return Ok(vec![execute_one(first.turn(world)).await?]);
     }
+    // What has no parts and is none stands by itself.
+    let has_parts = first.object.resource().fields.iter().any(|field| matches!(field.kind, Kind::List(_)));
+    if !has_parts && first.plan.target != Target::Part {
+        return in_turn(world, members).await;
+    }
     match standing(&first.turn(world)).await {
         Err(Trouble::Stop(failure)) => Err(failure),
-        // What is there is changed record by record, so that each learns what became of it.
-        Ok(Standing::There) | Err(Trouble::Refused(_)) => one_by_one(world, members).await,
-        Ok(Standing::Absent) => make(world, members).await,
+        // What is there is changed in turn, so that each record learns what became of it.
+        Ok(Standing::Absent) if first.plan.mode != Mode::Update => make(world, members).await,
+        Ok(Standing::There | Standing::Absent) | Err(Trouble::Refused(_)) => in_turn(world, members).await,
         Ok(Standing::Whole(existing)) => change(world, members, &existing).await,
     }
 }
@@ -125,6 +140,24 @@ async fn one_by_one(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Ste
     Ok(ended)
 }
 
+/// One after another, but those about one thing that stand together as one.
+async fn in_turn(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Failure> {
+    let mut ended = Vec::with_capacity(members.len());
+    let mut waiting = Waiting::default();
+    while let [first, others @ ..] = &members[ended.len()..] {
+        let more = others.iter().take_while(|next| first.is_about_the_same_as(next) && first.can_take(next)).count();
+        if more == 0 || waiting.holds(first).is_some() {
+            ended.push(waiting.turn_of(world, first).await?);
+            continue;
+        }
+        let run = &members[ended.len()..=ended.len() + more];
+        let steps = updates(world, run).await?;
+        run.iter().zip(&steps).for_each(|(member, step)| waiting.note(member, step));
+        ended.extend(steps);
+    }
+    Ok(ended)
+}
+
 /// What the members of a group that have to wait are about: what comes later about it waits with them.
 #[derive(Default)]
 struct Waiting(Vec<(LaneKeys, LaneKey, Waits)>);
@@ -142,14 +175,14 @@ impl Waiting {
 
     /// Where an earlier one about the same thing waits.
     fn holds(&self, member: &Member<'_>) -> Option<(LaneKey, Waits)> {
-        let own = member.plan.own_lanes(member.object.resource().name);
+        let own = member.own();
         let found = self.0.iter().find(|(held, ..)| held.iter().any(|name| own.contains(name)));
         found.map(|(_, lane, waits)| (*lane, *waits))
     }
 
     fn note(&mut self, member: &Member<'_>, step: &Step) {
         if let Step::Park(lane, waits) = step {
-            self.0.push((member.plan.own_lanes(member.object.resource().name), *lane, *waits));
+            self.0.push((member.own(), *lane, *waits));
         }
     }
 }
@@ -187,7 +220,9 @@ async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) 
         [one] => vec![execute_one(one.turn(world)).await?],
         [first, others @ ..] => match together(world, first, others).await? {
             Some(Step::Settled(settled)) if !settled.outcome.is_rejected() => {
-                let own = |at: &usize| steps[*at].take().unwrap_or_else(|| share(world, &members[*at], &settled.outcome));
+                let own = |at: &usize| {
+                    steps[*at].take().unwrap_or_else(|| share(world, &members[*at], &settled.outcome, &settled.wrote))
+                };
                 going.iter().map(own).collect()
             }
             _ => one_by_one(world, &fresh).await?,
@@ -212,20 +247,36 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
         }
         Some(Step::Settled(Settled { outcome: Outcome::Rejected(rejection), .. })) => apart(world, members, rejection).await,
         Some(Step::Settled(settled)) if settled.outcome == Outcome::Created => {
-            // A second row about the object itself only changed what the first one made.
-            let outcome = |other: &Member<'_>| match other.plan.target == first.plan.target {
-                true => Outcome::Updated,
-                false => settled.outcome.clone(),
+            let made = std::iter::once(share(world, first, &settled.outcome, &settled.wrote));
+            let wrote = |other: &Member<'_>| match other.is_about_the_same_as(first) {
+                true => settled.wrote.clone(),
+                false => settled.wrote.of_another(),
             };
-            let rest = others.iter().map(|other| share(world, other, &outcome(other)));
-            Ok(std::iter::once(share(world, first, &settled.outcome)).chain(rest).collect())
+            let mut so_far = None;
+            let rest = others.iter().map(|other| share(world, other, &part_of(first, &mut so_far, other), &wrote(other)));
+            Ok(made.chain(rest).collect())
         }
         // Somebody else made it meanwhile.
         Some(first) => {
             let mut steps = vec![first];
-            steps.extend(one_by_one(world, others).await?);
+            steps.extend(in_turn(world, others).await?);
             Ok(steps)
         }
+    }
+}
+
+/// What a member did to an object that the first one made: a part was made too, and a second row about the object itself changed
+/// what the rows before it said, or did not. `so_far` is what those said, as one.
+fn part_of(first: &Member<'_>, so_far: &mut Option<Plan>, other: &Member<'_>) -> Outcome {
+    let join = |plan: &Plan, others: &[(&str, &Plan)]| first.object.join(plan, others);
+    let Some(before) = so_far.take().or_else(|| join(first.plan, &[])) else { return Outcome::Updated };
+    let after = join(&before, &[other.named()]);
+    let adds = after.as_ref().is_none_or(|after| !after.body.fields().eq(before.body.fields()));
+    *so_far = after.or(Some(before));
+    match other.plan.target == first.plan.target {
+        true if adds => Outcome::Updated,
+        true => Outcome::Unchanged,
+        false => Outcome::Created,
     }
 }
 
@@ -240,8 +291,8 @@ async fn apart(world: &World<'_>, members: &[Member<'_>], rejection: Rejection) 
                     steps[at + 1] = Some(Step::Settled(Outcome::Rejected(of_part(first, rejection)).into()));
                 }
                 Some(Step::Settled(settled)) => {
-                    steps[0] = Some(share(world, first, &settled.outcome));
-                    steps[at + 1] = Some(share(world, other, &settled.outcome));
+                    steps[0] = Some(share(world, first, &settled.outcome, &settled.wrote));
+                    steps[at + 1] = Some(share(world, other, &settled.outcome, &settled.wrote.of_another()));
                     break;
                 }
                 _ => {}
@@ -288,7 +339,8 @@ async fn together(world: &World<'_>, first: &Member<'_>, others: &[Member<'_>]) 
 }
 
 /// The outcome of a joined request as that of one of its records.
-pub(super) fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
+pub(super) fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome, wrote: &Wrote) -> Step {
     let arrived = arrived(world, member.object, member.plan, outcome);
-    Step::Settled(Settled { outcome: outcome.clone(), arrived })
+    let uuid = known_uuid(world, member.object, member.plan).or_else(|| wrote.uuid.clone());
+    Step::Settled(Settled { outcome: outcome.clone(), arrived, wrote: Wrote { uuid, ..wrote.clone() } })
 }

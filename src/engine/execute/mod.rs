@@ -8,9 +8,14 @@ mod create;
 mod delete;
 mod group;
 mod import;
+mod merged;
+mod note;
 
 pub(super) use group::{Member, rest};
 pub(super) use import::{Family, Imported, Imports, family, import_step, may_go};
+#[cfg(test)]
+pub(super) use merged::one_by_one;
+pub(super) use note::Wrote;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -20,6 +25,7 @@ use serde_json::Value;
 use smallvec::SmallVec;
 
 use self::create::{Changed, LOOKS};
+use self::note::Note;
 use super::deletions::DeleteGuard;
 use super::report::Warnings;
 use crate::account::{Account, Found, Trouble};
@@ -99,6 +105,9 @@ impl World<'_> {
         let looks =
             plan.mode != Mode::Insert || !object.refuses_duplicates(plan) || (self.bulk.get() && object.import(plan).is_some());
         match (&plan.target, plan.parents().next()) {
+            (Target::Uuid(uuid, _), _) if matches!(plan.mode, Mode::Upsert | Mode::Update) => {
+                asks.push((object.resource().name, Scope::entry(uuid)));
+            }
             (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
             (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
             (_, Some(parent)) if object.listing(source).is_some() => {
@@ -135,11 +144,13 @@ pub(super) struct Settled {
     pub(super) outcome: Outcome,
     /// The lanes of what exists from now on.
     pub(super) arrived: LaneKeys,
+    /// For the record's receipt.
+    pub(super) wrote: Wrote,
 }
 
 impl From<Outcome> for Settled {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, arrived: LaneKeys::new() }
+        Self { outcome, arrived: LaneKeys::new(), wrote: Wrote::default() }
     }
 }
 
@@ -148,6 +159,8 @@ impl From<Outcome> for Settled {
 /// # Errors
 /// What ends the sync.
 async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
+    let note = Note::default();
+    let turn = Turn { note: Some(&note), ..turn };
     let Turn { world, object, plan, .. } = turn;
     let ended = match turn.run().await {
         Ok(Step::Settled(settled)) if nothing_there(&settled.outcome) => {
@@ -158,12 +171,22 @@ async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
     match ended {
         Ok(Step::Settled(mut settled)) => {
             settled.arrived = arrived(world, object, plan, &settled.outcome);
+            settled.wrote = note.wrote(known_uuid(world, object, plan));
             Ok(Step::Settled(settled))
         }
         Ok(step) => Ok(step),
         Err(Trouble::Stop(failure)) => Err(failure),
-        Err(Trouble::Refused(refusal)) => Ok(Step::Settled(rejected(refusal).into())),
+        Err(Trouble::Refused(refusal)) => {
+            let wrote = note.wrote(None);
+            Ok(Step::Settled(Settled { wrote, ..rejected(refusal).into() }))
+        }
     }
+}
+
+/// The UUID of a record's object, where its key tells it.
+fn known_uuid(world: &World<'_>, object: &dyn Object, plan: &Plan) -> Option<Box<str>> {
+    let look = object.look_by_key(plan.target.key()?, world.account.data_source())?;
+    world.account.known(look.scope?)?.first().map(|known| known.uuid.clone())
 }
 
 /// The lanes of what exists now that a plan has its outcome.
@@ -198,6 +221,10 @@ struct Turn<'t> {
     how: &'t How,
     plan: &'t Plan,
     last_chance: bool,
+    /// What was found a moment ago, where that is not kept otherwise.
+    seen: Option<&'t Found<Existing>>,
+    /// For the record's receipt.
+    note: Option<&'t Note>,
 }
 
 /// What a turn came to that ends it, or what it goes on with.
@@ -214,9 +241,13 @@ impl Turn<'_> {
             let uuid = &self.world.account.now(uuid);
             let mut existing = Existing { uuid: uuid.clone(), known: None };
             let mut trial = Trial::default();
-            let mut lost = false;
+            let (mut lost, mut seen) = (false, self.seen);
             loop {
-                existing.known = if lost { None } else { self.world.account.known_entry(uuid) };
+                existing.known = match seen.take() {
+                    Some(Found::Present(seen)) => seen.known.clone(),
+                    _ if lost => None,
+                    _ => self.world.account.entry_or_listed(self.object, uuid).await?,
+                };
                 if existing.known.is_none() && self.object.needs_known(self.plan) {
                     match self.world.account.read(self.object, uuid).await? {
                         Found::Present(known) => existing.known = Some(known),
@@ -239,7 +270,7 @@ impl Turn<'_> {
                 }));
             };
             let plan = Plan { target: (**other).clone(), ..self.plan.clone() };
-            return Box::pin(Turn { plan: &plan, ..*self }.run_fresh(true)).await;
+            return Box::pin(Turn { plan: &plan, seen: None, ..*self }.run_fresh(true)).await;
         }
         self.run_fresh(false).await
     }
@@ -416,6 +447,7 @@ impl Turn<'_> {
             Target::Uuid(_, Some(other)) => other,
             Target::Part => {
                 let Some(whole) = at.refs.first() else { return Ok(Found::Absent) };
+                self.note_uuid(&whole.uuid);
                 return Ok(Found::Present(Existing { uuid: whole.uuid.clone(), known: whole.known.clone() }));
             }
             target => target,
@@ -424,6 +456,9 @@ impl Turn<'_> {
             return Ok(Found::Present(Existing { uuid: Box::default(), known: None }));
         }
         let Some(look) = look else { return Ok(Found::Absent) };
+        if let (None, false, Some(seen)) = (look.scope, fresh, self.seen) {
+            return Ok(seen.clone());
+        }
         // What this run made without having seen it may be listed late.
         let account = &self.world.account;
         let is_unseen = target.key().is_some_and(|key| account.is_unseen(self.object, key));
@@ -442,6 +477,7 @@ impl Turn<'_> {
             Pick::Many(many) => Found::Ambiguous(many),
             Pick::One(place) => {
                 let known = &entries[place];
+                self.note_uuid(&known.uuid);
                 Found::Present(Existing { uuid: known.uuid.clone(), known: Some(Rc::clone(known)) })
             }
         })
