@@ -36,6 +36,11 @@ pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
+/// What this command can not find out: it is not told which host will run the sync, nor with which catalog.
+const MIRRORS: &str = "Deletions are mirrored at the end of a sync, and only for streams that are read whole (full_refresh), \
+replace what was there (overwrite, or a new generation alone) and are said to be complete. A host that sends no COMPLETE, such \
+as a connection to a connector that was added by its image, never mirrors: nothing is deleted, and the log says why.";
+
 /// Looks at the account; answers what is there, or all that is wrong.
 pub(super) async fn look(settings: &Settings) -> Result<String, Vec<String>> {
     let client = client(settings, PATIENCE.min(settings.limits.give_up_after)).map_err(|failure| vec![failure.told()])?;
@@ -51,7 +56,10 @@ pub(super) async fn look(settings: &Settings) -> Result<String, Vec<String>> {
         problems.push(failure.told());
     }
     match problems.is_empty() {
-        true => Ok(format!("Connected to ChartMogul; records are written to the data source \"{found}\".")),
+        true => {
+            let connected = format!("Connected to ChartMogul; records are written to the data source \"{found}\".");
+            Ok(if settings.deletions.by_absence() { format!("{connected} {MIRRORS}") } else { connected })
+        }
         false => Err(problems),
     }
 }

@@ -23,6 +23,7 @@ use super::execute::{Family, Imported, Imports, Member, World, family, import_st
 use super::intake::{Intake, Item, PlannedRecord};
 use super::lanes::Lanes;
 use super::ledger::{Ledger, Ready, Scope, Ticket};
+use super::mirror::{Attempt, Seen};
 use super::parking::Parking;
 use super::report::{Of, Report, Warnings};
 use crate::account::Account;
@@ -43,7 +44,7 @@ const MAX_JOBS_IN_BULK: usize = 16_384;
 /// Bytes of plans read ahead of the API, at most.
 const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 /// Plans under way at once: more than there are connections, since those that wait before a repetition hold none.
-const MAX_RUNNING: usize = 256;
+pub(super) const MAX_RUNNING: usize = 256;
 /// Records that go in one request, at most; how many the API takes is unknown, and a body of so many stays far below the
 /// size that is sent.
 pub(super) const MOST_JOINED: usize = 1000;
@@ -76,6 +77,8 @@ pub struct Engine<'e> {
     pub data_source: &'e str,
     /// The deletion policy.
     pub deletions: Deletions,
+    /// Which attempt of the host this is.
+    pub attempt: Attempt,
     /// Whether bulk imports are used.
     pub bulk_import: BulkImport,
     /// Where STATEs go.
@@ -157,6 +160,7 @@ impl Engine<'_> {
             parking: Parking::new(MAX_PARKED_BYTES),
             complete: vec![false; self.bindings.len()],
             late: vec![false; self.bindings.len()],
+            seen: Seen::new(&self.bindings),
             started: Instant::now(),
             batch: Batch::default(),
             queued_bytes: 0,
@@ -185,9 +189,11 @@ enum Input {
 pub(super) struct Sync<'e> {
     pub(super) engine: &'e Engine<'e>,
     ledger: Ledger<StateMessage>,
+    /// What came, where what did not is to be deleted.
+    pub(super) seen: Seen,
     pub(super) lanes: Lanes<Job>,
     pub(super) parking: Parking<Job>,
-    complete: Vec<bool>,
+    pub(super) complete: Vec<bool>,
     /// Streams of which records came after their COMPLETE.
     late: Vec<bool>,
     started: Instant,
@@ -258,7 +264,7 @@ impl Sync<'_> {
                     return Err(failure);
                 }
                 if !matches!(self.input, Input::Open) && self.finish(world)? {
-                    return Ok(Ending::Complete);
+                    return self.mirror(world, stop).await;
                 }
                 if !self.lanes.is_empty() {
                     continue;
@@ -320,7 +326,8 @@ impl Sync<'_> {
 
     fn take(&mut self, world: &World<'_>, item: Item) -> Result<(), Failure> {
         match item {
-            Item::Record { line, stream, planned } => {
+            Item::Record { line, stream, planned, named } => {
+                self.seen.take(stream, named.as_deref());
                 self.engine.report.borrow_mut().read(stream);
                 if self.complete[stream] && !std::mem::replace(&mut self.late[stream], true) {
                     let id = &self.engine.bindings.at(stream).id;

@@ -15,6 +15,7 @@ use crate::binding::{Bindings, Planned};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::mapping::Mapped;
+use crate::objects::mirrored::Named;
 use crate::outcome::Outcome;
 use crate::protocol::{Inbound, StateMessage, StreamStatus, inbound};
 
@@ -36,6 +37,8 @@ pub enum Item {
         stream: usize,
         /// What the record asks for, or what became of it already.
         planned: PlannedRecord,
+        /// What it names, where what is not named is to be deleted.
+        named: Option<Box<Named>>,
     },
     /// A checkpoint.
     State(StateMessage),
@@ -87,13 +90,14 @@ fn read_line<'a>(bindings: &'a Bindings, text: &'a [u8], line: u64, mapped: &mut
             let Some(stream) = bindings.find(record.stream_ref()) else {
                 return Some(Item::Broken(unknown_stream(line, "a record")));
             };
-            let planned = match bindings.at(stream).plan(record.data, mapped) {
+            let (planned, named) = bindings.at(stream).plan_and_name(record.data, mapped);
+            let planned = match planned {
                 Planned::Plan(plan) => PlannedRecord::Plan(Box::new(plan)),
                 Planned::Skip(skip) => PlannedRecord::Settled(Outcome::Skipped(skip), String::new()),
                 Planned::Reject(rejection, key) => PlannedRecord::Settled(Outcome::Rejected(rejection), key),
                 Planned::Stop(failure) => return Some(Item::Broken(failure)),
             };
-            Some(Item::Record { line, stream, planned })
+            Some(Item::Record { line, stream, planned, named: named.map(Box::new) })
         }
         Ok(Inbound::State(state)) => Some(Item::State(state)),
         Ok(Inbound::StreamStatus { stream, status }) => {

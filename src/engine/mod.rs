@@ -26,6 +26,9 @@ pub mod lanes;
 pub mod ledger;
 #[cfg(test)]
 mod merged_tests;
+mod mirror;
+#[cfg(test)]
+mod mirror_tests;
 pub mod parking;
 pub mod report;
 #[cfg(test)]
@@ -35,3 +38,4 @@ mod tests;
 mod turns;
 
 pub use conductor::{Ending, Engine};
+pub use mirror::Attempt;

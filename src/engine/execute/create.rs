@@ -239,6 +239,12 @@ impl Turn<'_> {
             self.world.deletions.borrow_mut().created(self.object.resource().name);
         }
         let entry = self.object.answered(answer);
+        for (field, part) in
+            self.object.mirrored().map_or(&[][..], |mirrored| mirrored.nested).iter().filter(|_| made == Outcome::Created)
+        {
+            let many = entry[field].as_array().map_or(0, Vec::len);
+            self.world.deletions.borrow_mut().created_many(part, many as u64);
+        }
         if let Some(known) = self.saw(&entry, at, self.home(at))
             && self.object.is_made_empty(self.plan)
         {
