@@ -184,7 +184,7 @@ mod tests {
             orders.dedup();
             assert_eq!(orders.len(), given, "{path}: orders");
         });
-        assert_eq!(seen, 11 + 13 + 3 + 4);
+        assert_eq!(seen, 11 + 13 + 3 + 7);
     }
 
     #[test]

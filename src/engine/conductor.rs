@@ -44,7 +44,7 @@ const MAX_JOBS_IN_BULK: usize = 16_384;
 /// Bytes of plans read ahead of the API, at most.
 const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 /// Plans under way at once: more than there are connections, since those that wait before a repetition hold none.
-pub(super) const MAX_RUNNING: usize = 256;
+const MAX_RUNNING: usize = 256;
 /// Records that go in one request, at most; how many the API takes is unknown, and a body of so many stays far below the
 /// size that is sent.
 pub(super) const MOST_JOINED: usize = 1000;

@@ -15,7 +15,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::conductor::{Ending, MAX_RUNNING, Sync};
+use super::conductor::{Ending, Sync};
 use super::deletions::Doomed;
 use super::execute::World;
 use crate::account::Trouble;
@@ -28,6 +28,9 @@ use crate::objects::request::{Request, Scope};
 use crate::objects::{At, Existing, How, OBJECTS, Object};
 use crate::outcome::Outcome;
 use crate::plan::{Body, Known, Mode, Plan, Target};
+
+/// Deletions under way at once: as many as the API takes requests, so that few are left to finish once asked to stop.
+const MOST_AT_ONCE: usize = 20;
 
 /// Which attempt of its host a sync is, and when it began.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +128,7 @@ impl Sync<'_> {
         for missing in missing.into_iter().rev() {
             self.delete(world, &missing, async {
                 stop.as_mut().await;
-                stopped.set(true)
+                stopped.set(true);
             })
             .await?;
             if stopped.get() {
@@ -158,7 +161,7 @@ impl Sync<'_> {
                     let known = objections.entry(at).or_default();
                     found.into_iter().for_each(|words| {
                         if !known.contains(&words) {
-                            known.push(words)
+                            known.push(words);
                         }
                     });
                 }
@@ -299,7 +302,7 @@ impl Sync<'_> {
                     let mut trial = Trial::default();
                     (world.client.send(&Call::from(request), &mut trial).await, trial.attempts())
                 })
-                .buffer_unordered(MAX_RUNNING)
+                .buffer_unordered(MOST_AT_ONCE)
         );
         let mut refused: BTreeMap<String, u64> = BTreeMap::new();
         while let Some((reply, attempts)) = ended.next().await {

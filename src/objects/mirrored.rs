@@ -48,7 +48,7 @@ impl Named {
     pub fn by(object: &dyn Object, record: &Record, how: &How) -> Self {
         let mut named = Self::default();
         for (kin, (uuid, key)) in NAMED {
-            named.names.extend(record.text(uuid).map(|uuid| Scope::entry(&uuid)));
+            named.names.extend(record.text(uuid).map(|uuid| entry_of(&uuid)));
             named.names.extend(record.text(key).map(|key| Scope::key(kin.object(), &key)));
         }
         let Some(mirrored) = object.mirrored() else { return named };
@@ -71,6 +71,10 @@ impl Named {
             if record.is_faulty(field) {
                 named.unnamed.push(part);
             }
+            for (kin, (uuid, key)) in NAMED {
+                named.names.extend(record.nested(field, uuid).into_iter().flatten().map(|uuid| entry_of(&uuid)));
+                named.names.extend(record.nested(field, key).into_iter().flatten().map(|key| Scope::key(kin.object(), &key)));
+            }
             let own: Vec<Box<str>> = [&uuid, &key].into_iter().flatten().cloned().collect();
             for inner in entries {
                 named.own(part, None, inner.as_deref(), rules.within.map(|_| own.as_slice()));
@@ -88,7 +92,7 @@ impl Named {
     pub fn refers(&mut self, plan: &Plan) {
         for reference in plan.refs.iter().filter(|reference| reference.kin.within().is_none()) {
             self.names.push(match &reference.by {
-                By::Uuid(uuid) => Scope::entry(uuid),
+                By::Uuid(uuid) => entry_of(uuid),
                 By::Key(key) => Scope::key(reference.kin.object(), key),
             });
         }
@@ -96,7 +100,7 @@ impl Named {
 
     fn own(&mut self, object: &'static str, uuid: Option<&str>, key: Option<&str>, parents: Option<&[Box<str>]>) {
         let before = self.names.len();
-        self.names.extend(uuid.map(Scope::entry));
+        self.names.extend(uuid.map(entry_of));
         self.names.extend(key.into_iter().flat_map(|key| names_of_key(object, key, parents)));
         if self.names.len() == before {
             self.unnamed.push(object);
@@ -114,12 +118,84 @@ pub fn names_of(object: &dyn Object, entry: &Value, known: &Known, parents: impl
         names
     });
     let of_keys = known.keys().flat_map(|key| names_of_key(name, key, within.as_deref()));
-    std::iter::once(Scope::entry(&known.uuid)).chain(of_keys).collect()
+    std::iter::once(entry_of(&known.uuid)).chain(of_keys).collect()
 }
 
 fn names_of_key(object: &'static str, key: &str, parents: Option<&[Box<str>]>) -> Vec<Scope> {
     match parents {
         None => vec![Scope::key(object, key)],
-        Some(parents) => parents.iter().map(|parent| Scope::within(object, parent, key)).collect(),
+        Some(parents) => parents.iter().map(|parent| Scope::within(object, &parent.to_ascii_lowercase(), key)).collect(),
+    }
+}
+
+/// The name of what has this UUID, in whichever letters.
+fn entry_of(uuid: &str) -> Scope {
+    Scope::entry(&uuid.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::{how, record_of};
+    use super::*;
+    use crate::objects::{OBJECTS, contacts, customers, find, invoices, line_items, subscription_events};
+    use crate::plan::{Mode, Nulls};
+
+    #[test]
+    fn these_are_mirrored_and_what_they_hold_is_too() {
+        let mirrored: Vec<&str> =
+            OBJECTS.iter().filter(|object| object.mirrored().is_some()).map(|object| object.resource().name).collect();
+        let wanted = ["customers", "contacts", "plans", "invoices", "line_items", "transactions", "subscription_events"];
+        assert_eq!(mirrored, wanted);
+        for object in OBJECTS.iter().filter_map(|object| Some((object.resource(), object.mirrored()?))) {
+            let (resource, mirrored) = object;
+            assert!(resource.field(KEY).is_some() && resource.calls.delete.starts_with("delete "));
+            for (field, part) in mirrored.nested {
+                assert!(resource.field(field).is_some() && find(part).is_some_and(|part| part.mirrored().is_some()));
+            }
+        }
+    }
+
+    fn named(object: &dyn Object, row: &Value) -> Named {
+        Named::by(object, &record_of(object, Nulls::Ignore, row), &how(Mode::Upsert))
+    }
+
+    #[test]
+    fn a_record_names_itself_what_it_refers_to_and_what_it_holds() {
+        let row = json!({"external_id": "i-1", "customer_external_id": "c-1", "line_items": [
+            {"external_id": "l-1", "plan_external_id": "p-1", "type": "one_time", "amount_in_cents": 1}]});
+        let names = named(&invoices::Invoices, &row);
+        for (object, key) in [("invoices", "i-1"), ("customers", "c-1"), ("line_items", "l-1"), ("plans", "p-1")] {
+            assert!(names.names.contains(&Scope::key(object, key)), "{object}");
+        }
+        assert_eq!((names.names.len(), &names.holds[..], names.unnamed.len()), (4, &["line_items"][..], 0));
+        let row = json!({"external_id": "c-1", "primary_contact": {"external_id": "k-1"}});
+        assert!(named(&customers::Customers, &row).names.contains(&Scope::within("contacts", "c-1", "k-1")));
+        let row = json!({"id": 7, "external_id": "e-1"});
+        assert_eq!(
+            named(&subscription_events::SubscriptionEvents, &row).names[..],
+            [Scope::entry("7"), Scope::key("subscription_events", "e-1")]
+        );
+    }
+
+    #[test]
+    fn what_no_key_tells_is_said() {
+        let unnamed = |object: &dyn Object, row: Value| named(object, &row).unnamed.to_vec();
+        assert_eq!(unnamed(&customers::Customers, json!({"name": "Nobody"})), ["customers"]);
+        assert_eq!(unnamed(&customers::Customers, json!({"external_id": ["a"]})), ["customers"]);
+        assert_eq!(unnamed(&contacts::Contacts, json!({"external_id": "k-1"})), ["contacts"], "of which customer?");
+        assert!(unnamed(&contacts::Contacts, json!({"external_id": "k-1", "customer_external_id": "c-1"})).is_empty());
+        assert_eq!(unnamed(&line_items::LineItems, json!({"invoice_external_id": "i-1", "type": "trial"})), ["line_items"]);
+        // A list of which a part is wrong is not read at all; an empty one holds nothing.
+        let item = json!({"external_id": "l-1", "type": "one_time", "amount_in_cents": "much"});
+        assert_eq!(unnamed(&invoices::Invoices, json!({"external_id": "i-1", "line_items": [item]})), ["line_items"]);
+        let keyless =
+            json!({"external_id": "i-1", "line_items": [{"type": "one_time", "amount_in_cents": 1}], "transactions": []});
+        assert_eq!(unnamed(&invoices::Invoices, keyless), ["line_items"]);
+        let mut by_email = how(Mode::Upsert);
+        by_email.match_by = Some(MatchBy::Email);
+        let record = record_of(&customers::Customers, Nulls::Ignore, &json!({"external_id": "c-1", "email": "ann@lee.example"}));
+        assert_eq!(Named::by(&customers::Customers, &record, &by_email).unnamed[..], ["customers"]);
     }
 }
