@@ -46,6 +46,7 @@ mod requests;
 mod restart;
 mod scenarios;
 mod states;
+mod store;
 mod subscription_cancellations;
 mod subscription_connections;
 mod tags;

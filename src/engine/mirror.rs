@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::pin::{Pin, pin};
 
 use futures_util::future::{Either, select};
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -96,14 +96,24 @@ struct Missing<'b> {
 }
 
 impl Sync<'_> {
-    /// All is settled and every STATE has left: what did not come is deleted where the policy says so.
+    /// All is settled: once all is kept and every STATE has left, what did not come is deleted where the policy says so.
     pub(super) async fn mirror(
-        &self,
+        &mut self,
         world: &World<'_>,
         mut stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Ending, Failure> {
-        let bindings = &*self.engine.bindings;
-        let objects = self.mirrored(world, bindings);
+        let engine = self.engine;
+        if !engine.deletions.by_absence() {
+            return Ok(Ending::Complete);
+        }
+        let stopped = match select(pin!(self.keep_all()), stop.as_mut()).await {
+            Either::Left((kept, _)) => kept.map(|()| false)?,
+            Either::Right(_) => true,
+        };
+        if stopped {
+            return self.drain(world, FuturesUnordered::new()).await;
+        }
+        let objects = self.mirrored(world, &engine.bindings);
         if objects.is_empty() {
             return Ok(Ending::Complete);
         }
