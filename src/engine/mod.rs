@@ -33,9 +33,14 @@ mod mirror_tests;
 pub mod parking;
 pub mod report;
 #[cfg(test)]
+mod request_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod throttled;
+#[cfg(test)]
+mod throttled_tests;
 mod turns;
 
 pub use conductor::{Ending, Engine};
