@@ -258,7 +258,7 @@ impl Sync<'_> {
             let reading = self.may_read(world);
             if self.halted.is_none()
                 && importing.is_empty()
-                && self.batch.is_due(self.started.elapsed(), running.is_empty() && !reading)
+                && self.batch.is_due(self.started.elapsed(), (running.is_empty() && !reading) || !world.bulk.get())
             {
                 let groups = self.batch.next(|group| group.jobs.first().map_or(0, |job| job.part));
                 if pays(&groups) && world.bulk.get() {
@@ -272,7 +272,8 @@ impl Sync<'_> {
                 }
                 continue;
             }
-            if running.is_empty() && importing.is_empty() && self.batch.is_empty() {
+            // What waits to go in an import has sent nothing yet: a sync that is to end leaves it.
+            if running.is_empty() && importing.is_empty() && (self.batch.is_empty() || self.halted.is_some()) {
                 if let Some(failure) = self.halted.take() {
                     return Err(failure);
                 }
@@ -283,7 +284,11 @@ impl Sync<'_> {
                     continue;
                 }
             }
-            let deadline = self.batch.deadline().filter(|_| importing.is_empty()).map(|deadline| self.started + deadline);
+            let deadline = self
+                .batch
+                .deadline()
+                .filter(|_| importing.is_empty() && self.halted.is_none())
+                .map(|deadline| self.started + deadline);
             let keeping = self.store.has_work();
             tokio::select! {
                 biased;

@@ -48,7 +48,7 @@ codes! {
     FieldFixed "FIELD_FIXED": "The record asks for a change that ChartMogul's API can not make.", "Leave the field out with `exclude`, or make the change in ChartMogul by hand.";
     ParentNotFound "PARENT_NOT_FOUND": "What the record refers to (a customer, a plan, an invoice, a subscription, an event) does not exist and did not arrive in this sync.", "Sync it as well, or correct the reference; `parents: create` makes a missing customer, but not for subscriptions, which come of line items and events, nor for merges.";
     AmbiguousMatch "AMBIGUOUS_MATCH": "Several objects in the account match the record's key.", "Merge the duplicates in ChartMogul, or match by `uuid` or `external_id`.";
-    ImportedInvalid "IMPORTED_INVALID": "A bulk import took the record, and ChartMogul says itself that it counts for nothing.", "The message is ChartMogul's own; correct the field it names. The next sync then changes what stands there.";
+    ImportedInvalid "IMPORTED_INVALID": "A bulk import took the record, and ChartMogul says itself that it counts for nothing.", "The message is ChartMogul's own; correct the field it names and upsert the record again: that changes what stands there, which an insert leaves alone.";
     ApiRefused "API_REFUSED": "ChartMogul refused the record.", "The message is ChartMogul's own; correct the field it names.";
     RecordBreaksServer "RECORD_BREAKS_SERVER": "ChartMogul answers this record with a server error every time, while other records pass.", "Look for unusual values in the record; report it to ChartMogul's support with the time of the sync.";
     RecordTooLarge "RECORD_TOO_LARGE": "The request for this record would be larger than is sent.", "Shorten its texts or leave columns out with `exclude`.";
