@@ -45,6 +45,7 @@ mod requests;
 mod restart;
 mod scenarios;
 mod states;
+mod store;
 mod subscription_cancellations;
 mod subscription_connections;
 mod tags;

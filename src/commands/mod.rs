@@ -154,10 +154,11 @@ fn socket_mode() -> bool {
     std::env::var("DATA_CHANNEL_MEDIUM").is_ok_and(|medium| medium.eq_ignore_ascii_case("SOCKET"))
 }
 
-/// Reads the configuration and hides its key from all that is printed.
+/// Reads the configuration and hides its secrets from all that is printed.
 fn settings(emitter: &Emitter, path: &std::path::Path) -> Result<Settings, Failure> {
     let settings = Settings::read(path, std::env::var(KEY_VARIABLE).ok().as_deref())?;
     emitter.redactor().hide_key(&settings.api_key);
+    settings.keeping.secrets().for_each(|secret| emitter.redactor().hide_key(secret));
     if !settings.unknown_keys.is_empty() {
         tracing::warn!("the configuration has keys that mean nothing here: {}", settings.unknown_keys.join(", "));
     }

@@ -21,6 +21,7 @@ mod deletion_tests;
 mod deletions;
 mod execute;
 pub mod intake;
+mod keeping;
 mod kept;
 pub mod lanes;
 pub mod ledger;

@@ -65,7 +65,7 @@ pub(super) enum Of<'p> {
 }
 
 impl Of<'_> {
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         match self {
             Self::Plan(plan) => plan.key(),
             Self::Key(key) => (*key).to_owned(),

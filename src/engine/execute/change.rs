@@ -93,6 +93,7 @@ impl Turn<'_> {
         home: Option<Scope>,
         trial: &mut Trial,
     ) -> Result<Changed, Trouble> {
+        self.note_uuid(&existing.uuid);
         match self.world.account.bring(self.object, self.plan, self.how.nulls).await {
             Ok((plan, claim)) => Turn { plan: &plan, ..*self }.change_as_brought(at, existing, home, trial, &claim).await,
             Err(faults) => Ok(Changed::Settled(refused(faults))),
@@ -205,7 +206,7 @@ impl Turn<'_> {
         let set = (shows == Shows::Unseen).then(|| members(&request)).flatten();
         let call = Call::from(request);
         let account = &self.world.account;
-        Ok(match self.world.client.send(&call, trial).await? {
+        Ok(match self.deliver(&call, trial).await? {
             Reply::Done(answer) => {
                 let answer = read(&answer);
                 if let Some(key) = self.plan.target.key().filter(|_| uuid.is_empty()) {
