@@ -32,6 +32,10 @@ image:
 bench:
     cargo bench
 
+# How evenly several connectors share one account, in simulated time: takes some minutes.
+fairness:
+    FAIRNESS_SEEDS=3 cargo test --lib fairness_tests -- --nocapture
+
 # Requests of upserts of every object against the formula.
 requests:
     cargo test --lib request_tests -- --nocapture

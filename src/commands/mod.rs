@@ -10,6 +10,7 @@ pub mod spec;
 mod write;
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 use std::panic;
 use std::path::PathBuf;
@@ -172,7 +173,8 @@ fn client(settings: &Settings, give_up_after: std::time::Duration) -> Result<Cli
         requests_per_second: settings.limits.requests_per_second,
         connections: settings.limits.connections,
         give_up_after,
-        seed: std::process::id().into(),
+        // Connectors that share an account must not wait the same, and in a container the process id is always the same.
+        seed: RandomState::new().hash_one(std::process::id()),
         ..Policy::default()
     };
     Ok(Client::new(Arc::new(transport), policy))

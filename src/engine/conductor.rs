@@ -25,6 +25,7 @@ use super::lanes::Lanes;
 use super::ledger::{Ledger, Scope, Ticket};
 use super::parking::Parking;
 use super::report::{Of, Report, Warnings};
+use super::throttled::{Throttled, news};
 use crate::account::Account;
 use crate::binding::Bindings;
 use crate::client::Client;
@@ -167,6 +168,7 @@ impl Engine<'_> {
             held: Held::default(),
             input: Input::Open,
             halted: None,
+            throttled: Throttled::default(),
         };
         let ending = sync.conduct(&world, intake, stop).await;
         let ending = sync.keep_rest(ending).await;
@@ -206,6 +208,7 @@ pub(super) struct Sync<'e> {
     input: Input,
     /// Ends the sync once what is under way is finished.
     halted: Option<Failure>,
+    pub(super) throttled: Throttled,
 }
 
 impl Sync<'_> {
@@ -230,6 +233,8 @@ impl Sync<'_> {
                 () = &mut stop => return Ok(Ending::Interrupted),
             }
         }
+        // When there is more to be said of a pause.
+        let mut later = None;
         loop {
             // What is there already is taken before anything is started: records that stand together can go together.
             if self.may_read(world)
@@ -295,6 +300,7 @@ impl Sync<'_> {
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
                 () = &mut stop => return self.drain(world, running).await,
+                () = news(self.engine.client, later) => later = self.tell_throttled()?,
                 item = intake.next(), if reading => match item {
                     Some(item) => self.take(world, item)?,
                     None => self.input = Input::Ended,

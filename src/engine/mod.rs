@@ -35,6 +35,9 @@ mod request_tests;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod throttled;
+#[cfg(test)]
+mod throttled_tests;
 mod turns;
 
 pub use conductor::{Ending, Engine};

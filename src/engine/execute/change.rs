@@ -137,10 +137,10 @@ impl Turn<'_> {
             let sent = self.send(request, &existing.uuid, home, trial).await?;
             let sent = match (sent, &absorbed_by) {
                 // Gone at a second attempt: the first one did it and its answer was lost.
-                (Sent::Gone, Some(_)) if trial.attempts() > 1 => Sent::Done(Value::Null),
+                (Sent::Gone, Some(_)) if trial.requests() > 1 => Sent::Done(Value::Null),
                 // Refused at a second attempt: whether the first one did it shows in what is there now.
                 (Sent::Refused(Outcome::Rejected(why)), Some(_))
-                    if trial.attempts() > 1 && why.code() != Code::RecordBreaksServer =>
+                    if trial.requests() > 1 && why.code() != Code::RecordBreaksServer =>
                 {
                     Sent::Gone
                 }
