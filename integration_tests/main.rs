@@ -35,6 +35,7 @@ mod json_imports;
 mod keyless;
 mod limits;
 mod mapping;
+mod mirror;
 mod odd_input;
 mod opportunities;
 mod plan_groups;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::intake::Intake;
 use super::report::Report;
-use super::{Ending, Engine};
+use super::{Attempt, Ending, Engine};
 use crate::binding::Bindings;
 use crate::client::{Client, InProcess, Policy};
 use crate::config::Settings;
@@ -102,6 +102,11 @@ impl std::io::Write for Collected {
     }
 }
 
+/// Runs a sync against a sandbox, as a later attempt of its host or one that began at another time.
+pub(crate) async fn run_as(attempt: Attempt, sandbox: &Sandbox, settings: &Settings, catalog: &Value, input: String) -> Ran {
+    run_all(&Collected::default(), attempt, sandbox, settings, catalog, input, std::future::pending()).await
+}
+
 /// Runs a sync against a sandbox.
 pub(crate) async fn run(sandbox: &Sandbox, settings: &Settings, catalog: &Value, input: String) -> Ran {
     run_until(sandbox, settings, catalog, input, std::future::pending()).await
@@ -127,6 +132,18 @@ pub(crate) async fn run_into(
     input: String,
     stop: impl Future<Output = ()>,
 ) -> Ran {
+    run_all(out, Attempt::new(None, None), sandbox, settings, catalog, input, stop).await
+}
+
+async fn run_all(
+    out: &Collected,
+    attempt: Attempt,
+    sandbox: &Sandbox,
+    settings: &Settings,
+    catalog: &Value,
+    input: String,
+    stop: impl Future<Output = ()>,
+) -> Ran {
     let catalog = ConfiguredCatalog::parse(&catalog.to_string()).unwrap();
     let bindings = Arc::new(Bindings::new(&catalog, settings).unwrap());
     let policy = Policy {
@@ -143,6 +160,7 @@ pub(crate) async fn run_into(
         client: &client,
         data_source: &settings.data_source,
         deletions: settings.deletions,
+        attempt,
         bulk_import: settings.bulk_import,
         emitter: &emitter,
         report: &report,
