@@ -36,6 +36,7 @@ mod json_imports;
 mod keyless;
 mod limits;
 mod mapping;
+mod mirror;
 mod odd_input;
 mod opportunities;
 mod plan_groups;

@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::intake::Intake;
 use super::report::Report;
-use super::{Ending, Engine};
+use super::{Attempt, Ending, Engine};
 use crate::binding::Bindings;
 use crate::client::{Client, InProcess, Policy};
 use crate::config::Settings;
@@ -124,6 +124,11 @@ impl std::io::Write for Watched {
     }
 }
 
+/// Runs a sync against a sandbox, as a later attempt of its host or one that began at another time.
+pub(crate) async fn run_as(attempt: Attempt, sandbox: &Sandbox, settings: &Settings, catalog: &Value, input: String) -> Ran {
+    run_all(&Collected::default(), attempt, sandbox, settings, catalog, input, std::future::pending()).await
+}
+
 /// Runs a sync against a sandbox.
 pub(crate) async fn run(sandbox: &Sandbox, settings: &Settings, catalog: &Value, input: String) -> Ran {
     run_until(sandbox, settings, catalog, input, std::future::pending()).await
@@ -149,6 +154,18 @@ pub(crate) async fn run_into(
     input: String,
     stop: impl Future<Output = ()>,
 ) -> Ran {
+    run_all(out, Attempt::new(None, None), sandbox, settings, catalog, input, stop).await
+}
+
+async fn run_all(
+    out: &Collected,
+    attempt: Attempt,
+    sandbox: &Sandbox,
+    settings: &Settings,
+    catalog: &Value,
+    input: String,
+    stop: impl Future<Output = ()>,
+) -> Ran {
     let catalog = ConfiguredCatalog::parse(&catalog.to_string()).unwrap();
     let bindings = Arc::new(Bindings::new(&catalog, settings).unwrap());
     let policy = Policy {
@@ -165,6 +182,7 @@ pub(crate) async fn run_into(
         client: &client,
         data_source: &settings.data_source,
         deletions: settings.deletions,
+        attempt,
         bulk_import: settings.bulk_import,
         stop_when_rejected: settings.stop_when_rejected,
         emitter: &emitter,
