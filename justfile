@@ -31,3 +31,31 @@ image:
 # The benchmarks.
 bench:
     cargo bench
+
+# How evenly several connectors share one account, in simulated time: takes some minutes.
+fairness:
+    FAIRNESS_SEEDS=3 cargo test --lib fairness_tests -- --nocapture
+
+# Requests of upserts of every object against the formula.
+requests:
+    cargo test --lib request_tests -- --nocapture
+
+# What a second identical run takes, for every object and mode.
+second-run:
+    cargo test --test integration a_second_identical_run -- --nocapture
+
+# Use of the cap of 40 requests a second.
+cap *options:
+    benches/cap.py {{ options }}
+
+# Bytes for each customer that is known.
+known-memory *options:
+    benches/known_memory.py {{ options }}
+
+# The same customers row by row and by this connector.
+side-by-side *options:
+    benches/side_by_side.py {{ options }}
+
+# Requests of a first run by bulk import.
+bulk *options:
+    benches/bulk.py {{ options }}

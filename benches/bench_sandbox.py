@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -50,28 +52,62 @@ def peak_rss(pid):
 
 def sync(binary, throughput, config, rows, keys):
     """Writes so many rows over so many keys; gives seconds, peak MB and the STATEs' counts."""
-    with tempfile.TemporaryDirectory() as folder:
+    catalog = json.loads(subprocess.run([throughput, "catalog"], check=True, stdout=subprocess.PIPE).stdout)
+    source = subprocess.Popen([throughput, "write", str(rows), str(keys)], stdout=subprocess.PIPE)
+    took, peak, messages = _write(binary, config, catalog, source.stdout)
+    source.wait()
+    assert loaded(messages) == (rows, 0), loaded(messages)
+    return took, peak
+
+
+def write(binary, config, catalog, lines):
+    """Writes these lines, made as they are read; gives seconds, peak MB and the messages."""
+    given, taken = os.pipe()
+
+    def feed():
+        # A process that has ended tells why itself.
+        with contextlib.suppress(BrokenPipeError), open(taken, "w") as out:
+            out.writelines(lines)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    with open(given, "rb") as stdin:
+        result = _write(binary, config, catalog, stdin)
+    feeder.join()
+    return result
+
+
+def _write(binary, config, catalog, stdin):
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as out:
         config_file, catalog_file = Path(folder) / "config.json", Path(folder) / "catalog.json"
         config_file.write_text(json.dumps(config))
-        catalog_file.write_bytes(subprocess.run([throughput, "catalog"], check=True, stdout=subprocess.PIPE).stdout)
+        catalog_file.write_text(json.dumps(catalog))
         start = time.monotonic()
-        source = subprocess.Popen([throughput, "write", str(rows), str(keys)], stdout=subprocess.PIPE)
         command = [binary, "write", "--config", str(config_file), "--catalog", str(catalog_file)]
-        with tempfile.TemporaryFile() as out:
-            process = subprocess.Popen(command, stdin=source.stdout, stdout=out)
-            source.stdout.close()
-            peak = 0
-            while process.poll() is None:
-                peak = peak_rss(process.pid) or peak
-                time.sleep(0.02)
-            took = time.monotonic() - start
-            source.wait()
-            out.seek(0)
-            messages = [json.loads(line) for line in out]
+        process = subprocess.Popen(command, stdin=stdin, stdout=out)
+        # Who writes the rows has to see that nobody reads them any more.
+        stdin.close()
+        peak = 0
+        while process.poll() is None:
+            peak = peak_rss(process.pid) or peak
+            time.sleep(0.02)
+        took = time.monotonic() - start
+        out.seek(0)
+        messages = [json.loads(line) for line in out]
     if process.returncode != 0:
         raise SystemExit(f"write ended with {process.returncode}: {messages[-1]}")
+    return took, peak, messages
+
+
+def loaded(messages):
+    """How many records the STATEs that came back say were loaded and rejected."""
     stats = [message["state"]["destinationStats"] for message in messages if message["type"] == "STATE"]
-    loaded = sum(stat["recordCount"] for stat in stats)
-    rejected = sum(stat["rejectedRecordCount"] for stat in stats)
-    assert (loaded, rejected) == (rows, 0), (loaded, rejected)
-    return took, peak
+    return sum(stat["recordCount"] for stat in stats), sum(stat["rejectedRecordCount"] for stat in stats)
+
+
+def outcomes(messages, stream):
+    """What the log says became of a stream's records: {"read": 3, "created": 3}."""
+    start = f"stream {stream}: "
+    logs = (message["log"]["message"] for message in messages if message["type"] == "LOG")
+    words = next(log.removeprefix(start) for log in logs if log.startswith(start))
+    return {what: int(count) for count, what in re.findall(r"(\d+) (\w+)(?=,|$)", words)}

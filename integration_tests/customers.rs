@@ -380,3 +380,18 @@ fn one_key_is_looked_up_once() {
     assert_eq!(world.requests("GET", ROUTE), 1);
     assert_eq!(world.requests("GET", "/v1/contacts"), 1);
 }
+
+#[test]
+fn rows_by_uuid_that_say_what_is_there_are_not_sent_where_enough_of_them_wait() {
+    let world = World::new();
+    let uuids: Vec<String> = (0..30).map(|n| world.given_customer(&format!("c-{n}"), json!({}))).collect();
+    let rows = |from: usize| uuids[from..].iter().map(|uuid| record("customers", json!({"uuid": uuid, "name": "By Uuid"})));
+    let run = world.sync().lines(rows(0)).run().succeeded();
+    assert_eq!((run.outcomes("customers"), world.writes()), ("30 read, 30 updated", 30));
+    let run = world.sync().lines(rows(0)).run().succeeded();
+    assert_eq!((run.outcomes("customers"), world.writes()), ("30 read, 30 unchanged", 30));
+    // A page would cost as much as it saves: without one they are sent as they are.
+    let before = world.requests("GET", ROUTE);
+    let run = world.sync().lines(rows(25)).run().succeeded();
+    assert_eq!((run.outcomes("customers"), world.writes(), world.requests("GET", ROUTE)), ("5 read, 5 updated", 35, before));
+}

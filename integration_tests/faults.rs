@@ -63,6 +63,28 @@ fn a_429_is_endured_and_reported() {
 }
 
 #[test]
+fn a_pause_of_seconds_is_told_to_the_platform_while_it_lasts() {
+    let now = || u64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap();
+    let world = World::new();
+    world.fault("POST /customers 429 retry-after=4 skip=3");
+    let began = now();
+    let run = world.sync().lines(customers(8)).line(state("customers", 1)).run().succeeded();
+    assert_eq!(run.outcomes("customers"), "8 read, 8 created", "{run}");
+    let told: Vec<&Value> = run.of_type("TRACE").map(|message| &message["trace"]).collect();
+    assert_eq!(told.len(), 1, "{run}");
+    let (at, status) = (told[0]["emitted_at"].as_u64().unwrap(), &told[0]["stream_status"]);
+    assert_eq!((&told[0]["type"], &status["status"]), (&json!("STREAM_STATUS"), &json!("RUNNING")));
+    assert_eq!(status["stream_descriptor"], json!({"name": "customers"}));
+    let reset = status["reasons"][0]["rate_limited"]["quota_reset"].as_u64().unwrap();
+    assert_eq!(status["reasons"], json!([{"type": "RATE_LIMITED", "rate_limited": {"quota_reset": reset}}]));
+    assert!(began <= at && at < reset && reset <= now(), "told at {at}, for {reset}, of a run from {began}");
+    assert!(reset <= at + 4_300, "no longer than it lasts: {reset} at {at}");
+    let position = |kind: &str| run.messages.iter().position(|message| message["type"] == kind).unwrap();
+    assert!(position("TRACE") < position("STATE"), "{run}");
+    assert!(run.logged(&["throttled: nothing was sent for 4.", "too many requests (429)"]), "{run}");
+}
+
+#[test]
 fn limits_of_the_account_that_others_use_up_are_endured() {
     // The account takes less than we are told: every second has 429s until the client has found its pace.
     let quirks = Quirks { retry_after: Some(1), ..Quirks::default() };

@@ -11,6 +11,7 @@
 mod harness;
 
 mod activation;
+mod ambiguity;
 mod api_requests;
 mod attribute_types;
 mod bulk_import;
@@ -44,6 +45,7 @@ mod requests;
 mod restart;
 mod scenarios;
 mod states;
+mod store;
 mod subscription_cancellations;
 mod subscription_connections;
 mod tags;

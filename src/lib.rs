@@ -2,7 +2,7 @@
 //!
 //! The map of this house. Commands read the protocol; mapping turns a record into what it means; an object makes a plan of
 //! it; what we know of the account turns the plan into requests; the engine delivers them through the client and settles
-//! the record in the ledger; a sandbox stands in for the API.
+//! the record in the ledger; the store keeps what must be kept; a sandbox stands in for the API.
 //!
 //! A record travels one way: a line ([`protocol`]) → a mapped row ([`mapping`]) → a [`plan::Plan`] ([`objects`]) → requests
 //! ([`engine`], [`account`]) → replies ([`client`]) → an [`outcome::Outcome`]. Arrows between rooms run one way too; a test
@@ -30,6 +30,7 @@ pub mod outcome;
 pub mod plan;
 pub mod protocol;
 pub mod sandbox;
+pub mod store;
 
 #[cfg(test)]
 mod arrows;

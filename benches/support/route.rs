@@ -10,6 +10,7 @@ use destination_chartmogul::engine::lanes::{JobId, Lanes};
 use destination_chartmogul::engine::ledger::{Ledger, Ready, Scope, Ticket};
 use destination_chartmogul::plan::Plan;
 use destination_chartmogul::protocol::{ConfiguredCatalog, StateKind, StateMessage};
+use destination_chartmogul::store::Mark;
 
 /// As the conductor bounds them.
 const MAX_JOBS: usize = 4096;
@@ -134,7 +135,7 @@ impl<'r> Route<'r> {
 
     fn settle(&mut self, ticket: Ticket, rejected: bool) {
         self.records += 1;
-        let ready = self.ledger.settle(ticket, rejected);
+        let ready = self.ledger.settle(ticket, rejected, Mark::default());
         self.emit(ready);
     }
 

@@ -142,6 +142,11 @@ impl World {
         path
     }
 
+    /// A path in this world's directory, where nothing is yet.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.0.join(name)
+    }
+
     pub(crate) fn check(&self, config: &Value) -> Run {
         self.with_config("check", config).run()
     }

@@ -1,58 +1,63 @@
-//! A list that mostly holds one thing, in two words. Pure.
+//! A map from scopes to lists that mostly hold one thing. Pure.
+//!
+//! Small, and never suddenly larger: single things stand in a tree, whose nodes grow one by one, where a hash table doubles.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::objects::request::Scope;
 
 /// See the module's header.
-#[derive(Debug, Clone)]
-pub(super) enum Few<T> {
-    /// Exactly one, without an allocation.
-    One(T),
-    /// Any other number. In a box, so that the common case stays small.
-    #[expect(clippy::box_collection, reason = "a vector is three words")]
-    Many(Box<Vec<T>>),
+#[derive(Debug)]
+pub(super) struct FewOf<T> {
+    /// Lists of exactly one.
+    ones: BTreeMap<Scope, T>,
+    /// All others, empty ones among them.
+    others: HashMap<Scope, Vec<T>>,
 }
 
-impl<T> Few<T> {
-    pub(super) fn as_slice(&self) -> &[T] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(many) => many,
-        }
-    }
-
-    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
-        match self {
-            Self::One(one) => std::slice::from_mut(one),
-            Self::Many(many) => many,
-        }
-    }
-
-    pub(super) fn push(&mut self, new: T) {
-        let mut all = std::mem::replace(self, Self::Many(Box::default())).into_vec();
-        all.push(new);
-        *self = all.into();
-    }
-
-    pub(super) fn retain(&mut self, wanted: impl FnMut(&T) -> bool) {
-        let mut all = std::mem::replace(self, Self::Many(Box::default())).into_vec();
-        all.retain(wanted);
-        *self = all.into();
-    }
-
-    pub(super) fn into_vec(self) -> Vec<T> {
-        match self {
-            Self::One(one) => vec![one],
-            Self::Many(many) => *many,
-        }
+impl<T> Default for FewOf<T> {
+    fn default() -> Self {
+        Self { ones: BTreeMap::new(), others: HashMap::new() }
     }
 }
 
-impl<T> From<Vec<T>> for Few<T> {
-    fn from(mut all: Vec<T>) -> Self {
-        match (all.len(), all.pop()) {
-            (1, Some(one)) => Self::One(one),
+impl<T> FewOf<T> {
+    pub(super) fn contains(&self, scope: Scope) -> bool {
+        self.ones.contains_key(&scope) || self.others.contains_key(&scope)
+    }
+
+    pub(super) fn get(&self, scope: Scope) -> Option<&[T]> {
+        let one = self.ones.get(&scope).map(std::slice::from_ref);
+        one.or_else(|| self.others.get(&scope).map(Vec::as_slice))
+    }
+
+    pub(super) fn get_mut(&mut self, scope: Scope) -> Option<&mut [T]> {
+        match self.ones.get_mut(&scope) {
+            Some(one) => Some(std::slice::from_mut(one)),
+            None => self.others.get_mut(&scope).map(Vec::as_mut_slice),
+        }
+    }
+
+    pub(super) fn insert(&mut self, scope: Scope, mut list: Vec<T>) {
+        self.remove(scope);
+        match (list.len(), list.pop()) {
+            (1, Some(one)) => drop(self.ones.insert(scope, one)),
             (_, last) => {
-                all.extend(last);
-                Self::Many(Box::new(all))
+                list.extend(last);
+                self.others.insert(scope, list);
             }
+        }
+    }
+
+    pub(super) fn remove(&mut self, scope: Scope) -> Option<Vec<T>> {
+        self.ones.remove(&scope).map(|one| vec![one]).or_else(|| self.others.remove(&scope))
+    }
+
+    /// Changes the list of a scope, if there is one.
+    pub(super) fn change(&mut self, scope: Scope, change: impl FnOnce(&mut Vec<T>)) {
+        if let Some(mut list) = self.remove(scope) {
+            change(&mut list);
+            self.insert(scope, list);
         }
     }
 }
@@ -62,15 +67,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_the_list_it_was_made_of_and_small() {
+    fn lists_of_any_length_are_what_was_put_there() {
+        let mut lists = FewOf::default();
+        let scope = |n: usize| Scope::key("customers", &n.to_string());
         for count in 0..4 {
-            let mut few = Few::from((0..count).collect::<Vec<u64>>());
-            assert_eq!(few.as_slice(), (0..count).collect::<Vec<u64>>());
-            few.push(9);
-            few.retain(|one| *one != 1);
-            let left: Vec<u64> = (0..count).filter(|one| *one != 1).chain([9]).collect();
-            assert_eq!((few.as_mut_slice().len(), few.into_vec()), (left.len(), left));
+            lists.insert(scope(count), (0..count).collect());
         }
-        assert_eq!(size_of::<Few<std::rc::Rc<u8>>>(), 16);
+        for count in 0..4 {
+            assert_eq!(lists.get(scope(count)).unwrap(), (0..count).collect::<Vec<_>>());
+            lists.change(scope(count), |list| {
+                list.push(9);
+                list.retain(|one| *one != 1);
+            });
+            let left: Vec<usize> = (0..count).filter(|one| *one != 1).chain([9]).collect();
+            lists.get_mut(scope(count)).unwrap().reverse();
+            assert!(lists.contains(scope(count)));
+            assert_eq!(lists.remove(scope(count)).unwrap(), left.into_iter().rev().collect::<Vec<_>>());
+            assert_eq!((lists.get(scope(count)), lists.contains(scope(count))), (None, false));
+        }
     }
 }

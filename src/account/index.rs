@@ -1,10 +1,9 @@
 //! What was read and what was written, by scope. Grows with the distinct keys of a sync, never with its records.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::few::Few;
+use super::few::FewOf;
 use crate::objects::request::Scope;
 use crate::objects::resource::Kind;
 use crate::plan::{Known, Part, fingerprint};
@@ -13,11 +12,11 @@ use crate::plan::{Known, Part, fingerprint};
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// All entries of a scope. A scope that is not here is unknown; an empty one is known to have none.
-    shelves: HashMap<Scope, Few<Rc<Known>>>,
+    shelves: FewOf<Rc<Known>>,
     /// Entries that are known to stand in a scope of which not all are known.
-    some: HashMap<Scope, Few<Rc<Known>>>,
+    some: FewOf<Rc<Known>>,
     /// Where an entry stands, by its identity ([`Scope::entry`]).
-    places: HashMap<Scope, Few<Scope>>,
+    places: FewOf<Scope>,
     /// In which scope an entry stands that is part of another, by its own key.
     homes: HashMap<Scope, Scope>,
     /// Things that this run made with nothing that belongs to them.
@@ -35,12 +34,12 @@ pub(super) struct Index {
 impl Index {
     /// All entries of a scope; `None` when they are not known.
     pub(super) fn shelf(&self, scope: Scope) -> Option<Vec<Rc<Known>>> {
-        self.shelves.get(&scope).map(|shelf| shelf.as_slice().iter().map(|entry| self.naming(entry)).collect())
+        self.shelves.get(scope).map(|shelf| shelf.iter().map(|entry| self.naming(entry)).collect())
     }
 
     /// Whether all entries of a scope are known.
     pub(super) fn has(&self, scope: Scope) -> bool {
-        self.shelves.contains_key(&scope)
+        self.shelves.contains(scope)
     }
 
     /// The entry, naming what it belongs to as that is called now.
@@ -61,9 +60,14 @@ impl Index {
         }
     }
 
+    /// Whether an entry is known, by its identity ([`Scope::entry`]).
+    pub(super) fn stands(&self, entry: Scope) -> bool {
+        self.places.contains(entry)
+    }
+
     /// The thing of this scope is there, and nothing else is known of it.
     pub(super) fn unseen(&mut self, scope: Scope) {
-        self.shelves.remove(&scope);
+        self.shelves.remove(scope);
         self.unseen.insert(scope);
     }
 
@@ -79,17 +83,15 @@ impl Index {
 
     /// The entry of this identity, wherever it stands.
     pub(super) fn entry(&self, uuid: &str) -> Option<Rc<Known>> {
-        let mut shelves = self.stands_in(uuid).filter_map(|scope| self.shelves.get(&scope));
-        shelves
-            .find_map(|shelf| shelf.as_slice().iter().find(|entry| entry.uuid.as_ref() == uuid))
-            .map(|entry| self.naming(entry))
+        let mut shelves = self.stands_in(uuid).filter_map(|scope| self.shelves.get(scope));
+        shelves.find_map(|shelf| shelf.iter().find(|entry| entry.uuid.as_ref() == uuid)).map(|entry| self.naming(entry))
     }
 
     /// Takes in all entries of a scope as they were listed. A list may lag behind our own writes: with `keep`, what it lacks
     /// and was known is not gone; that it is shows when it is used.
     pub(super) fn listed(&mut self, scope: Scope, entries: &[Rc<Known>], keep: bool) -> Vec<Rc<Known>> {
         self.unseen.remove(&scope);
-        let before = self.shelves.remove(&scope).into_iter().chain(self.some.remove(&scope)).flat_map(Few::into_vec);
+        let before = self.shelves.remove(scope).into_iter().chain(self.some.remove(scope)).flatten();
         let mut all = entries.to_vec();
         if keep {
             all.extend(before.filter(|entry| entries.iter().all(|listed| listed.uuid != entry.uuid)));
@@ -98,7 +100,7 @@ impl Index {
             self.note(scope, &entry.uuid);
             self.note_parts(scope, entry.parts());
         }
-        self.shelves.insert(scope, all.clone().into());
+        self.shelves.insert(scope, all.clone());
         all
     }
 
@@ -110,12 +112,12 @@ impl Index {
     /// Lays one entry over what is known of its scope. With `complete`, the scope has room for this one only.
     pub(super) fn saw(&mut self, scope: Scope, entry: &Rc<Known>, complete: bool) {
         self.unseen.remove(&scope);
-        match self.shelves.get_mut(&scope) {
-            Some(shelf) => match shelf.as_mut_slice().iter_mut().find(|other| other.uuid == entry.uuid) {
+        match self.shelves.get_mut(scope) {
+            Some(shelf) => match shelf.iter_mut().find(|other| other.uuid == entry.uuid) {
                 Some(other) => *other = Rc::clone(entry),
-                None => shelf.push(Rc::clone(entry)),
+                None => self.shelves.change(scope, |shelf| shelf.push(Rc::clone(entry))),
             },
-            None if complete => drop(self.shelves.insert(scope, Few::One(Rc::clone(entry)))),
+            None if complete => self.shelves.insert(scope, vec![Rc::clone(entry)]),
             None => return,
         }
         self.note(scope, &entry.uuid);
@@ -129,7 +131,7 @@ impl Index {
 
     /// Lays an entry that stands within the one entry of a scope over what is known of that.
     pub(super) fn saw_part(&mut self, scope: Scope, object: &'static str, part: &Known) {
-        let Some([whole]) = self.shelves.get_mut(&scope).map(Few::as_mut_slice) else { return };
+        let Some([whole]) = self.shelves.get_mut(scope) else { return };
         let whole = Rc::make_mut(whole);
         let mut parts = whole.parts().to_vec();
         let new = Part { object, known: part.clone() };
@@ -143,7 +145,7 @@ impl Index {
 
     /// An entry within the one entry of a scope is gone.
     pub(super) fn part_gone(&mut self, scope: Scope, uuid: &str) {
-        for whole in self.shelves.get_mut(&scope).map(Few::as_mut_slice).into_iter().flatten() {
+        for whole in self.shelves.get_mut(scope).into_iter().flatten() {
             let left = whole.parts().iter().filter(|part| part.known.uuid.as_ref() != uuid).cloned().collect();
             Rc::make_mut(whole).set_parts(left);
         }
@@ -156,18 +158,14 @@ impl Index {
 
     /// What was known of a scope is no longer all of it, or proved wrong.
     pub(super) fn forget(&mut self, scope: Scope) {
-        self.shelves.remove(&scope);
+        self.shelves.remove(scope);
     }
 
     /// An entry is gone, wherever it stood.
     pub(super) fn gone(&mut self, uuid: &str) {
         for scope in self.leaves(uuid) {
-            if let Some(shelf) = self.shelves.get_mut(&scope) {
-                shelf.retain(|entry| entry.uuid.as_ref() != uuid);
-            }
-            if let Some(some) = self.some.get_mut(&scope) {
-                some.retain(|entry| entry.uuid.as_ref() != uuid);
-            }
+            self.shelves.change(scope, |shelf| shelf.retain(|entry| entry.uuid.as_ref() != uuid));
+            self.some.change(scope, |some| some.retain(|entry| entry.uuid.as_ref() != uuid));
         }
         self.made_empty.remove(uuid);
     }
@@ -182,10 +180,10 @@ impl Index {
         };
         if let Some(whole) = whole.map(Rc::new) {
             for scope in self.leaves(from) {
-                if let Some(shelf) = self.shelves.get_mut(&scope) {
+                self.shelves.change(scope, |shelf| {
                     shelf.retain(|entry| entry.uuid.as_ref() != from && entry.uuid.as_ref() != into);
                     shelf.push(Rc::clone(&whole));
-                }
+                });
                 self.note(scope, into);
             }
             self.replace(&whole);
@@ -194,22 +192,22 @@ impl Index {
         for (old, new) in children(from).into_iter().zip(children(into)) {
             // What was listed stands under the old name.
             self.unlisted.insert(new);
-            let (moved, there) = (self.shelves.remove(&old), self.shelves.remove(&new));
+            let (moved, there) = (self.shelves.remove(old), self.shelves.remove(new));
             let are_all = match (&moved, &there) {
                 (Some(_), Some(_)) => true,
                 (None, Some(_)) => gone_had_none,
                 (Some(_), None) => had_none,
                 (None, None) => false,
             };
-            let some = [self.some.remove(&old), self.some.remove(&new)];
-            let all: Vec<_> = [there, moved].into_iter().chain(some).flatten().flat_map(Few::into_vec).collect();
+            let some = [self.some.remove(old), self.some.remove(new)];
+            let all: Vec<_> = [there, moved].into_iter().chain(some).flatten().flatten().collect();
             for entry in &all {
                 self.note(new, &entry.uuid);
             }
             match are_all {
-                true => drop(self.shelves.insert(new, all.into())),
+                true => self.shelves.insert(new, all),
                 // A list may lag behind what this run made.
-                false if !all.is_empty() => drop(self.some.insert(new, all.into())),
+                false if !all.is_empty() => self.some.insert(new, all),
                 false => {}
             }
         }
@@ -253,18 +251,18 @@ impl Index {
 
     /// The scopes in which an entry stands.
     fn stands_in(&self, uuid: &str) -> impl Iterator<Item = Scope> {
-        self.places.get(&Scope::entry(uuid)).map_or(&[][..], Few::as_slice).iter().copied()
+        self.places.get(Scope::entry(uuid)).unwrap_or_default().iter().copied()
     }
 
     /// The scopes in which an entry stood.
     fn leaves(&mut self, uuid: &str) -> Vec<Scope> {
-        self.places.remove(&Scope::entry(uuid)).map_or_else(Vec::new, Few::into_vec)
+        self.places.remove(Scope::entry(uuid)).unwrap_or_default()
     }
 
     /// Changes what is known of an entry, in every scope where it stands.
     fn everywhere(&mut self, uuid: &str, change: impl Fn(&mut Rc<Known>)) {
-        for scope in self.places.get(&Scope::entry(uuid)).map_or(&[][..], Few::as_slice) {
-            let shelf = self.shelves.get_mut(scope).map_or(&mut [][..], Few::as_mut_slice);
+        for scope in self.places.get(Scope::entry(uuid)).unwrap_or_default() {
+            let shelf = self.shelves.get_mut(*scope).unwrap_or_default();
             shelf.iter_mut().filter(|entry| entry.uuid.as_ref() == uuid).for_each(&change);
         }
     }
@@ -276,10 +274,11 @@ impl Index {
     }
 
     fn note(&mut self, scope: Scope, uuid: &str) {
-        match self.places.entry(Scope::entry(uuid)) {
-            Entry::Occupied(places) if places.get().as_slice().contains(&scope) => {}
-            Entry::Occupied(mut places) => places.get_mut().push(scope),
-            Entry::Vacant(free) => drop(free.insert(Few::One(scope))),
+        let entry = Scope::entry(uuid);
+        match self.places.get(entry) {
+            Some(places) if places.contains(&scope) => {}
+            Some(_) => self.places.change(entry, |places| places.push(scope)),
+            None => self.places.insert(entry, vec![scope]),
         }
     }
 }

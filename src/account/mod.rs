@@ -9,6 +9,7 @@ mod few;
 mod index;
 mod listing;
 mod lookup;
+mod reading;
 mod rent_or_buy;
 
 pub use claims::{Claim, Fixes};

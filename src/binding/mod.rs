@@ -61,6 +61,7 @@ pub enum Planned {
 pub struct Bindings {
     list: Vec<Binding>,
     places: HashMap<StreamId, usize>,
+    keeps_rejects: bool,
 }
 
 impl Bindings {
@@ -93,7 +94,7 @@ impl Bindings {
             }
         }
         match problems.first() {
-            None => Ok(Self { list, places }),
+            None => Ok(Self { list, places, keeps_rejects: settings.keeping.rejects.is_some() }),
             Some((code, _)) => {
                 let lines: Vec<&str> = problems.iter().map(|(_, text)| text.as_str()).collect();
                 Err(Failure::config(*code, lines.join("\n")))
@@ -104,6 +105,11 @@ impl Bindings {
     /// The streams, in the catalog's order.
     pub fn iter(&self) -> impl Iterator<Item = &Binding> {
         self.list.iter()
+    }
+
+    /// Whether rejected records are kept, so that every record has to be had as it came.
+    pub fn keeps_rejects(&self) -> bool {
+        self.keeps_rejects
     }
 
     /// How many streams there are.

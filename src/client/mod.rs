@@ -24,6 +24,7 @@ use tokio::time::{Instant, sleep};
 
 pub use call::{Answer, ApiFault, Call, Method, Refusal, Repeat, Reply};
 pub use in_process::InProcess;
+pub use limit::Spell;
 pub use transport::{HttpRequest, HttpResponse, HttpTransport, Transport, TransportError, USER_AGENT};
 pub use trial::Trial;
 
@@ -83,8 +84,8 @@ pub struct Stats {
     pub lost: u64,
     /// For how long all requests were, or still will be, paused because of 429.
     pub time_throttled: Duration,
-    /// What is left of a running pause.
-    pub pause_left: Option<Duration>,
+    /// The same because of 503 alone.
+    pub time_short_of_connections: Duration,
     /// Requests a second that are allowed at present.
     pub rate: f64,
     /// Requests at once that are allowed at present.
@@ -116,7 +117,7 @@ impl std::fmt::Debug for Client {
 impl Client {
     /// A client that has sent nothing yet.
     pub fn new(transport: Arc<dyn Transport>, policy: Policy) -> Self {
-        let limiter = Limiter::new(policy.requests_per_second, policy.connections);
+        let limiter = Limiter::new(policy.requests_per_second, policy.connections, policy.seed);
         let state = State {
             health: Health::default(),
             counts: Stats::default(),
@@ -174,15 +175,27 @@ impl Client {
     /// What happened so far.
     pub fn stats(&self) -> Stats {
         let (rate, connections) = self.limiter.allowed();
+        let (time_throttled, time_short_of_connections) = self.limiter.time_paused();
         let state = lock(&self.state);
         Stats {
             requests_by_kind: state.health.requests(),
-            time_throttled: self.limiter.time_paused(),
-            pause_left: self.limiter.pause_left(),
+            time_throttled,
+            time_short_of_connections,
             rate,
             connections,
             ..state.counts.clone()
         }
+    }
+
+    /// Resolves when a pause of all requests began, or grew, since this was last asked for; [`Client::spell`] says how long
+    /// it lasts. For one listener.
+    pub async fn paused(&self) {
+        self.limiter.paused().await;
+    }
+
+    /// The spell in which the API lets nothing through, while nothing is sent because of it.
+    pub fn spell(&self) -> Option<Spell> {
+        self.limiter.spell()
     }
 
     /// One request. What it teaches about the limits is learned before its connection is free for another.
@@ -210,7 +223,7 @@ impl Client {
                 }
                 Why::Connections => {
                     state.counts.throttled_503 += 1;
-                    self.limiter.throttled_connections(pass.sent);
+                    self.limiter.throttled_connections(pass.sent, again.after);
                 }
                 Why::Unreached | Why::Failing => state.counts.failed += 1,
             },
@@ -226,10 +239,10 @@ impl Client {
     /// Counts a request as it leaves; says whether the API ever answered before.
     fn count(&self, call: &Call, trial: &mut Trial) -> bool {
         let mut state = lock(&self.state);
-        trial.sent();
+        let repeats = trial.sent();
         state.health.sent(call.kind);
         state.counts.attempts += 1;
-        state.counts.retries += u64::from(trial.attempts() > 1);
+        state.counts.retries += u64::from(repeats);
         state.health.proven()
     }
 
@@ -245,9 +258,9 @@ impl Client {
                 left
             }
         };
-        // The pause after a 429 is the limiter's, for everybody: the call only queues again.
-        if again.why != Why::Rate {
-            let wait = retry::delay(trial.setbacks(), None, random).min(left).max(again.after.unwrap_or_default());
+        // The pause after a 429 or a 503 is the limiter's, for everybody: the call only queues again.
+        if again.why.trouble() != trial::Trouble::Throttled {
+            let wait = retry::delay(trial.failures(), None, random).min(left).max(again.after.unwrap_or_default());
             sleep(wait).await;
         }
         if !again.lost {
@@ -305,7 +318,7 @@ impl Client {
             (Code::ApiOutage, "ChartMogul did not answer properly")
         };
         Failure::transient(code, format!("{what} for {patience} s; the last attempt ended with: {}.", again.text))
-            .with_internal(format!("{}, {} attempts", call.kind, trial.attempts()))
+            .with_internal(format!("{}, {} requests", call.kind, trial.requests()))
     }
 }
 
@@ -315,5 +328,7 @@ fn blame(trial: &Trial, again: &Again, others: u64) -> Refusal {
     Refusal { status: again.status, code: Code::RecordBreaksServer, faults: vec![ApiFault::words(words)] }
 }
 
+#[cfg(test)]
+mod fairness_tests;
 #[cfg(test)]
 mod tests;

@@ -223,11 +223,12 @@ async fn retry_after_of_one_call_holds_back_all_of_them() {
     assert!(times.iter().all(|at| *at - start < Duration::from_millis(20) || *at - start >= Duration::from_secs(30)));
     let stats = client.stats();
     assert_eq!((stats.throttled_429, stats.retries, stats.failed), (1, 1, 0));
-    assert_eq!(stats.time_throttled, Duration::from_secs(30));
+    assert!((30_000..=30_200).contains(&stats.time_throttled.as_millis()), "{stats:?}");
+    assert_eq!(stats.time_short_of_connections, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
-async fn too_many_connections_halves_them_and_they_come_back() {
+async fn too_many_connections_lowers_them_and_they_come_back() {
     let bad = AtomicU32::new(0);
     let api = Api::new(800, move |_, at| {
         if (100..105).contains(&at) {
@@ -240,8 +241,8 @@ async fn too_many_connections_halves_them_and_they_come_back() {
     let client = client(&api);
     sync(&client, 40, 200).await;
     assert_eq!(client.stats().throttled_503, 5);
-    assert!((10..20).contains(&client.stats().connections), "one burst halves once: {}", client.stats().connections);
-    sync(&client, 40, 400).await;
+    assert_eq!(client.stats().connections, 15, "one burst is paid once");
+    sync(&client, 40, 2_500).await;
     assert_eq!(client.stats().connections, 20);
 }
 
@@ -325,12 +326,12 @@ async fn a_create_that_never_left_is_sent_again_and_one_that_did_comes_back_as_l
     let start = Instant::now();
     let reply = client.send(&call, &mut trial).await.unwrap();
     assert_eq!(reply, Reply::Lost("HTTP 502".to_owned()));
-    assert_eq!(trial.attempts(), 4);
+    assert_eq!((trial.attempts(), trial.requests()), (2, 4), "throttling is no attempt");
     let before = Instant::now();
-    assert!(before - start >= Duration::from_secs(3), "the wait for the next attempt is over before the caller looks");
+    assert!(before - start >= Duration::from_millis(1_000), "the wait for the next attempt is over before the caller looks");
     assert!(matches!(client.send(&call, &mut trial).await, Ok(Reply::Done(_))));
     assert!(before.elapsed() < Duration::from_millis(1_100));
-    assert_eq!((trial.attempts(), client.stats().lost, client.stats().retries), (5, 1, 4));
+    assert_eq!((trial.attempts(), client.stats().lost, client.stats().retries), (3, 1, 4));
 }
 
 /// What the engine does with a create: look after each loss, send again when nothing is there.
@@ -462,6 +463,9 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
 async fn the_log_tells_of_trouble_now_and_then_and_never_quotes_anybody() {
     use tracing_subscriber::layer::SubscriberExt as _;
     let lines = Lines::default();
+    // With a single subscriber, whether a line of the code logs at all is decided by the thread that comes there first, which may
+    // be that of another test.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
     let words = r#"{"message":"ann@lee.example is odd"}"#;
     let api = Api::new(10, move |_, at| if at < 15 { says([500, 429, 503][at % 3], words) } else { says(422, words) });

@@ -30,7 +30,7 @@ const LONE_STRIKES: u32 = 10;
 /// for a call that came back as lost, the next send of it goes on counting where the last one ended.
 #[derive(Debug, Default)]
 pub struct Trial {
-    attempts: u32,
+    sent: u32,
     /// Attempts that failed by any cause, throttling left out.
     failures: u32,
     /// Those of them that reached the server, and so may be the record's fault.
@@ -45,18 +45,25 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// How many requests were sent for it.
+    /// How often it was tried. Being turned away for the sake of a limit is no attempt.
     pub const fn attempts(&self) -> u32 {
-        self.attempts
+        self.sent.saturating_sub(self.throttled)
     }
 
-    pub(super) const fn sent(&mut self) {
-        self.attempts += 1;
+    /// How many requests were sent for it, those included that were turned away.
+    pub const fn requests(&self) -> u32 {
+        self.sent
+    }
+
+    /// A request leaves. Says whether it repeats an earlier one.
+    pub(super) const fn sent(&mut self) -> bool {
+        self.sent += 1;
+        self.sent > 1
     }
 
     /// The number that the next wait is reckoned from.
-    pub(super) const fn setbacks(&self) -> u32 {
-        self.failures + self.throttled
+    pub(super) const fn failures(&self) -> u32 {
+        self.failures
     }
 }
 

@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{Emitter, Outbound};
+use crate::store::{self, Keeping};
 
 /// The platform waits longer; a person does not.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -36,8 +37,18 @@ pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// Looks at the account; answers what is there, or all that is wrong.
+/// Looks at the account and at what keeps rejected records and receipts; answers what is there, or all that is wrong.
 pub(super) async fn look(settings: &Settings) -> Result<String, Vec<String>> {
+    let keeping = Keeping { patience: PATIENCE.min(settings.keeping.patience), ..settings.keeping.clone() };
+    let (account, stores) = tokio::join!(look_at_account(settings), store::probe(&keeping));
+    let stores: Vec<String> = stores.iter().map(Failure::told).collect();
+    match account {
+        Ok(message) if stores.is_empty() => Ok(message),
+        account => Err(account.err().into_iter().flatten().chain(stores).collect()),
+    }
+}
+
+async fn look_at_account(settings: &Settings) -> Result<String, Vec<String>> {
     let client = client(settings, PATIENCE.min(settings.limits.give_up_after)).map_err(|failure| vec![failure.told()])?;
     // Without an address or a key that works nothing else can be found out.
     ping(&client).await.map_err(|failure| vec![failure.told()])?;

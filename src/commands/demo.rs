@@ -26,6 +26,7 @@ use crate::engine::{Ending, Engine};
 use crate::protocol::emit::system_clock;
 use crate::protocol::{ConfiguredCatalog, Emitter, Inbound, inbound};
 use crate::sandbox::{Observed, Options, Sandbox};
+use crate::store::Store;
 
 const CONFIG: &str = include_str!("../../spec/examples/demo/config.json");
 const CATALOG: &str = include_str!("../../spec/examples/demo/catalog.json");
@@ -158,7 +159,7 @@ async fn write(settings: &Settings, bindings: &Arc<Bindings>) -> anyhow::Result<
     };
     let intake = Intake::threads(bindings, Box::new(Cursor::new(SYNC)));
     let ending = tokio::select! {
-        ending = engine.run(intake, async { drop(tokio::signal::ctrl_c().await) }) => ending?,
+        ending = engine.run(intake, Store::nothing(), async { drop(tokio::signal::ctrl_c().await) }) => ending?,
         () = progress => unreachable!("the bar never ends"),
     };
     bar.finish_and_clear();

@@ -10,6 +10,7 @@ pub mod spec;
 mod write;
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
 use std::panic;
 use std::path::PathBuf;
@@ -154,10 +155,11 @@ fn socket_mode() -> bool {
     std::env::var("DATA_CHANNEL_MEDIUM").is_ok_and(|medium| medium.eq_ignore_ascii_case("SOCKET"))
 }
 
-/// Reads the configuration and hides its key from all that is printed.
+/// Reads the configuration and hides its secrets from all that is printed.
 fn settings(emitter: &Emitter, path: &std::path::Path) -> Result<Settings, Failure> {
     let settings = Settings::read(path, std::env::var(KEY_VARIABLE).ok().as_deref())?;
     emitter.redactor().hide_key(&settings.api_key);
+    settings.keeping.secrets().for_each(|secret| emitter.redactor().hide_key(secret));
     if !settings.unknown_keys.is_empty() {
         tracing::warn!("the configuration has keys that mean nothing here: {}", settings.unknown_keys.join(", "));
     }
@@ -171,7 +173,8 @@ fn client(settings: &Settings, give_up_after: std::time::Duration) -> Result<Cli
         requests_per_second: settings.limits.requests_per_second,
         connections: settings.limits.connections,
         give_up_after,
-        seed: std::process::id().into(),
+        // Connectors that share an account must not wait the same, and in a container the process id is always the same.
+        seed: RandomState::new().hash_one(std::process::id()),
         ..Policy::default()
     };
     Ok(Client::new(Arc::new(transport), policy))

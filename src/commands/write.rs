@@ -15,7 +15,8 @@ use crate::engine::report::Report;
 use crate::engine::{Ending, Engine};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::protocol::{ConfiguredCatalog, Emitter};
+use crate::protocol::{ConfiguredCatalog, ConfiguredStream, Emitter};
+use crate::store::{Job, Store, StreamFacts, random_ids};
 
 /// Past the grace of the engine, and before an orchestrator's patience of 30 s is used up.
 const LAST_MOMENT: Duration = Duration::from_secs(28);
@@ -35,9 +36,10 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
         emitter,
         report: &report,
     };
+    let store = Store::open(&settings.keeping, job(&catalog))?;
     let intake = Intake::threads(&bindings, Box::new(std::io::stdin()));
     end_in_time();
-    let ended = engine.run(intake, asked_to_stop()?).await;
+    let ended = engine.run(intake, store, asked_to_stop()?).await;
     report.borrow().log();
     if emitter.is_closed() {
         let code = Code::StdoutClosed;
@@ -46,6 +48,22 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
     match ended? {
         Ending::Complete => Ok(ExitCode::SUCCESS),
         Ending::Interrupted => Ok(ExitCode::from(EXIT_TERMINATED)),
+    }
+}
+
+/// What the store has to know of this sync.
+fn job(catalog: &ConfiguredCatalog) -> Job {
+    let facts = |stream: &ConfiguredStream| StreamFacts {
+        namespace: stream.id.namespace.as_deref().map(str::to_owned),
+        name: stream.id.name.as_ref().to_owned(),
+        sync_id: stream.sync_id,
+        generation_id: stream.generation_id,
+    };
+    Job {
+        streams: catalog.streams.iter().map(facts).collect(),
+        worker_job_id: std::env::var("WORKER_JOB_ID").ok(),
+        ids: random_ids(),
+        clock: Arc::new(|| jiff::Timestamp::now().as_millisecond()),
     }
 }
 

@@ -12,8 +12,13 @@ use serde_json::{Map, Value, json};
 use super::schema::Typed;
 
 /// Groups of the form, in their order.
-const GROUPS: [(&str, &str); 4] =
-    [("account", "Account"), ("writing", "Writing"), ("streams", "Streams"), ("connection", "Connection")];
+const GROUPS: [(&str, &str); 5] = [
+    ("account", "Account"),
+    ("writing", "Writing"),
+    ("streams", "Streams"),
+    ("keeping", "Rejected records and receipts"),
+    ("connection", "Connection"),
+];
 
 /// The JSON Schema of the configuration.
 pub fn schema() -> &'static Value {
@@ -52,10 +57,10 @@ fn tidy(schema: &mut Value) {
         }
     }
     if let Some(Value::Object(properties)) = members.get_mut("properties") {
-        for (order, property) in properties.values_mut().enumerate() {
+        for (order, (name, property)) in properties.iter_mut().enumerate() {
             property["order"] = order.into();
             if let Some(constant) = property.get("const").cloned() {
-                property["title"] = "Policy".into();
+                property["title"] = title(name).into();
                 property["description"] = "Tells the choices apart.".into();
                 property["default"] = constant.clone();
                 property["examples"] = json!([constant]);
@@ -76,6 +81,13 @@ fn tidy(schema: &mut Value) {
     let first = ["type", "title", "description", "order", "group"];
     members.extend(first.iter().filter_map(|key| Some(((*key).to_owned(), rest.shift_remove(*key)?))).collect::<Map<_, _>>());
     members.extend(rest);
+}
+
+/// `storage_type` as people write it.
+fn title(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// Numbers without a fraction as integers: to JSON Schema 40.0 is one, to serde it is not.
@@ -161,6 +173,20 @@ mod tests {
             "/streams/items/match",
             "/streams/items/parents",
             "/streams/items/preset",
+            "/object_storage_config/1/access_key_id",
+            "/object_storage_config/1/secret_access_key",
+            "/object_storage_config/1/role_arn",
+            "/object_storage_config/1/s3_bucket_name",
+            "/object_storage_config/1/s3_endpoint",
+            "/object_storage_config/2/path",
+            "/receipts/1/access_key_id",
+            "/receipts/1/secret_access_key",
+            "/receipts/1/role_arn",
+            "/receipts/1/s3_bucket_name",
+            "/receipts/1/s3_endpoint",
+            "/receipts/2/path",
+            "/receipts/3/url",
+            "/receipts/3/authorization",
         ];
         let mut seen = 0;
         walk(schema(), "", &mut |path, owner| {
@@ -184,7 +210,7 @@ mod tests {
             orders.dedup();
             assert_eq!(orders.len(), given, "{path}: orders");
         });
-        assert_eq!(seen, 11 + 13 + 3 + 4);
+        assert_eq!(seen, 13 + 13 + 3 + 4 + (1 + 12 + 6) + 2 * 6 + (1 + 8 + 2 + 3));
     }
 
     #[test]
@@ -197,26 +223,38 @@ mod tests {
 
     #[test]
     fn choices_of_objects_follow_the_rules_of_the_form() {
-        let deletions = &schema()["properties"]["deletions"];
-        assert_eq!(deletions["type"], "object");
-        for (option, policy) in deletions["oneOf"].as_array().unwrap().iter().zip(["ignore", "delete"]) {
-            assert_eq!((&option["type"], &option["properties"]["policy"]["const"]), (&json!("object"), &json!(policy)));
-            assert!(option["title"].is_string());
-            assert_eq!(option["properties"]["policy"]["type"], "string");
+        for (key, tag, constants) in [
+            ("deletions", "policy", &["ignore", "delete"][..]),
+            ("object_storage_config", "storage_type", &["None", "S3", "Local"]),
+            ("receipts", "storage_type", &["None", "S3", "Local", "Webhook"]),
+        ] {
+            let choice = &schema()["properties"][key];
+            assert_eq!(choice["type"], "object");
+            let options = choice["oneOf"].as_array().unwrap();
+            assert_eq!(options.len(), constants.len());
+            for (option, constant) in options.iter().zip(constants) {
+                assert_eq!((&option["type"], &option["properties"][tag]["const"]), (&json!("object"), &json!(constant)));
+                assert!(option["title"].is_string());
+                assert_eq!(option["properties"][tag]["type"], "string");
+            }
         }
     }
 
     #[test]
-    fn only_the_key_is_a_secret_and_foreign_keys_are_let_in_at_the_root_only() {
+    fn only_keys_are_secrets_and_foreign_keys_are_let_in_at_the_root_only() {
         let mut secrets = Vec::new();
         walk(schema(), "", &mut |path, schema| {
             if schema["airbyte_secret"] == true {
                 secrets.push(path.to_owned());
             }
         });
-        assert_eq!(secrets, ["/api_key"]);
+        let stores = ["/object_storage_config/1/access_key_id", "/object_storage_config/1/secret_access_key"];
+        let receipts = ["/receipts/1/access_key_id", "/receipts/1/secret_access_key", "/receipts/3/authorization"];
+        assert_eq!(secrets, [&["/api_key"][..], &stores, &receipts].concat());
         assert_eq!(schema()["additionalProperties"], true);
-        for closed in ["/properties/streams/items", "/properties/limits", "/properties/deletions/oneOf/1"] {
+        for closed in
+            ["/properties/streams/items", "/properties/limits", "/properties/deletions/oneOf/1", "/properties/receipts/oneOf/3"]
+        {
             assert_eq!(schema().pointer(closed).unwrap()["additionalProperties"], false, "{closed}");
         }
         assert_eq!(schema()["required"], json!(["api_key", "data_source_uuid"]));

@@ -98,18 +98,24 @@ fn option(error: &ValidationError<'_>, schema: &Value, context: &[Vec<Validation
         // The violation of the type has said it.
         return Vec::new();
     }
+    let options = schema.pointer(error.schema_path().as_str()).and_then(Value::as_array);
+    let options = options.map(Vec::as_slice).unwrap_or_default();
+    // What tells the options apart is a constant in all of them.
+    let constant = |option: &Value| {
+        let properties = option["properties"].as_object();
+        properties.into_iter().flatten().find(|(_, property)| property.get("const").is_some()).map(|(name, _)| name.clone())
+    };
+    let tag = options.first().and_then(constant).unwrap_or_default();
     let names_option = |fault: &ValidationError<'_>| {
         matches!(fault.kind(), ValidationErrorKind::Constant { .. } | ValidationErrorKind::Type { .. })
-            && fault.instance_path().as_str().ends_with("/policy")
-            || matches!(fault.kind(), ValidationErrorKind::Required { property } if property == "policy")
+            && fault.instance_path().as_str().strip_prefix(error.instance_path().as_str()) == Some(&format!("/{tag}"))
+            || matches!(fault.kind(), ValidationErrorKind::Required { property } if *property == tag)
     };
     if let Some(meant) = context.iter().find(|faults| !faults.iter().any(names_option)) {
         return meant.iter().flat_map(|fault| violation(fault, schema)).collect();
     }
-    let options = schema.pointer(error.schema_path().as_str()).and_then(Value::as_array);
-    let constants: Vec<String> =
-        options.into_iter().flatten().map(|option| option["properties"]["policy"]["const"].to_string()).collect();
-    let path = joined(&readable(error.instance_path().as_str()), "policy");
+    let constants: Vec<String> = options.iter().map(|option| option["properties"][&tag]["const"].to_string()).collect();
+    let path = joined(&readable(error.instance_path().as_str()), &tag);
     vec![Problem::new(path, format!("must be one of {}.", constants.join(", ")))]
 }
 

@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::storage::{TypedReceipts, TypedStorage};
 use crate::mapping::{Preset, UnknownFields};
 use crate::objects::OBJECTS;
 use crate::objects::resource::AttributeType;
@@ -106,6 +107,22 @@ pub(super) struct Typed {
         extend("group" = "streams", "examples" = [[{"stream": "accounts", "object": "customers", "fields": {"account_id": "external_id"}}]])
     )]
     pub(super) streams: Vec<TypedStream>,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Object Storage Configuration",
+        description = "Where rejected records are kept, with the reason beside each.",
+        extend("group" = "keeping", "type" = "object", "examples" = [{"storage_type": "Local", "path": "/local/chartmogul"}])
+    )]
+    pub(super) object_storage_config: TypedStorage,
+
+    #[serde(default)]
+    #[schemars(
+        title = "Receipts",
+        description = "Where a receipt of every record goes: what became of it, with the UUID that ChartMogul gave it.",
+        extend("group" = "keeping", "type" = "object", "examples" = [{"storage_type": "Webhook", "url": "https://hooks.example.com/receipts"}])
+    )]
+    pub(super) receipts: TypedReceipts,
 
     #[serde(default)]
     #[schemars(
@@ -263,7 +280,7 @@ pub(super) struct TypedLimits {
 
     #[schemars(
         title = "Give up after minutes",
-        description = "How long to wait for ChartMogul when it does not answer properly, before the sync fails and can be run again.",
+        description = "How long to wait for ChartMogul, or for what keeps rejected records and receipts, when it does not answer properly, before the sync fails and can be run again.",
         range(min = 0, max = 1_440),
         extend("examples" = [15, 60])
     )]

@@ -15,11 +15,13 @@ use serde_json::{Map, Value};
 use super::form;
 use super::problem::{self, Problem};
 use super::schema::{BulkImport, DefaultMode, Deletions, MOST_CONNECTIONS, MOST_REQUESTS, Typed, TypedLimits};
+use super::storage;
 use super::streams::{ObjectChoice, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::mapping::UnknownFields;
 use crate::plan::Nulls;
+use crate::store::Keeping;
 
 /// The environment variable from which the key is taken when the file leaves it out. Read by the commands, not here.
 pub const KEY_VARIABLE: &str = "CHARTMOGUL_API_KEY";
@@ -49,6 +51,8 @@ pub struct Settings {
     pub streams: Vec<StreamSettings>,
     /// How much of the API may be used.
     pub limits: Limits,
+    /// What is kept, and where.
+    pub keeping: Keeping,
     /// Keys at the root that mean nothing to us: a platform's, or a slip of the pen. For a warning.
     pub unknown_keys: Vec<String>,
 }
@@ -125,6 +129,7 @@ impl Settings {
         // Where the address is refused anyway, the limits are not judged by it.
         let local = base_url.as_ref().is_none_or(is_loopback);
         let limits = limits(&typed.limits, local, problems);
+        let keeping = storage::understand(typed.object_storage_config, typed.receipts, limits.give_up_after, problems);
         let mut streams: Vec<StreamSettings> = Vec::with_capacity(typed.streams.len());
         for (index, entry) in typed.streams.into_iter().enumerate() {
             let path = format!("streams[{index}]");
@@ -152,6 +157,7 @@ impl Settings {
             bulk_import: typed.bulk_import,
             streams,
             limits,
+            keeping,
             unknown_keys,
         }
     }
@@ -189,6 +195,12 @@ fn tidy(root: &mut Map<String, Value>) {
         {
             *fields = names.join(", ").into();
         }
+    }
+    // Airbyte's own default for it is the bare word.
+    if let Some(format) = root.get_mut("object_storage_config").and_then(|storage| storage.get_mut("format"))
+        && format.is_string()
+    {
+        *format = serde_json::json!({"format_type": format.take()});
     }
 }
 
@@ -332,7 +344,7 @@ mod tests {
             .iter()
             .filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone())))
             .collect();
-        assert_eq!(defaults.len(), 9);
+        assert_eq!(defaults.len(), 11);
         assert_eq!(format!("{:?}", load(&with(defaults.into()))), format!("{:?}", load(&with(json!({})))));
     }
 

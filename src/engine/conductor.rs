@@ -12,19 +12,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use smallvec::SmallVec;
 use tokio::time::{Instant, sleep_until};
 
 use super::bulk::{Batch, Group, pays};
 use super::deletions::DeleteGuard;
-use super::execute::{Family, Imported, Imports, Member, World, family, import_step, rest};
+use super::execute::{Family, Imported, Imports, Member, World, Wrote, family, import_step, rest};
 use super::intake::{Intake, Item, PlannedRecord};
+use super::keeping::{Came, Held};
 use super::lanes::Lanes;
-use super::ledger::{Ledger, Ready, Scope, Ticket};
+use super::ledger::{Ledger, Scope, Ticket};
 use super::parking::Parking;
 use super::report::{Of, Report, Warnings};
+use super::throttled::{Throttled, news};
 use crate::account::Account;
 use crate::binding::Bindings;
 use crate::client::Client;
@@ -32,9 +33,9 @@ use crate::config::{BulkImport, Deletions};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::OBJECTS;
-use crate::outcome::Outcome;
 use crate::plan::{LaneKeys, Plan};
-use crate::protocol::{Emitter, Outbound, StateKind, StateMessage, StreamStatus};
+use crate::protocol::{Emitter, StateKind, StateMessage, StreamStatus};
+use crate::store::{Origin, Store};
 
 /// Records read ahead of the API, at most.
 const MAX_JOBS: usize = 4096;
@@ -91,6 +92,8 @@ pub(super) struct Job {
     pub(super) stream: usize,
     pub(super) line: u64,
     pub(super) plan: Box<Plan>,
+    /// As it came, where rejected records are kept.
+    pub(super) origin: Option<Box<Origin>>,
     pub(super) last_chance: bool,
     /// How many STATEs came before it.
     pub(super) part: u64,
@@ -110,7 +113,7 @@ impl Job {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.plan.bytes() + size_of::<Self>()
+        self.plan.bytes() + self.origin.as_ref().map_or(0, |origin| origin.bytes()) + size_of::<Self>()
     }
 }
 
@@ -133,11 +136,11 @@ enum Goes {
 impl Engine<'_> {
     /// Runs a sync to its end.
     ///
-    /// `stop` resolves when the process is asked to end.
+    /// `store` keeps rejects and receipts; `stop` resolves when the process is asked to end.
     ///
     /// # Errors
     /// What ended the sync. STATEs that were emitted before stand.
-    pub async fn run(&self, intake: Intake, stop: impl Future<Output = ()>) -> Result<Ending, Failure> {
+    pub async fn run(&self, intake: Intake, store: Store, stop: impl Future<Output = ()>) -> Result<Ending, Failure> {
         let world = World {
             client: self.client,
             account: Account::new(self.client, self.data_source),
@@ -161,10 +164,14 @@ impl Engine<'_> {
             batch: Batch::default(),
             queued_bytes: 0,
             state_bytes: 0,
+            store,
+            held: Held::default(),
             input: Input::Open,
             halted: None,
+            throttled: Throttled::default(),
         };
         let ending = sync.conduct(&world, intake, stop).await;
+        let ending = sync.keep_rest(ending).await;
         self.report.borrow_mut().client = self.client.stats();
         sync.explain_waiting();
         ending
@@ -184,7 +191,7 @@ enum Input {
 /// One sync under way.
 pub(super) struct Sync<'e> {
     pub(super) engine: &'e Engine<'e>,
-    ledger: Ledger<StateMessage>,
+    pub(super) ledger: Ledger<StateMessage>,
     pub(super) lanes: Lanes<Job>,
     pub(super) parking: Parking<Job>,
     complete: Vec<bool>,
@@ -194,10 +201,14 @@ pub(super) struct Sync<'e> {
     /// What waits to go in an import.
     batch: Batch,
     pub(super) queued_bytes: usize,
-    state_bytes: usize,
+    pub(super) state_bytes: usize,
+    pub(super) store: Store,
+    /// STATEs that wait until what is kept of their records is durable.
+    pub(super) held: Held,
     input: Input,
     /// Ends the sync once what is under way is finished.
     halted: Option<Failure>,
+    pub(super) throttled: Throttled,
 }
 
 impl Sync<'_> {
@@ -222,6 +233,8 @@ impl Sync<'_> {
                 () = &mut stop => return Ok(Ending::Interrupted),
             }
         }
+        // When there is more to be said of a pause.
+        let mut later = None;
         loop {
             // What is there already is taken before anything is started: records that stand together can go together.
             if self.may_read(world)
@@ -265,8 +278,13 @@ impl Sync<'_> {
                 }
             }
             let deadline = self.batch.deadline().filter(|_| importing.is_empty()).map(|deadline| self.started + deadline);
+            let keeping = self.store.has_work();
             tokio::select! {
                 biased;
+                kept = self.store.progress(), if keeping => {
+                    kept?;
+                    self.let_go()?;
+                }
                 Some((group, goes)) = running.next(), if !running.is_empty() => match goes {
                     // The others under way are within the limit: they are finished, nothing new is started.
                     Err(failure) if failure.code == Code::DeleteLimit => self.halted = self.halted.take().or(Some(failure)),
@@ -282,6 +300,7 @@ impl Sync<'_> {
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
                 () = &mut stop => return self.drain(world, running).await,
+                () = news(self.engine.client, later) => later = self.tell_throttled()?,
                 item = intake.next(), if reading => match item {
                     Some(item) => self.take(world, item)?,
                     None => self.input = Input::Ended,
@@ -295,6 +314,7 @@ impl Sync<'_> {
             && matches!(self.input, Input::Open)
             && self.lanes.len() < if world.bulk.get() { MAX_JOBS_IN_BULK } else { MAX_JOBS }
             && self.queued_bytes < MAX_JOB_BYTES
+            && self.store.has_room()
     }
 
     /// An import came to its end: records that it made have their outcome, the others go their way, which is what is answered.
@@ -320,7 +340,7 @@ impl Sync<'_> {
 
     fn take(&mut self, world: &World<'_>, item: Item) -> Result<(), Failure> {
         match item {
-            Item::Record { line, stream, planned } => {
+            Item::Record { line, stream, planned, origin } => {
                 self.engine.report.borrow_mut().read(stream);
                 if self.complete[stream] && !std::mem::replace(&mut self.late[stream], true) {
                     let id = &self.engine.bindings.at(stream).id;
@@ -328,10 +348,13 @@ impl Sync<'_> {
                 }
                 let ticket = self.ledger.admit(stream);
                 match planned {
-                    PlannedRecord::Settled(outcome, key) => self.settle(ticket, stream, line, &Of::Key(&key), outcome)?,
+                    PlannedRecord::Settled(outcome, key) => {
+                        let came = Came { stream, line, origin: origin.as_deref() };
+                        self.settle(ticket, &came, &Of::Key(&key), outcome, &Wrote::default())?;
+                    }
                     PlannedRecord::Plan(plan) => {
                         let part = self.engine.report.borrow().states_read;
-                        let job = Job { ticket, stream, line, plan, last_chance: false, part, stood_behind: false };
+                        let job = Job { ticket, stream, line, plan, origin, last_chance: false, part, stood_behind: false };
                         self.queue(world, job);
                     }
                 }
@@ -379,29 +402,6 @@ impl Sync<'_> {
         Ok(())
     }
 
-    pub(super) fn settle(
-        &mut self,
-        ticket: Ticket,
-        stream: usize,
-        line: u64,
-        of: &Of<'_>,
-        outcome: Outcome,
-    ) -> Result<(), Failure> {
-        let rejected = outcome.is_rejected();
-        self.engine.report.borrow_mut().settled(stream, line, of, outcome);
-        let ready = self.ledger.settle(ticket, rejected);
-        self.emit(ready)
-    }
-
-    fn emit(&mut self, ready: Vec<Ready<StateMessage>>) -> Result<(), Failure> {
-        for Ready { state, loaded, rejected } in ready {
-            self.state_bytes = self.state_bytes.saturating_sub(state.line().len());
-            self.engine.emitter.emit(&Outbound::State(state.stamped(loaded, rejected)))?;
-            self.engine.report.borrow_mut().states_emitted += 1;
-        }
-        Ok(())
-    }
-
     /// The input has ended and nothing is queued or under way. Answers whether that was all.
     fn finish(&mut self, world: &World<'_>) -> Result<bool, Failure> {
         if !self.lanes.is_empty() {
@@ -444,21 +444,27 @@ impl Sync<'_> {
     async fn drain(&mut self, world: &World<'_>, mut running: Running<'_>) -> Result<Ending, Failure> {
         tracing::info!("asked to stop: {} requests are finished, nothing new is started", running.len());
         let mut grace = pin!(tokio::time::sleep(GRACE));
-        while !running.is_empty() {
-            match select(running.next(), &mut grace).await {
-                Either::Left((Some((group, goes)), _)) => {
-                    if let Goes::Ended = goes? {
-                        self.ended(world, group)?;
-                    }
-                }
-                Either::Left((None, _)) | Either::Right(_) => break,
+        let mut late = false;
+        while !running.is_empty() && !late {
+            tokio::select! {
+                biased;
+                Some((group, goes)) = running.next() => if let Goes::Ended = goes? {
+                    self.ended(world, group)?;
+                },
+                () = &mut grace => late = true,
             }
+        }
+        tokio::select! {
+            biased;
+            kept = self.keep_all() => kept.unwrap_or_else(|failure| tracing::warn!("{}: {}", failure.code, failure.message)),
+            () = &mut grace, if !late => {}
         }
         Ok(Ending::Interrupted)
     }
 
     /// Says of every STATE that did not leave what it waits for.
     fn explain_waiting(&self) {
+        self.explain_held();
         let waiting = self.ledger.waiting();
         if waiting.len() > EXPLAINED {
             tracing::warn!("{} STATEs did not leave; of these the first {EXPLAINED}:", waiting.len());

@@ -16,7 +16,8 @@ use crate::errors::Code;
 use crate::failure::Failure;
 use crate::mapping::Mapped;
 use crate::outcome::Outcome;
-use crate::protocol::{Inbound, StateMessage, StreamStatus, inbound};
+use crate::protocol::{Inbound, Record, StateMessage, StreamStatus, inbound};
+use crate::store::Origin;
 
 /// Bytes asked of stdin at once; a pipe holds 64 KiB, a file gives all of it.
 const BLOCK: usize = 256 * 1024;
@@ -36,6 +37,8 @@ pub enum Item {
         stream: usize,
         /// What the record asks for, or what became of it already.
         planned: PlannedRecord,
+        /// As it came, where rejected records are kept.
+        origin: Option<Box<Origin>>,
     },
     /// A checkpoint.
     State(StateMessage),
@@ -87,13 +90,17 @@ fn read_line<'a>(bindings: &'a Bindings, text: &'a [u8], line: u64, mapped: &mut
             let Some(stream) = bindings.find(record.stream_ref()) else {
                 return Some(Item::Broken(unknown_stream(line, "a record")));
             };
+            let mut keeps = bindings.keeps_rejects();
             let planned = match bindings.at(stream).plan(record.data, mapped) {
                 Planned::Plan(plan) => PlannedRecord::Plan(Box::new(plan)),
-                Planned::Skip(skip) => PlannedRecord::Settled(Outcome::Skipped(skip), String::new()),
+                Planned::Skip(skip) => {
+                    keeps = false;
+                    PlannedRecord::Settled(Outcome::Skipped(skip), String::new())
+                }
                 Planned::Reject(rejection, key) => PlannedRecord::Settled(Outcome::Rejected(rejection), key),
                 Planned::Stop(failure) => return Some(Item::Broken(failure)),
             };
-            Some(Item::Record { line, stream, planned })
+            Some(Item::Record { line, stream, planned, origin: keeps.then(|| Box::new(origin(&record))) })
         }
         Ok(Inbound::State(state)) => Some(Item::State(state)),
         Ok(Inbound::StreamStatus { stream, status }) => {
@@ -107,6 +114,12 @@ fn read_line<'a>(bindings: &'a Bindings, text: &'a [u8], line: u64, mapped: &mut
         Ok(Inbound::Ignored(_) | Inbound::Blank) => None,
         Err(malformed) => Some(Item::Broken(malformed.failure(line))),
     }
+}
+
+/// A record as it came.
+fn origin(record: &Record<'_>) -> Origin {
+    let changes = record.changes().map(|changes| changes.get().into());
+    Origin { data: record.data.get().into(), emitted_at: record.emitted_at_ms(), changes }
 }
 
 fn unknown_stream(line: u64, what: &str) -> Failure {

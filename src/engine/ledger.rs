@@ -4,9 +4,12 @@
 //! 1. no STATE leaves before every earlier record of its scope is settled;
 //! 2. every STATE leaves exactly once, in the order of its scope;
 //! 3. the counts of the states add up to the records settled before them, none twice;
-//! 4. memory is bounded by the open states and the streams, not by the records.
+//! 4. a STATE tells how far all has to be kept that is kept of these records;
+//! 5. memory is bounded by the open states and the streams, not by the records.
 
 use std::collections::VecDeque;
+
+use crate::store::Mark;
 
 /// What a STATE speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Ready<S> {
     pub loaded: u64,
     /// Records rejected.
     pub rejected: u64,
+    /// Up to here things have to be kept before it leaves.
+    pub mark: Mark,
 }
 
 /// A STATE that has to wait, for the report at the end.
@@ -57,6 +62,7 @@ struct Segment {
     outstanding: u64,
     loaded: u64,
     rejected: u64,
+    mark: Mark,
     /// The state that closed it.
     state: Option<u64>,
 }
@@ -76,6 +82,7 @@ struct Pending<S> {
     open_segments: usize,
     loaded: u64,
     rejected: u64,
+    mark: Mark,
 }
 
 /// See the module's header.
@@ -129,9 +136,9 @@ impl<S> Ledger<S> {
         }
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let mut pending = Pending { sequence, state, open_segments: 0, loaded: 0, rejected: 0 };
+        let mut pending = Pending { sequence, state, open_segments: 0, loaded: 0, rejected: 0, mark: Mark::default() };
         let queue = match scope {
-            Scope::Foreign => return Ok(vec![Ready { state: pending.state, loaded: 0, rejected: 0 }]),
+            Scope::Foreign => return Ok(vec![Ready { state: pending.state, loaded: 0, rejected: 0, mark: pending.mark }]),
             Scope::Stream(stream) => {
                 close(&mut self.streams[stream], &mut pending);
                 stream
@@ -147,9 +154,9 @@ impl<S> Ledger<S> {
         Ok(self.release(queue))
     }
 
-    /// Gives a ticket back; answers the states that may leave because of it.
+    /// Gives a ticket back, with how far what is kept of its record stands; answers the states that may leave because of it.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is given back once")]
-    pub fn settle(&mut self, ticket: Ticket, rejected: bool) -> Vec<Ready<S>> {
+    pub fn settle(&mut self, ticket: Ticket, rejected: bool, mark: Mark) -> Vec<Ready<S>> {
         let Ticket { stream, segment } = ticket;
         self.outstanding -= 1;
         let entry = &mut self.streams[stream];
@@ -161,8 +168,9 @@ impl<S> Ledger<S> {
         } else {
             part.loaded += 1;
         }
+        part.mark = part.mark.and(mark);
         let (Some(sequence), 0) = (part.state, part.outstanding) else { return Vec::new() };
-        let (loaded, rejected) = (part.loaded, part.rejected);
+        let (loaded, rejected, mark) = (part.loaded, part.rejected, part.mark);
         while entry.segments.len() > 1 && entry.segments[0].outstanding == 0 && entry.segments[0].state.is_some() {
             entry.segments.pop_front();
             entry.base += 1;
@@ -172,6 +180,7 @@ impl<S> Ledger<S> {
             pending.open_segments -= 1;
             pending.loaded += loaded;
             pending.rejected += rejected;
+            pending.mark = pending.mark.and(mark);
         }
         self.release(queue)
     }
@@ -206,8 +215,8 @@ impl<S> Ledger<S> {
         let queue = &mut self.queues[queue];
         let mut ready = Vec::new();
         while queue.front().is_some_and(|pending| pending.open_segments == 0) {
-            if let Some(Pending { state, loaded, rejected, .. }) = queue.pop_front() {
-                ready.push(Ready { state, loaded, rejected });
+            if let Some(Pending { state, loaded, rejected, mark, .. }) = queue.pop_front() {
+                ready.push(Ready { state, loaded, rejected, mark });
             }
         }
         ready
@@ -221,8 +230,8 @@ fn close<S>(stream: &mut Stream, pending: &mut Pending<S>) {
         // Complete already: its counts go to the state at once, and the same segment goes on as the open one.
         pending.loaded += open.loaded;
         pending.rejected += open.rejected;
-        open.loaded = 0;
-        open.rejected = 0;
+        pending.mark = pending.mark.and(open.mark);
+        (open.loaded, open.rejected, open.mark) = (0, 0, Mark::default());
     } else {
         open.state = Some(pending.sequence);
         pending.open_segments += 1;
@@ -258,7 +267,12 @@ mod tests {
         prop::collection::vec(step, 1..120)
     }
 
-    /// Runs an interleaving to its end and checks all four laws.
+    /// Of every third record nothing is kept.
+    fn numbered(record: usize) -> Mark {
+        if record.is_multiple_of(3) { Mark::default() } else { Mark::of_receipt(record as u64) }
+    }
+
+    /// Runs an interleaving to its end and checks all five laws.
     fn obeys_the_laws(streams: usize, global: bool, steps: &[Step]) -> Result<(), TestCaseError> {
         let mut ledger: Ledger<usize> = Ledger::new(streams);
         let mut since: Vec<Vec<usize>> = vec![Vec::new(); streams];
@@ -269,7 +283,7 @@ mod tests {
 
         let mut check =
             |ready: Vec<Ready<usize>>, settled: &[Option<bool>], expected: &[Expected]| -> Result<(), TestCaseError> {
-                for Ready { state, loaded, rejected } in ready {
+                for Ready { state, loaded, rejected, mark } in ready {
                     let records = &expected[state].records;
                     prop_assert!(!left.contains(&state), "law 2: state {} left twice", state);
                     let before = expected[..state].iter().enumerate().filter(|(_, other)| other.queue == expected[state].queue);
@@ -281,6 +295,8 @@ mod tests {
                     let lost = records.iter().filter(|at| settled[**at] == Some(true)).count() as u64;
                     prop_assert_eq!(rejected, lost, "law 3");
                     prop_assert_eq!(loaded, records.len() as u64 - lost, "law 3");
+                    let last = records.iter().map(|at| numbered(*at)).fold(Mark::default(), Mark::and);
+                    prop_assert_eq!(mark, last, "law 4");
                     left.push(state);
                 }
                 Ok(())
@@ -309,20 +325,20 @@ mod tests {
                 Step::Settle(at, rejected) if !held.is_empty() => {
                     let (record, ticket) = held.swap_remove(at % held.len());
                     settled[record] = Some(*rejected);
-                    check(ledger.settle(ticket, *rejected), &settled, &expected)?;
+                    check(ledger.settle(ticket, *rejected, numbered(record)), &settled, &expected)?;
                 }
                 Step::Settle(..) => {}
             }
             prop_assert_eq!(ledger.outstanding(), held.len() as u64);
             let open: usize = ledger.streams.iter().map(|stream| stream.segments.len()).sum();
             let states: usize = ledger.queues.iter().map(VecDeque::len).sum();
-            prop_assert!(open <= streams * (states + 1), "law 4: {} segments for {} open states", open, states);
+            prop_assert!(open <= streams * (states + 1), "law 5: {} segments for {} open states", open, states);
             let waiting: u64 = ledger.waiting().iter().map(|waiting| waiting.records).sum();
             prop_assert!(waiting <= held.len() as u64);
         }
         for (record, ticket) in held.drain(..) {
             settled[record] = Some(false);
-            check(ledger.settle(ticket, false), &settled, &expected)?;
+            check(ledger.settle(ticket, false, numbered(record)), &settled, &expected)?;
         }
         prop_assert_eq!(left.len(), expected.len(), "law 2: every state leaves");
         prop_assert!(ledger.waiting().is_empty());
@@ -337,6 +353,10 @@ mod tests {
         }
     }
 
+    fn ready<S>(state: S, loaded: u64) -> Ready<S> {
+        Ready { state, loaded, rejected: 0, mark: Mark::default() }
+    }
+
     #[test]
     fn a_slow_stream_does_not_hold_up_another() {
         let mut ledger = Ledger::new(2);
@@ -344,15 +364,15 @@ mod tests {
         let quick = ledger.admit(1);
         assert_eq!(ledger.barrier(Scope::Stream(0), "a"), Ok(vec![]));
         assert_eq!(ledger.barrier(Scope::Stream(1), "b"), Ok(vec![]));
-        assert_eq!(ledger.settle(quick, false), vec![Ready { state: "b", loaded: 1, rejected: 0 }]);
+        assert_eq!(ledger.settle(quick, false, Mark::default()), vec![ready("b", 1)]);
         assert_eq!(ledger.waiting(), vec![Waiting { state: &"a", records: 1 }]);
     }
 
     #[test]
     fn a_state_without_records_leaves_at_once_and_kinds_do_not_mix() {
         let mut ledger = Ledger::new(1);
-        assert_eq!(ledger.barrier(Scope::Stream(0), 1), Ok(vec![Ready { state: 1, loaded: 0, rejected: 0 }]));
-        assert_eq!(ledger.barrier(Scope::Foreign, 2), Ok(vec![Ready { state: 2, loaded: 0, rejected: 0 }]));
+        assert_eq!(ledger.barrier(Scope::Stream(0), 1), Ok(vec![ready(1, 0)]));
+        assert_eq!(ledger.barrier(Scope::Foreign, 2), Ok(vec![ready(2, 0)]));
         assert_eq!(ledger.barrier(Scope::All, 3), Err(MixedStates));
     }
 }

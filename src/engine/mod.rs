@@ -21,6 +21,7 @@ mod deletion_tests;
 mod deletions;
 mod execute;
 pub mod intake;
+mod keeping;
 mod kept;
 pub mod lanes;
 pub mod ledger;
@@ -29,9 +30,14 @@ mod merged_tests;
 pub mod parking;
 pub mod report;
 #[cfg(test)]
+mod request_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod throttled;
+#[cfg(test)]
+mod throttled_tests;
 mod turns;
 
 pub use conductor::{Ending, Engine};

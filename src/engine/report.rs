@@ -65,7 +65,7 @@ pub(super) enum Of<'p> {
 }
 
 impl Of<'_> {
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         match self {
             Self::Plan(plan) => plan.key(),
             Self::Key(key) => (*key).to_owned(),
@@ -122,6 +122,11 @@ impl Report {
             }
         }
         total
+    }
+
+    /// Streams of which records came that have no outcome yet.
+    pub(super) fn waiting(&self) -> Vec<StreamId> {
+        self.streams.iter().filter(|(_, tally)| tally.read > tally.settled()).map(|(id, _)| id.clone()).collect()
     }
 
     pub(super) fn read(&mut self, stream: usize) {
@@ -192,14 +197,31 @@ impl Report {
         }
         let kinds: Vec<String> = self.client.requests_by_kind.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         tracing::info!(
-            "{} requests ({}), {} repeated, {} answered 429, {} answered 503, throttled for {:.1} s",
+            "{} requests ({}), {} repeated, {} answered 429, {} answered 503",
             self.client.attempts,
             kinds.join(", "),
             self.client.retries,
             self.client.throttled_429,
             self.client.throttled_503,
-            self.client.time_throttled.as_secs_f64()
         );
+        if let Some(lost) = self.time_lost() {
+            tracing::info!("{lost}");
+        }
+    }
+
+    /// Time that went by because of the API's limits, in words; none where all was well.
+    fn time_lost(&self) -> Option<String> {
+        let Stats { throttled_429, throttled_503, time_throttled, time_short_of_connections, .. } = &self.client;
+        let seconds = |time: &std::time::Duration| format!("{:.1} s", time.as_secs_f64());
+        let mut parts = Vec::new();
+        if *throttled_429 > 0 {
+            parts.push(format!("{} for too many requests (429)", seconds(time_throttled)));
+        }
+        if *throttled_503 > 0 {
+            parts.push(format!("{} for too many at once (503)", seconds(time_short_of_connections)));
+        }
+        let lost = parts.join(" and ");
+        (!parts.is_empty()).then(|| format!("throttled: nothing was sent for {lost}; other programs may use the same account"))
     }
 }
 
@@ -212,5 +234,26 @@ impl Warnings {
         if self.0.borrow_mut().insert((code, object, field.to_owned())) {
             tracing::warn!("{code}: {object}.{field}: {} {}", code.cause(), code.remedy());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn time_lost_to_throttling_is_told_apart_and_only_where_there_was_some() {
+        let mut report = Report::default();
+        assert_eq!(report.time_lost(), None);
+        report.client.throttled_429 = 2;
+        report.client.time_throttled = Duration::from_millis(12_340);
+        let lost = report.time_lost().unwrap();
+        assert!(lost.contains("nothing was sent for 12.3 s for too many requests (429);"), "{lost}");
+        report.client.throttled_503 = 1;
+        report.client.time_short_of_connections = Duration::from_millis(250);
+        let lost = report.time_lost().unwrap();
+        assert!(lost.contains("12.3 s for too many requests (429) and 0.2 s for too many at once (503);"), "{lost}");
     }
 }

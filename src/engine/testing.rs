@@ -16,6 +16,7 @@ use crate::config::Settings;
 use crate::failure::Failure;
 use crate::protocol::{ConfiguredCatalog, Emitter};
 use crate::sandbox::{DATA_SOURCE_UUID, Sandbox, WRITE_KEY};
+use crate::store::Store;
 
 /// What a sync left behind.
 pub(crate) struct Ran {
@@ -146,7 +147,19 @@ pub(crate) async fn run_into(
         emitter: &emitter,
         report: &report,
     };
+    let facts = |stream: &crate::protocol::ConfiguredStream| crate::store::StreamFacts {
+        namespace: stream.id.namespace.as_deref().map(str::to_owned),
+        name: stream.id.name.as_ref().to_owned(),
+        ..Default::default()
+    };
+    let job = crate::store::Job {
+        streams: catalog.streams.iter().map(facts).collect(),
+        worker_job_id: None,
+        clock: Arc::new(|| 0),
+        ids: crate::store::random_ids(),
+    };
+    let store = Store::open(&settings.keeping, job).unwrap();
     let intake = Intake::inline(bindings, Box::new(Cursor::new(input.into_bytes())));
-    let ending = engine.run(intake, stop).await;
+    let ending = engine.run(intake, store, stop).await;
     Ran { ending, lines: out.lines(), report: report.into_inner() }
 }

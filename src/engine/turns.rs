@@ -6,6 +6,7 @@
 use super::bulk::Group;
 use super::conductor::{Job, Jobs, MOST_JOINED, Sync};
 use super::execute::{Settled, Step, Waits, World, may_go};
+use super::keeping::Came;
 use super::lanes::JobId;
 use super::parking::Part;
 use super::report::Of;
@@ -18,7 +19,7 @@ use crate::protocol::{Level, Outbound};
 
 impl Sync<'_> {
     pub(super) fn queue(&mut self, world: &World<'_>, job: Job) {
-        self.queued_bytes += job.plan.bytes();
+        self.queued_bytes += job.bytes();
         let object = self.engine.bindings.at(job.stream).object;
         world.expect(object, &job.plan);
         self.lanes.push(world.lanes(object, &job.plan), job);
@@ -28,7 +29,7 @@ impl Sync<'_> {
     pub(super) fn start(&mut self, world: &World<'_>, bindings: &Bindings) -> Result<Option<(JobId, Jobs)>, Failure> {
         while let Some((id, first)) = self.lanes.start() {
             if let Some((lane, part)) = self.behind(&first, bindings) {
-                self.queued_bytes = self.queued_bytes.saturating_sub(first.plan.bytes());
+                self.queued_bytes = self.queued_bytes.saturating_sub(first.bytes());
                 if self.park(lane, part, Job { stood_behind: part == Part::Completing, ..first })? {
                     self.arrived(world, &lane);
                 }
@@ -52,7 +53,7 @@ impl Sync<'_> {
             let mut others = Vec::new();
             if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
                 others = self.parking.take(&LaneKey::key(object.resource().name, key), Job::bytes, fits);
-                self.queued_bytes += others.iter().map(|job| job.plan.bytes()).sum::<usize>();
+                self.queued_bytes += others.iter().map(|job| job.bytes()).sum::<usize>();
             }
             let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
             others.extend(self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), joins));
@@ -64,7 +65,7 @@ impl Sync<'_> {
                     let Some(key) = whole.plan.target.key() else { continue };
                     let lane = LaneKey::key(whole.object.resource().name, key);
                     let parts = self.parking.take(&lane, Job::bytes, |part| whole.can_take(&part.member(bindings)));
-                    self.queued_bytes += parts.iter().map(|job| job.plan.bytes()).sum::<usize>();
+                    self.queued_bytes += parts.iter().map(|job| job.bytes()).sum::<usize>();
                     others.extend(parts);
                 }
             }
@@ -101,7 +102,7 @@ impl Sync<'_> {
         // All of them that have to wait are put aside before anything goes on, so that none is overtaken by what follows it.
         let mut there = LaneKeys::new();
         for (job, step) in jobs.into_iter().zip(steps.into_iter().flatten()) {
-            self.queued_bytes = self.queued_bytes.saturating_sub(job.plan.bytes());
+            self.queued_bytes = self.queued_bytes.saturating_sub(job.bytes());
             world.met(self.engine.bindings.at(job.stream).object, &job.plan);
             match self.in_order(&job, step) {
                 Step::Park(lane, waits) => {
@@ -114,10 +115,11 @@ impl Sync<'_> {
                         there.push(lane);
                     }
                 }
-                Step::Settled(Settled { outcome, arrived }) => {
+                Step::Settled(Settled { outcome, arrived, wrote }) => {
                     there.extend(arrived);
-                    let Job { ticket, stream, line, plan, .. } = job;
-                    self.settle(ticket, stream, line, &Of::Plan(&plan), outcome)?;
+                    let Job { ticket, stream, line, plan, origin, .. } = job;
+                    let came = Came { stream, line, origin: origin.as_deref() };
+                    self.settle(ticket, &came, &Of::Plan(&plan), outcome, &wrote)?;
                 }
             }
         }
@@ -155,7 +157,7 @@ impl Sync<'_> {
         let object = |job: &Job| self.engine.bindings.at(job.stream).object;
         let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(object(&job), &job.plan), job)).collect();
         for (_, job) in &jobs {
-            self.queued_bytes += job.plan.bytes();
+            self.queued_bytes += job.bytes();
             world.expect(object(job), &job.plan);
         }
         self.lanes.push_first(jobs);

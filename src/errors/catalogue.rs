@@ -75,10 +75,12 @@ codes! {
     PaymentRequired "PAYMENT_REQUIRED": "ChartMogul answered that the account may not do this (402).", "Check the account's subscription in ChartMogul.";
     DataSourceUnknown "DATA_SOURCE_UNKNOWN": "The configured data source does not exist in the account.", "Use the UUID of one of the listed data sources.";
     BaseUrlWrong "BASE_URL_WRONG": "The address answers, but not like ChartMogul's API.", "Check `base_url`; it ends in /v1.";
+    StoreRefused "STORE_REFUSED": "Rejected records or receipts can not be kept where the configuration says: the bucket, the folder or the webhook refuses them.", "Check `object_storage_config` and `receipts`: the bucket or folder must exist and may be written to, keys and region must be right, and the webhook must answer with a 2xx; then run the sync again: everything before the last STATE is safe.";
     SocketMode "SOCKET_MODE": "The platform asked for socket mode, which this destination does not speak.", "Run it in STDIO mode.";
     // What may pass by itself: transient_error.
     HostUnreachable "HOST_UNREACHABLE": "ChartMogul can not be reached over the network.", "Check DNS, proxy and firewall; the sync can be run again.";
     ApiOutage "API_OUTAGE": "ChartMogul did not answer properly for longer than `give_up_after_minutes`.", "Run the sync again later; everything before the last STATE is safe.";
+    StoreUnavailable "STORE_UNAVAILABLE": "Rejected records or receipts could not be kept for longer than `give_up_after_minutes`: the bucket or the webhook did not answer properly, or the disk is full.", "Look for its outage, or free the disk, then run the sync again: everything before the last STATE is safe.";
     AnswerLost "ANSWER_LOST": "A write was sent, its answer was lost, and what became of it could not be found out.", "Run the sync again: the record is looked up before it is written again. Not so a record of `api_requests`, which is sent again as it is: look in ChartMogul first whether it was done.";
     ImportUnsettled "IMPORT_UNSETTLED": "What became of a bulk import could not be found out, so that none of its records may be sent again yet.", "Run the sync again later: it waits until ChartMogul has processed all that was imported, and then writes what is absent. Set `bulk_import` to `never` if it happens again.";
     InputIncomplete "INPUT_INCOMPLETE": "The input ended before every stream was complete.", "Look for the failure of the source; the sync can be run again.";

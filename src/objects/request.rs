@@ -155,7 +155,7 @@ impl Request {
 
 /// A set of entries of which all or none are known: those of one key, or those of one parent. A hash, since many of these
 /// are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Scope(u64);
 
 impl Scope {

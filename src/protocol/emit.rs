@@ -95,6 +95,11 @@ impl Emitter {
         Self { output: Arc::new(Mutex::new(Output { writer, closed: None })), clock, redactor: Redactor::default() }
     }
 
+    /// The time by the emitter's clock, in milliseconds since 1970.
+    pub fn now(&self) -> u64 {
+        (self.clock)()
+    }
+
     /// The secrets hidden by this emitter and all its clones.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor

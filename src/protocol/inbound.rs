@@ -53,12 +53,19 @@ pub struct Record<'a> {
     /// The row as it stands in the line.
     pub data: &'a RawValue,
     emitted_at: Option<&'a RawValue>,
+    meta: Option<&'a RawValue>,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
     /// The stream this row is of.
     pub fn stream_ref(&self) -> StreamRef<'_> {
         StreamRef { namespace: self.namespace.as_deref(), name: &self.stream }
+    }
+
+    /// What was changed on the row's way, where the source or the platform says so: a list.
+    pub fn changes(&self) -> Option<&'a RawValue> {
+        let changes = Members::of(self.meta?)?.get("changes")?;
+        changes.get().starts_with('[').then_some(changes)
     }
 
     /// When the source read the row, in milliseconds; `None` where it did not say so in a number.
@@ -166,6 +173,7 @@ fn understand<'a>(text: &'a str, envelope: Envelope<'a>) -> Result<Inbound<'a>, 
                 stream: parts.stream.ok_or(MalformedKind::Missing("record.stream"))?.0,
                 data: parts.data.ok_or(MalformedKind::Missing("record.data"))?,
                 emitted_at: parts.emitted_at,
+                meta: parts.meta,
             })
         }
         "STATE" => Inbound::State(StateMessage::read(text, envelope.state.ok_or(MalformedKind::Missing("state"))?)?),
@@ -291,6 +299,7 @@ struct RecordParts<'a> {
     stream: Option<Text<'a>>,
     data: Option<&'a RawValue>,
     emitted_at: Option<&'a RawValue>,
+    meta: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -300,6 +309,7 @@ enum RecordKey {
     Stream,
     Data,
     EmittedAt,
+    Meta,
     #[serde(other)]
     Other,
 }
@@ -315,7 +325,7 @@ impl<'de> Deserialize<'de> for RecordParts<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut parts = RecordParts { namespace: None, stream: None, data: None, emitted_at: None };
+                let mut parts = RecordParts { namespace: None, stream: None, data: None, emitted_at: None, meta: None };
                 while let Some(key) = map.next_key()? {
                     match key {
                         RecordKey::Namespace => keep(&mut parts.namespace, map.next_value()?),
@@ -323,6 +333,7 @@ impl<'de> Deserialize<'de> for RecordParts<'de> {
                         // Not through `Option`: a null row is a row, and the caller rejects it by name.
                         RecordKey::Data => parts.data = Some(map.next_value()?),
                         RecordKey::EmittedAt => keep(&mut parts.emitted_at, map.next_value()?),
+                        RecordKey::Meta => keep(&mut parts.meta, map.next_value()?),
                         RecordKey::Other => drop(map.next_value::<IgnoredAny>()?),
                     }
                 }

@@ -93,6 +93,7 @@ impl Turn<'_> {
         home: Option<Scope>,
         trial: &mut Trial,
     ) -> Result<Changed, Trouble> {
+        self.note_uuid(&existing.uuid);
         match self.world.account.bring(self.object, self.plan, self.how.nulls).await {
             Ok((plan, claim)) => Turn { plan: &plan, ..*self }.change_as_brought(at, existing, home, trial, &claim).await,
             Err(faults) => Ok(Changed::Settled(refused(faults))),
@@ -136,10 +137,10 @@ impl Turn<'_> {
             let sent = self.send(request, &existing.uuid, home, trial).await?;
             let sent = match (sent, &absorbed_by) {
                 // Gone at a second attempt: the first one did it and its answer was lost.
-                (Sent::Gone, Some(_)) if trial.attempts() > 1 => Sent::Done(Value::Null),
+                (Sent::Gone, Some(_)) if trial.requests() > 1 => Sent::Done(Value::Null),
                 // Refused at a second attempt: whether the first one did it shows in what is there now.
                 (Sent::Refused(Outcome::Rejected(why)), Some(_))
-                    if trial.attempts() > 1 && why.code() != Code::RecordBreaksServer =>
+                    if trial.requests() > 1 && why.code() != Code::RecordBreaksServer =>
                 {
                     Sent::Gone
                 }
@@ -205,7 +206,7 @@ impl Turn<'_> {
         let set = (shows == Shows::Unseen).then(|| members(&request)).flatten();
         let call = Call::from(request);
         let account = &self.world.account;
-        Ok(match self.world.client.send(&call, trial).await? {
+        Ok(match self.deliver(&call, trial).await? {
             Reply::Done(answer) => {
                 let answer = read(&answer);
                 if let Some(key) = self.plan.target.key().filter(|_| uuid.is_empty()) {

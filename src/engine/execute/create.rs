@@ -111,7 +111,7 @@ impl Turn<'_> {
         let mut trial = Trial::default();
         let mut lost = false;
         loop {
-            match self.world.client.send(&call, &mut trial).await? {
+            match self.deliver(&call, &mut trial).await? {
                 Reply::Done(answer) => {
                     let settled = self.made(read(&answer), at, method, &fixes).await?;
                     return ended(Created::Settled(settled));
@@ -255,6 +255,7 @@ impl Turn<'_> {
     /// Takes in the object as the answer to a write shows it, and what the write itself tells beside that.
     pub(super) fn saw(&self, entry: &Value, at: &At<'_>, home: Option<Scope>) -> Option<Rc<Known>> {
         let known = self.world.account.saw(self.object, entry, home)?;
+        self.note_uuid(&known.uuid);
         if let Some(members) = self.object.members_written(self.plan, at) {
             self.world.account.amend(&known.uuid, |known| known.set_members(Some(members.clone())));
         }
@@ -307,7 +308,7 @@ impl Turn<'_> {
         let lane = reference.lane();
         let _making = self.world.account.making(resource.name).read_owned().await;
         loop {
-            let lost = match self.world.client.send(&call, &mut trial).await? {
+            let lost = match self.deliver(&call, &mut trial).await? {
                 Reply::Done(answer) => {
                     self.world.deletions.borrow_mut().created(resource.name);
                     if let Some(known) = account.saw(customers, &read(&answer), None) {

@@ -62,7 +62,7 @@ impl Turn<'_> {
                 }
                 Sent::Done(_) => {}
                 // Gone at a second attempt: the first one did it and its answer was lost.
-                Sent::Gone if trial.attempts() > 1 => {}
+                Sent::Gone if trial.requests() > 1 => {}
                 Sent::Gone => outcome = Outcome::Skipped(Skip::NoMatch),
                 Sent::Refused(refused) => return settled(refused),
                 Sent::Lost(why) => return Err(never_lost(&why)),

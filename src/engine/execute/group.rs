@@ -4,7 +4,7 @@
 //! Each record has its own outcome. What is refused together is tried again one by one, so that the good records stand.
 
 use super::merged::updates;
-use super::{Settled, Step, Turn, Waits, World, arrived, execute_one, refused};
+use super::{Settled, Step, Turn, Waits, World, Wrote, arrived, execute_one, known_uuid, refused};
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
 use crate::objects::resource::Kind;
@@ -24,7 +24,7 @@ pub(in crate::engine) struct Member<'m> {
 impl<'m> Member<'m> {
     pub(super) fn turn(&self, world: &'m World<'_>) -> Turn<'m> {
         let Member { object, how, plan, last_chance } = *self;
-        Turn { world, object, how, plan, last_chance, seen: None }
+        Turn { world, object, how, plan, last_chance, seen: None, note: None }
     }
 
     /// Whether another member that stands behind this one can be carried out with it.
@@ -220,7 +220,9 @@ async fn change(world: &World<'_>, members: &[Member<'_>], existing: &Existing) 
         [one] => vec![execute_one(one.turn(world)).await?],
         [first, others @ ..] => match together(world, first, others).await? {
             Some(Step::Settled(settled)) if !settled.outcome.is_rejected() => {
-                let own = |at: &usize| steps[*at].take().unwrap_or_else(|| share(world, &members[*at], &settled.outcome));
+                let own = |at: &usize| {
+                    steps[*at].take().unwrap_or_else(|| share(world, &members[*at], &settled.outcome, &settled.wrote))
+                };
                 going.iter().map(own).collect()
             }
             _ => one_by_one(world, &fresh).await?,
@@ -245,9 +247,14 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
         }
         Some(Step::Settled(Settled { outcome: Outcome::Rejected(rejection), .. })) => apart(world, members, rejection).await,
         Some(Step::Settled(settled)) if settled.outcome == Outcome::Created => {
-            let made = std::iter::once(share(world, first, &settled.outcome));
+            let made = std::iter::once(share(world, first, &settled.outcome, &settled.wrote));
+            let wrote = |other: &Member<'_>| match other.is_about_the_same_as(first) {
+                true => settled.wrote.clone(),
+                false => settled.wrote.of_another(),
+            };
             let mut so_far = None;
-            Ok(made.chain(others.iter().map(|other| share(world, other, &part_of(first, &mut so_far, other)))).collect())
+            let rest = others.iter().map(|other| share(world, other, &part_of(first, &mut so_far, other), &wrote(other)));
+            Ok(made.chain(rest).collect())
         }
         // Somebody else made it meanwhile.
         Some(first) => {
@@ -284,8 +291,8 @@ async fn apart(world: &World<'_>, members: &[Member<'_>], rejection: Rejection) 
                     steps[at + 1] = Some(Step::Settled(Outcome::Rejected(of_part(first, rejection)).into()));
                 }
                 Some(Step::Settled(settled)) => {
-                    steps[0] = Some(share(world, first, &settled.outcome));
-                    steps[at + 1] = Some(share(world, other, &settled.outcome));
+                    steps[0] = Some(share(world, first, &settled.outcome, &settled.wrote));
+                    steps[at + 1] = Some(share(world, other, &settled.outcome, &settled.wrote.of_another()));
                     break;
                 }
                 _ => {}
@@ -332,7 +339,8 @@ async fn together(world: &World<'_>, first: &Member<'_>, others: &[Member<'_>]) 
 }
 
 /// The outcome of a joined request as that of one of its records.
-pub(super) fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome) -> Step {
+pub(super) fn share(world: &World<'_>, member: &Member<'_>, outcome: &Outcome, wrote: &Wrote) -> Step {
     let arrived = arrived(world, member.object, member.plan, outcome);
-    Step::Settled(Settled { outcome: outcome.clone(), arrived })
+    let uuid = known_uuid(world, member.object, member.plan).or_else(|| wrote.uuid.clone());
+    Step::Settled(Settled { outcome: outcome.clone(), arrived, wrote: Wrote { uuid, ..wrote.clone() } })
 }

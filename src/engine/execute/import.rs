@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use super::super::bulk::MOST_BYTES;
 use super::create::LOOKS;
 use super::group::{Member, share};
-use super::{Step, World};
+use super::{Step, World, Wrote};
 use crate::account::{Found, Trouble};
 use crate::client::{Call, Method, Repeat, Reply, Trial};
 use crate::errors::Code;
@@ -415,12 +415,14 @@ impl World<'_> {
 
 /// The step of a record that went in an import; `None` where it has to be sent by itself.
 pub(in crate::engine) fn import_step(world: &World<'_>, member: &Member<'_>, imported: Imported) -> Option<Step> {
+    // The import, which many others went in too.
+    let wrote = Wrote { attempts: 1, ..Wrote::default() };
     match imported {
-        Imported::Made => Some(share(world, member, &Outcome::Created)),
+        Imported::Made => Some(share(world, member, &Outcome::Created, &wrote)),
         Imported::Invalid(rejection) => Some(match of_part(member, &rejection) {
-            Some(faults) if faults.is_empty() => share(world, member, &Outcome::Created),
-            Some(faults) => Step::Settled(Outcome::Rejected(Rejection { faults, ..rejection }).into()),
-            None => Step::Settled(Outcome::Rejected(rejection).into()),
+            Some(faults) if faults.is_empty() => share(world, member, &Outcome::Created, &wrote),
+            Some(faults) => share(world, member, &Outcome::Rejected(Rejection { faults, ..rejection }), &wrote),
+            None => share(world, member, &Outcome::Rejected(rejection), &wrote),
         }),
         Imported::Absent | Imported::Lost => None,
     }

@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 
 use super::change::{members, removed_keys};
 use super::group::{Member, share};
-use super::{Settled, Step, Turn, Waits, World, execute_one, refused};
+use super::{Settled, Step, Turn, Waits, World, Wrote, execute_one, refused};
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
 use crate::objects::request::{Request, Shows};
@@ -99,7 +99,11 @@ async fn run(world: &World<'_>, members: &[Member<'_>]) -> Result<Ran, Failure> 
         }
     }
     let Walk { shares, merged, going, said, .. } = walk;
-    let steps_of = |outcome: &Outcome| -> Vec<Step> {
+    let nothing_sent = Wrote::nothing(match &found {
+        Found::Present(existing) => Some(&existing.uuid),
+        _ => None,
+    });
+    let steps_of = |outcome: &Outcome, wrote: &Wrote| -> Vec<Step> {
         let mut makes = *outcome == Outcome::Created && !shares.iter().any(|share| matches!(share, Share::Makes));
         let mut own = |own: &Share| match (own, outcome) {
             (Share::Own(own), _) => own.clone(),
@@ -109,10 +113,14 @@ async fn run(world: &World<'_>, members: &[Member<'_>]) -> Result<Ran, Failure> 
             (Share::Changes, Outcome::Created) if std::mem::take(&mut makes) => Outcome::Created,
             (Share::Changes, _) => Outcome::Updated,
         };
-        members.iter().zip(&shares).map(|(member, of)| share(world, member, &own(of))).collect()
+        let wrote = |of: &Share| match of {
+            Share::Own(_) => wrote.only_named(),
+            Share::Makes | Share::Changes => wrote.clone(),
+        };
+        members.iter().zip(&shares).map(|(member, of)| share(world, member, &own(of), &wrote(of))).collect()
     };
     let Some(merged) = merged else {
-        return Ok(if shares.is_empty() { Ran::Alone(1) } else { Ran::Ended(steps_of(&Outcome::Unchanged)) });
+        return Ok(if shares.is_empty() { Ran::Alone(1) } else { Ran::Ended(steps_of(&Outcome::Unchanged, &nothing_sent)) });
     };
     if let (Found::Present(Existing { known: Some(known), .. }), true) = (&found, going > 1) {
         let Found::Present(existing) = &found else { return Ok(Ran::Alone(shares.len())) };
@@ -122,32 +130,32 @@ async fn run(world: &World<'_>, members: &[Member<'_>]) -> Result<Ran, Failure> 
             return Ok(Ran::Alone(shares.len()));
         }
         if requests.is_empty() {
-            return Ok(Ran::Ended(steps_of(&Outcome::Updated)));
+            return Ok(Ran::Ended(steps_of(&Outcome::Updated, &nothing_sent)));
         }
     }
     let turn = Turn { plan: &merged, seen: Some(&found), ..turn };
     Ok(match execute_one(turn).await? {
         Step::Park(lane, waits) => {
             let step = |(member, of): (&Member<'_>, &Share)| match of {
-                Share::Own(outcome) => share(world, member, outcome),
+                Share::Own(outcome) => share(world, member, outcome, &nothing_sent),
                 _ => Step::Park(lane, waits),
             };
             Ran::Ended(members.iter().zip(&shares).map(step).collect())
         }
-        Step::Settled(Settled { outcome, .. }) if outcome.is_rejected() => {
+        Step::Settled(settled) if settled.outcome.is_rejected() => {
             // Alone already: what stands behind it was judged by what it would have done.
             match shares.iter().position(|share| !matches!(share, Share::Own(_))).filter(|_| going == 1) {
                 Some(refused) => {
                     let own = members.iter().zip(&shares).take(refused).filter_map(|(member, of)| match of {
-                        Share::Own(outcome) => Some(share(world, member, outcome)),
+                        Share::Own(outcome) => Some(share(world, member, outcome, &nothing_sent)),
                         _ => None,
                     });
-                    Ran::Ended(own.chain([Step::Settled(outcome.into())]).collect())
+                    Ran::Ended(own.chain([Step::Settled(settled)]).collect())
                 }
                 None => Ran::Alone(shares.len()),
             }
         }
-        Step::Settled(Settled { outcome, .. }) => Ran::Ended(steps_of(&outcome)),
+        Step::Settled(Settled { outcome, wrote, .. }) => Ran::Ended(steps_of(&outcome, &wrote)),
     })
 }
 

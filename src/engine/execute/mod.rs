@@ -9,11 +9,13 @@ mod delete;
 mod group;
 mod import;
 mod merged;
+mod note;
 
 pub(super) use group::{Member, rest};
 pub(super) use import::{Family, Imported, Imports, family, import_step, may_go};
 #[cfg(test)]
 pub(super) use merged::one_by_one;
+pub(super) use note::Wrote;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -23,6 +25,7 @@ use serde_json::Value;
 use smallvec::SmallVec;
 
 use self::create::{Changed, LOOKS};
+use self::note::Note;
 use super::deletions::DeleteGuard;
 use super::report::Warnings;
 use crate::account::{Account, Found, Trouble};
@@ -102,6 +105,9 @@ impl World<'_> {
         let looks =
             plan.mode != Mode::Insert || !object.refuses_duplicates(plan) || (self.bulk.get() && object.import(plan).is_some());
         match (&plan.target, plan.parents().next()) {
+            (Target::Uuid(uuid, _), _) if matches!(plan.mode, Mode::Upsert | Mode::Update) => {
+                asks.push((object.resource().name, Scope::entry(uuid)));
+            }
             (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
             (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
             (_, Some(parent)) if object.listing(source).is_some() => {
@@ -138,11 +144,13 @@ pub(super) struct Settled {
     pub(super) outcome: Outcome,
     /// The lanes of what exists from now on.
     pub(super) arrived: LaneKeys,
+    /// For the record's receipt.
+    pub(super) wrote: Wrote,
 }
 
 impl From<Outcome> for Settled {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, arrived: LaneKeys::new() }
+        Self { outcome, arrived: LaneKeys::new(), wrote: Wrote::default() }
     }
 }
 
@@ -151,6 +159,8 @@ impl From<Outcome> for Settled {
 /// # Errors
 /// What ends the sync.
 async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
+    let note = Note::default();
+    let turn = Turn { note: Some(&note), ..turn };
     let Turn { world, object, plan, .. } = turn;
     let ended = match turn.run().await {
         Ok(Step::Settled(settled)) if nothing_there(&settled.outcome) => {
@@ -161,12 +171,22 @@ async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
     match ended {
         Ok(Step::Settled(mut settled)) => {
             settled.arrived = arrived(world, object, plan, &settled.outcome);
+            settled.wrote = note.wrote(known_uuid(world, object, plan));
             Ok(Step::Settled(settled))
         }
         Ok(step) => Ok(step),
         Err(Trouble::Stop(failure)) => Err(failure),
-        Err(Trouble::Refused(refusal)) => Ok(Step::Settled(rejected(refusal).into())),
+        Err(Trouble::Refused(refusal)) => {
+            let wrote = note.wrote(None);
+            Ok(Step::Settled(Settled { wrote, ..rejected(refusal).into() }))
+        }
     }
+}
+
+/// The UUID of a record's object, where its key tells it.
+fn known_uuid(world: &World<'_>, object: &dyn Object, plan: &Plan) -> Option<Box<str>> {
+    let look = object.look_by_key(plan.target.key()?, world.account.data_source())?;
+    world.account.known(look.scope?)?.first().map(|known| known.uuid.clone())
 }
 
 /// The lanes of what exists now that a plan has its outcome.
@@ -203,6 +223,8 @@ struct Turn<'t> {
     last_chance: bool,
     /// What was found a moment ago, where that is not kept otherwise.
     seen: Option<&'t Found<Existing>>,
+    /// For the record's receipt.
+    note: Option<&'t Note>,
 }
 
 /// What a turn came to that ends it, or what it goes on with.
@@ -224,7 +246,7 @@ impl Turn<'_> {
                 existing.known = match seen.take() {
                     Some(Found::Present(seen)) => seen.known.clone(),
                     _ if lost => None,
-                    _ => self.world.account.known_entry(uuid),
+                    _ => self.world.account.entry_or_listed(self.object, uuid).await?,
                 };
                 if existing.known.is_none() && self.object.needs_known(self.plan) {
                     match self.world.account.read(self.object, uuid).await? {
@@ -425,6 +447,7 @@ impl Turn<'_> {
             Target::Uuid(_, Some(other)) => other,
             Target::Part => {
                 let Some(whole) = at.refs.first() else { return Ok(Found::Absent) };
+                self.note_uuid(&whole.uuid);
                 return Ok(Found::Present(Existing { uuid: whole.uuid.clone(), known: whole.known.clone() }));
             }
             target => target,
@@ -454,6 +477,7 @@ impl Turn<'_> {
             Pick::Many(many) => Found::Ambiguous(many),
             Pick::One(place) => {
                 let known = &entries[place];
+                self.note_uuid(&known.uuid);
                 Found::Present(Existing { uuid: known.uuid.clone(), known: Some(Rc::clone(known)) })
             }
         })

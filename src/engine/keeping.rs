@@ -1,0 +1,142 @@
+//! What is kept of a record, and the STATEs that wait until it is.
+//!
+//! Owns the handing over to the store, and that no STATE leaves before every reject and receipt of the records it covers is
+//! durable. Does not own when a STATE may leave for its records' sake (`ledger`), nor how things are kept (`store`).
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::Ending;
+use super::conductor::Sync;
+use super::execute::Wrote;
+use super::ledger::{Ready, Ticket};
+use super::report::Of;
+use crate::errors::Code;
+use crate::failure::Failure;
+use crate::outcome::Outcome;
+use crate::protocol::{Outbound, StateKind, StateMessage};
+use crate::store::{Mark, Origin, Receipt};
+
+/// A sync that failed waits no longer than this for the store, so that what it has to say is heard.
+const LAST_WORDS: Duration = Duration::from_secs(60);
+
+/// Where a record came from.
+#[derive(Debug)]
+pub(super) struct Came<'r> {
+    pub(super) stream: usize,
+    pub(super) line: u64,
+    pub(super) origin: Option<&'r Origin>,
+}
+
+/// STATEs whose records all have their outcome.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    states: VecDeque<Ready<StateMessage>>,
+    /// By scope (a stream's place, or all): how far its last STATE goes. What leaves later must not go less far.
+    marks: HashMap<Option<usize>, Mark>,
+}
+
+impl Sync<'_> {
+    /// A record has its outcome: it is noted, kept as the settings ask for, and given back to the ledger.
+    pub(super) fn settle(
+        &mut self,
+        ticket: Ticket,
+        came: &Came<'_>,
+        of: &Of<'_>,
+        outcome: Outcome,
+        wrote: &Wrote,
+    ) -> Result<(), Failure> {
+        let Came { stream, line, origin } = *came;
+        let mut mark = match &outcome {
+            Outcome::Rejected(rejection) => self.store.reject(stream, line, origin, rejection),
+            _ => Mark::default(),
+        };
+        if self.store.keeps_receipts() {
+            let object = self.engine.bindings.at(stream).object.resource().name;
+            let Wrote { uuid, attempts, http_status } = wrote;
+            let (key, uuid) = (of.key(), uuid.as_deref());
+            let receipt =
+                Receipt { line, object, key: &key, outcome: &outcome, uuid, attempts: *attempts, http_status: *http_status };
+            mark = mark.and(self.store.receipt(stream, &receipt));
+        }
+        let rejected = outcome.is_rejected();
+        self.engine.report.borrow_mut().settled(stream, line, of, outcome);
+        let ready = self.ledger.settle(ticket, rejected, mark);
+        self.emit(ready)
+    }
+
+    /// Lets STATEs go, those whose records still have to be kept as soon as they are.
+    pub(super) fn emit(&mut self, ready: Vec<Ready<StateMessage>>) -> Result<(), Failure> {
+        if ready.is_empty() {
+            return Ok(());
+        }
+        for mut ready in ready {
+            let scope = match ready.state.kind() {
+                StateKind::Global | StateKind::Legacy => None,
+                StateKind::Stream(id) => self.engine.bindings.find(id.as_ref()),
+            };
+            let last = self.held.marks.entry(scope).or_default();
+            *last = last.and(ready.mark);
+            ready.mark = *last;
+            self.store.want(ready.mark);
+            self.held.states.push_back(ready);
+        }
+        self.let_go()
+    }
+
+    /// Emits the STATEs of which everything is kept.
+    pub(super) fn let_go(&mut self) -> Result<(), Failure> {
+        let mut at = 0;
+        while let Some(ready) = self.held.states.get(at) {
+            if !self.store.is_durable(ready.mark) {
+                at += 1;
+            } else if let Some(Ready { state, loaded, rejected, .. }) = self.held.states.remove(at) {
+                self.state_bytes = self.state_bytes.saturating_sub(state.line().len());
+                self.engine.emitter.emit(&Outbound::State(state.stamped(loaded, rejected)))?;
+                self.engine.report.borrow_mut().states_emitted += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all that was put in is kept, and lets go what waited for it.
+    pub(super) async fn keep_all(&mut self) -> Result<(), Failure> {
+        let mark = self.store.mark();
+        self.store.want(mark);
+        while !self.store.is_durable(mark) {
+            self.store.progress().await?;
+            self.let_go()?;
+        }
+        Ok(())
+    }
+
+    /// At the end: what is not kept yet is, as far as there is time for it.
+    pub(super) async fn keep_rest(&mut self, ended: Result<Ending, Failure>) -> Result<Ending, Failure> {
+        match ended {
+            Ok(Ending::Complete) => self.keep_all().await.map(|()| Ending::Complete),
+            // What could be kept within the grace was.
+            Ok(Ending::Interrupted) => Ok(Ending::Interrupted),
+            Err(failure) => {
+                let in_vain = matches!(failure.code, Code::StoreRefused | Code::StoreUnavailable | Code::StdoutClosed);
+                if !in_vain
+                    && let Ok(Err(other)) | Err(other) =
+                        tokio::time::timeout(LAST_WORDS, self.keep_all()).await.map_err(|_| too_slow())
+                {
+                    tracing::warn!("{}: {}", other.code, other.message);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Says of every STATE that waits for the store that it did not leave.
+    pub(super) fn explain_held(&self) {
+        if !self.held.states.is_empty() {
+            tracing::warn!("{} STATEs did not leave: rejects or receipts of their records were not kept", self.held.states.len());
+        }
+    }
+}
+
+fn too_slow() -> Failure {
+    Failure::transient(Code::StoreUnavailable, "What is left of the rejects and receipts was not kept in time.")
+}
