@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn while_nothing_passes_the_time_to_give_up_counts_for_all_calls_at_once() {
         let mut scene = Scene::new();
-        let mut fail = |scene: &mut Scene| {
+        let fail = |scene: &mut Scene| {
             scene.now += PATIENCE / 2;
             scene.health.judge("create", &mut Trial::default(), Trouble::Throttled, scene.now, PATIENCE)
         };

@@ -27,6 +27,8 @@ pub mod lanes;
 pub mod ledger;
 #[cfg(test)]
 mod merged_tests;
+#[cfg(test)]
+mod outage_tests;
 pub mod parking;
 pub mod report;
 #[cfg(test)]

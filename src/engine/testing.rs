@@ -11,7 +11,7 @@ use super::intake::Intake;
 use super::report::Report;
 use super::{Ending, Engine};
 use crate::binding::Bindings;
-use crate::client::{Client, InProcess, Policy};
+use crate::client::{Client, InProcess, Policy, Transport};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::protocol::{ConfiguredCatalog, Emitter};
@@ -127,6 +127,18 @@ pub(crate) async fn run_into(
     input: String,
     stop: impl Future<Output = ()>,
 ) -> Ran {
+    run_over(out, Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)), settings, catalog, input, stop).await
+}
+
+/// The same over a road of the test's own.
+pub(crate) async fn run_over(
+    out: &Collected,
+    road: Arc<dyn Transport>,
+    settings: &Settings,
+    catalog: &Value,
+    input: String,
+    stop: impl Future<Output = ()>,
+) -> Ran {
     let catalog = ConfiguredCatalog::parse(&catalog.to_string()).unwrap();
     let bindings = Arc::new(Bindings::new(&catalog, settings).unwrap());
     let policy = Policy {
@@ -135,7 +147,7 @@ pub(crate) async fn run_into(
         give_up_after: settings.limits.give_up_after,
         ..Policy::default()
     };
-    let client = Client::new(Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)), policy);
+    let client = Client::new(road, policy);
     let emitter = Emitter::new(Box::new(out.clone()), Arc::new(|| 0));
     let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())));
     let engine = Engine {
