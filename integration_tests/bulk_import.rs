@@ -155,3 +155,15 @@ fn sigterm_does_not_wait_for_an_import() {
     assert_eq!((run.code, run.states().len()), (Some(143), 0), "{run}");
     assert!(asked.elapsed() < Duration::from_secs(20));
 }
+
+#[test]
+fn a_sync_that_is_to_end_does_not_wait_for_what_waits_for_an_import() {
+    let world = World::with(quick(Readings::default()));
+    (0..3).for_each(|n| drop(world.given_customer(&format!("old-{n}"), json!({}))));
+    let config = json!({"bulk_import": "auto", "deletions": {"policy": "delete", "max_deletes": 1, "max_percent": 100}});
+    let gone =
+        (0..3).map(|n| record("customers", json!({"external_id": format!("old-{n}"), "_ab_cdc_deleted_at": "2026-01-01"})));
+    let run = world.sync().config(config).lines(customers(20).into_iter().chain(gone).chain([state("customers", 1)])).run();
+    run.failed("config_error", "DELETE_LIMIT");
+    assert_eq!((run.states().len(), world.requests_with("DELETE")), (0, 1), "{run}");
+}

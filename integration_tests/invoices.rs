@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Run, Stream, World, record, stream};
+use crate::harness::{Run, Stream, World, record, state, stream};
 
 /// Rows of several streams, in the order given.
 fn write(world: &World, rows: &[(&str, Value)]) -> Run {
@@ -478,4 +478,23 @@ fn a_part_that_was_deleted_by_its_own_key_is_made_again_by_a_later_row() {
     let run = write_with(&world, policy, |stream| stream, &rows).succeeded();
     assert_eq!(run.outcomes("transactions"), "3 read, 1 created, 1 deleted, 1 unchanged");
     assert_eq!(invoices(&world)[0]["transactions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn an_invoice_that_this_sync_made_is_not_taken_over_by_another_customer() {
+    let world = World::new();
+    (0..2).for_each(|n| drop(world.given_customer(&format!("c{n}"), json!({}))));
+    let invoice = |customer: &str, item: &str| {
+        record(
+            "invoices",
+            json!({"customer_external_id": customer, "external_id": "i0", "date": "2026-01-01", "currency": "EUR",
+            "line_items": [{"type": "one_time", "amount_in_cents": 100, "external_id": item}]}),
+        )
+    };
+    let mut live = world.sync().stream(stream("invoices")).lines([invoice("c0", "l0"), state("invoices", 1)]).start();
+    live.wait_for_states(1);
+    live.feed(&[invoice("c1", "l9"), state("invoices", 2)]);
+    live.end_input();
+    let run = live.finish().succeeded();
+    assert_eq!(run.outcomes("invoices"), "2 read, 1 created, 1 rejected, 1 rejected with FIELD_FIXED", "{run}");
 }

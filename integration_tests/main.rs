@@ -37,6 +37,7 @@ mod keyless;
 mod kill;
 mod limits;
 mod mapping;
+mod mirror;
 mod odd_input;
 mod opportunities;
 mod plan_groups;

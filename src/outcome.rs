@@ -29,7 +29,7 @@ pub enum Skip {
     Exists,
     /// Update or delete, and there is nothing to update or delete.
     NoMatch,
-    /// A record marked as deleted while deletions are ignored, or a row that ChartMogul's own export marks so.
+    /// A record marked as deleted while the deletion policy is not `delete`, or a row that ChartMogul's own export marks so.
     DeletionIgnored,
     /// A row of ChartMogul's export that is of another data source than the configured one.
     OtherDataSource,

@@ -176,6 +176,23 @@ impl Account<'_> {
         read
     }
 
+    /// Goes through all entries of a listing as they are now. Nothing is kept of them, and nothing that is known is taken for
+    /// them.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub async fn each_entry(&self, all: &Look, mut see: impl FnMut(&Value)) -> Result<(), Trouble> {
+        let mut cursor = None;
+        loop {
+            let page = self.page(all, cursor).await?;
+            page.entries.iter().for_each(&mut see);
+            match page.next {
+                None => return Ok(()),
+                next => cursor = next,
+            }
+        }
+    }
+
     /// This run made the thing of this key, and no answer has shown it.
     pub fn unseen(&self, object: &dyn Object, key: &str) {
         let Some(scope) = object.look_by_key(key, &self.data_source).and_then(|look| look.scope) else { return };

@@ -1,11 +1,12 @@
 //! What each stream becomes: catalog × settings × registry.
 //!
 //! Owns the rules by which a stream gets its object, its mode and its key, and refuses early what can not work, all problems
-//! at once. What a clear must survive (a mode that the object lacks, soft_delete while deletions are ignored) is refused at
+//! at once. What a clear must survive (a mode that the object lacks, soft_delete while no record deletes) is refused at
 //! the stream's first record only: the platform rewrites the modes of streams that it clears.
 //! Stands above `objects`: it is the only room that joins settings with the registry.
 
 mod matching;
+mod mirroring;
 
 use std::borrow::Cow;
 
@@ -20,6 +21,7 @@ use crate::failure::Failure;
 use crate::mapping::attributes::Wanted;
 use crate::mapping::presets::{Becomes, NotWritable};
 use crate::mapping::{Extras, Mapped, Mapper, MapperInput, Preset, Slot, attributes};
+use crate::objects::mirrored::Named;
 use crate::objects::resource::AttributeType;
 use crate::objects::{self, How, Object};
 use crate::outcome::{Fault, Rejection, Skip};
@@ -41,6 +43,9 @@ pub struct Binding {
     mapper: Mapper,
     deletions: Deletions,
     nulls: Nulls,
+    /// What in the catalog speaks against it that what does not come is deleted; `None` where that is not asked for, or
+    /// nothing can be written.
+    pub mirroring: Option<Vec<&'static str>>,
 }
 
 /// What a record of a stream asks for.
@@ -250,6 +255,7 @@ impl Binding {
         }
 
         let Some(mapper) = mapper.filter(|_| problems.is_empty()) else { return Err(problems) };
+        let mirrors = settings.deletions.by_absence() && computed.is_none();
         let how = How {
             mode: *mode.as_ref().unwrap_or(&Mode::Upsert),
             match_by: matching.by,
@@ -257,12 +263,13 @@ impl Binding {
             data_source: settings.data_source.as_str().into(),
             parents: given.parents(),
             only_if_empty: only_if_empty.into(),
-            deletes: settings.deletions != Deletions::Ignore,
+            deletes: settings.deletions.by_record(),
             nulls: settings.nulls,
         };
         Ok(Self {
             id: stream.id.clone(),
             object,
+            mirroring: mirrors.then(|| mirroring::objections(stream, mode.is_ok())),
             expects_complete: stream.generation_id.is_some(),
             mode,
             how,
@@ -284,19 +291,33 @@ impl Binding {
 
     /// Turns one row into what it asks for, using the room that the last row left. Pure; called from many threads.
     pub fn plan<'a>(&'a self, data: &'a RawValue, mapped: &mut Mapped<'a>) -> Planned {
+        self.plan_and_name(data, mapped).0
+    }
+
+    /// The same, and what the row names, where what is not named is to be deleted. `None` for a row that is none of this data
+    /// source's. A row that is marked as deleted names nothing: it was said to be gone.
+    pub fn plan_and_name<'a>(&'a self, data: &'a RawValue, mapped: &mut Mapped<'a>) -> (Planned, Option<Named>) {
+        let mut named = self.mirroring.as_ref().map(|_| Named::default());
+        let planned = self.plan_naming(data, mapped, named.as_mut());
+        let ours = !matches!(planned, Planned::Skip(Skip::OtherDataSource | Skip::AutomaticTag) | Planned::Stop(_));
+        (planned, named.filter(|_| ours))
+    }
+
+    fn plan_naming<'a>(&'a self, data: &'a RawValue, mapped: &mut Mapped<'a>, mut named: Option<&mut Named>) -> Planned {
         let mode = match &self.mode {
             Ok(mode) => *mode,
             Err(failure) => return Planned::Stop(failure.clone()),
         };
         if let Err(what) = self.mapper.apply(data, mapped) {
             let fault = Fault::record(Code::FieldType, format!("the record's data is {what}, not an object"));
+            named.into_iter().for_each(|named| *named = Named::unreadable(self.object));
             return Planned::Reject(Rejection::local(vec![fault]), String::new());
         }
         if let Some(skip) = mapped.skip {
             return Planned::Skip(skip);
         }
         let deletes = mapped.deleted || mode == Mode::Delete;
-        if deletes && self.deletions == Deletions::Ignore {
+        if deletes && !self.deletions.by_record() {
             return Planned::Skip(Skip::DeletionIgnored);
         }
         let how = if deletes {
@@ -312,6 +333,9 @@ impl Binding {
         };
         let mut record = Record::read(self.object.resource(), mapped, self.nulls, |key| self.mapper.attribute_type(key));
         record.faults.append(&mut mapped.faults);
+        if let Some(named) = &mut named {
+            **named = Named::by(self.object, &record, &how);
+        }
         if deletes && !self.object.modes().contains(&Mode::Delete) {
             let key = self.key_of(&record).unwrap_or_default();
             return Planned::Reject(Rejection::local(vec![not_deletable(self.object)]), key);
@@ -319,7 +343,10 @@ impl Binding {
         // Taken before the record is used up, and only where it is likely to be needed.
         let key = if record.faults.is_empty() { None } else { self.key_of(&record) };
         match self.object.plan(record, &how) {
-            Ok(plan) => Planned::Plan(plan),
+            Ok(plan) => {
+                named.into_iter().for_each(|named| named.refers(&plan));
+                Planned::Plan(plan)
+            }
             Err(faults) => Planned::Reject(Rejection::local(faults), key.unwrap_or_default()),
         }
     }
@@ -436,11 +463,11 @@ fn resolve_mode(
         Update => Mode::Update,
         SoftDelete => Mode::Delete,
     };
-    if mode == Mode::Delete && settings.deletions == Deletions::Ignore {
+    if mode == Mode::Delete && !settings.deletions.by_record() {
         return Err(Failure::config(
             Code::DeletionsIgnored,
             format!(
-                "Stream `{}` asks for soft_delete, and deletions are ignored. {}",
+                "Stream `{}` asks for soft_delete, and the deletion policy is not `delete`. {}",
                 stream.id,
                 Code::DeletionsIgnored.remedy()
             ),

@@ -37,6 +37,11 @@ pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
+/// What this command can not find out: it is not told which host will run the sync, nor with which catalog.
+const MIRRORS: &str = "Deletions are mirrored at the end of a sync, and only for streams that are read whole (full_refresh), \
+replace what was there (overwrite, or a new generation alone) and are said to be complete. A host that sends no COMPLETE, such \
+as a connection to a connector that was added by its image, never mirrors: nothing is deleted, and the log says why.";
+
 /// Looks at the account and at what keeps rejected records and receipts; answers what is there, or all that is wrong.
 pub(super) async fn look(settings: &Settings) -> Result<String, Vec<String>> {
     let keeping = Keeping { patience: PATIENCE.min(settings.keeping.patience), ..settings.keeping.clone() };
@@ -62,7 +67,10 @@ async fn look_at_account(settings: &Settings) -> Result<String, Vec<String>> {
         problems.push(failure.told());
     }
     match problems.is_empty() {
-        true => Ok(format!("Connected to ChartMogul; records are written to the data source \"{found}\".")),
+        true => {
+            let connected = format!("Connected to ChartMogul; records are written to the data source \"{found}\".");
+            Ok(if settings.deletions.by_absence() { format!("{connected} {MIRRORS}") } else { connected })
+        }
         false => Err(problems),
     }
 }

@@ -22,7 +22,7 @@ use crate::binding::Bindings;
 use crate::config::Settings;
 use crate::engine::intake::Intake;
 use crate::engine::report::{Report, Tally};
-use crate::engine::{Ending, Engine};
+use crate::engine::{Attempt, Ending, Engine};
 use crate::protocol::emit::system_clock;
 use crate::protocol::{ConfiguredCatalog, Emitter, Inbound, inbound};
 use crate::sandbox::{Observed, Options, Sandbox};
@@ -143,6 +143,7 @@ async fn write(settings: &Settings, bindings: &Arc<Bindings>) -> anyhow::Result<
         client: &client,
         data_source: &settings.data_source,
         deletions: settings.deletions,
+        attempt: Attempt::new(None, None),
         bulk_import: settings.bulk_import,
         emitter: &emitter,
         report: &report,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{client, settings};
 use crate::account::{Account, Trouble};
-use crate::config::{Deletions, Settings};
+use crate::config::Settings;
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::mapping::UnknownFields;
@@ -28,7 +28,7 @@ type Attributes = HashMap<&'static str, Vec<(Box<str>, Vec<AttributeType>)>>;
 
 pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Failure> {
     let settings = settings(emitter, config)?;
-    let deletes = settings.deletions != Deletions::Ignore;
+    let deletes = settings.deletions.by_record();
     let attributes = match settings.unknown_fields {
         UnknownFields::CustomAttributes => Some(in_the_account(&settings).await),
         UnknownFields::Ignore | UnknownFields::Reject => None,

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,7 +12,7 @@ use super::{EXIT_TERMINATED, client, settings};
 use crate::binding::Bindings;
 use crate::engine::intake::Intake;
 use crate::engine::report::Report;
-use crate::engine::{Ending, Engine};
+use crate::engine::{Attempt, Ending, Engine};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{ConfiguredCatalog, ConfiguredStream, Emitter};
@@ -32,6 +32,7 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
         client: &client,
         data_source: &settings.data_source,
         deletions: settings.deletions,
+        attempt: Attempt::new(std::env::var("WORKER_JOB_ATTEMPT").ok().as_deref(), SystemTime::now().try_into().ok()),
         bulk_import: settings.bulk_import,
         emitter,
         report: &report,

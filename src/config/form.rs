@@ -210,7 +210,7 @@ mod tests {
             orders.dedup();
             assert_eq!(orders.len(), given, "{path}: orders");
         });
-        assert_eq!(seen, 13 + 13 + 3 + 4 + (1 + 12 + 6) + 2 * 6 + (1 + 8 + 2 + 3));
+        assert_eq!(seen, 13 + 13 + 3 + 7 + (1 + 12 + 6) + 2 * 6 + (1 + 8 + 2 + 3));
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn choices_of_objects_follow_the_rules_of_the_form() {
         for (key, tag, constants) in [
-            ("deletions", "policy", &["ignore", "delete"][..]),
+            ("deletions", "policy", &["ignore", "delete", "mirror"][..]),
             ("object_storage_config", "storage_type", &["None", "S3", "Local"]),
             ("receipts", "storage_type", &["None", "S3", "Local", "Webhook"]),
         ] {

@@ -87,7 +87,7 @@ pub(super) struct Typed {
     #[serde(default)]
     #[schemars(
         title = "Deletions",
-        description = "What to do with a record that is marked as deleted.",
+        description = "What is deleted in ChartMogul: nothing, what records mark as deleted, or what does not come any longer.",
         extend("group" = "writing", "type" = "object", "display_type" = "radio", "examples" = [{"policy": "delete", "max_deletes": 100, "max_percent": 10}])
     )]
     pub(super) deletions: Deletions,
@@ -317,7 +317,7 @@ pub enum BulkImport {
     Auto,
 }
 
-/// What to do with a record that is marked as deleted.
+/// What is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "policy", rename_all = "snake_case")]
 pub enum Deletions {
@@ -347,6 +347,44 @@ pub enum Deletions {
         )]
         max_percent: f64,
     },
+    /// What is in the data source and did not come is deleted at the end of the sync, within limits.
+    #[schemars(
+        title = "Mirror",
+        description = "What is in the data source and was not in the sync is deleted at its end, within limits: for streams that are read whole by a host that says so. Use a data source of its own.",
+        extend("additionalProperties" = false)
+    )]
+    Mirror {
+        /// Nothing is deleted and the sync fails where it would be more than this.
+        #[serde(default = "hundred")]
+        #[schemars(
+            title = "At most",
+            description = "The sync fails and deletes nothing where it would delete more objects than this.",
+            range(min = 0),
+            extend("examples" = [100])
+        )]
+        max_deletes: u64,
+        /// The same, in percent of what was there at the start.
+        #[serde(default = "ten")]
+        #[schemars(
+            title = "At most, in percent",
+            description = "The sync fails and deletes nothing where it would delete more than this part of a kind of object in the data source.",
+            range(min = 0, max = 100),
+            extend("examples" = [10])
+        )]
+        max_percent: f64,
+    },
+}
+
+impl Deletions {
+    /// Whether a record may delete what it names.
+    pub const fn by_record(self) -> bool {
+        matches!(self, Self::Delete { .. })
+    }
+
+    /// Whether what did not come is deleted at the end.
+    pub const fn by_absence(self) -> bool {
+        matches!(self, Self::Mirror { .. })
+    }
 }
 
 fn auto() -> String {

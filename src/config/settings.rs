@@ -466,7 +466,7 @@ mod tests {
         let message = refused(&json!({
             "api_key": KEY, "data_source_uuid": KEY, "object": "customer", "mode": "replace", "nulls": 5,
             "unknown_fields": ["x"], "base_url": "api.chartmogul.com",
-            "deletions": {"policy": "mirror"}, "limits": {"requests_per_second": 0, "connections": 2.5, "burst": 3},
+            "deletions": {"policy": "purge"}, "limits": {"requests_per_second": 0, "connections": 2.5, "burst": 3},
             "streams": [{"stream": "", "fields": {"a": 1}, "types": {"seats": "Number"}, "match": 5, "preset": "stripe"}, {"objekt": "customers"}, 7]
         }));
         insta::assert_snapshot!(message);

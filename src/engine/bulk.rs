@@ -18,8 +18,9 @@ const MOST_CUSTOMERS: usize = 1_000;
 pub(super) const MOST_BYTES: usize = 4_900_000;
 /// Fewer records than this go singly: an import costs a request, one or two to see its end and one for its count of failures.
 const PAYS: usize = 8;
-/// How long the first that waits lets others come. A STATE behind it waits as long, and no STATE may wait a minute.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the first that waits lets others come. A STATE behind it waits as long, and no STATE may wait a minute: not even where
+/// what is imported waits for what was imported before, plans, then customers, then what is theirs.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Records under way together, mostly one.
 #[derive(Debug)]

@@ -23,6 +23,7 @@ use super::intake::{Intake, Item, PlannedRecord};
 use super::keeping::{Came, Held};
 use super::lanes::Lanes;
 use super::ledger::{Ledger, Scope, Ticket};
+use super::mirror::{Attempt, Seen};
 use super::parking::Parking;
 use super::report::{Of, Report, Warnings};
 use super::throttled::{Throttled, news};
@@ -77,6 +78,8 @@ pub struct Engine<'e> {
     pub data_source: &'e str,
     /// The deletion policy.
     pub deletions: Deletions,
+    /// Which attempt of the host this is.
+    pub attempt: Attempt,
     /// Whether bulk imports are used.
     pub bulk_import: BulkImport,
     /// Where STATEs go.
@@ -126,7 +129,7 @@ type Importing<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (Vec<Group>, R
 type One<'w> = Pin<Box<dyn Future<Output = (Group, Result<Goes, Failure>)> + 'w>>;
 
 /// How the turn of a group goes on.
-enum Goes {
+pub(super) enum Goes {
     /// Each of its records has its step.
     Ended,
     /// Its family goes in an import.
@@ -160,6 +163,7 @@ impl Engine<'_> {
             parking: Parking::new(MAX_PARKED_BYTES),
             complete: vec![false; self.bindings.len()],
             late: vec![false; self.bindings.len()],
+            seen: Seen::new(&self.bindings),
             started: Instant::now(),
             batch: Batch::default(),
             queued_bytes: 0,
@@ -192,9 +196,11 @@ enum Input {
 pub(super) struct Sync<'e> {
     pub(super) engine: &'e Engine<'e>,
     pub(super) ledger: Ledger<StateMessage>,
+    /// What came, where what did not is to be deleted.
+    pub(super) seen: Seen,
     pub(super) lanes: Lanes<Job>,
     pub(super) parking: Parking<Job>,
-    complete: Vec<bool>,
+    pub(super) complete: Vec<bool>,
     /// Streams of which records came after their COMPLETE.
     late: Vec<bool>,
     started: Instant,
@@ -252,7 +258,7 @@ impl Sync<'_> {
             let reading = self.may_read(world);
             if self.halted.is_none()
                 && importing.is_empty()
-                && self.batch.is_due(self.started.elapsed(), running.is_empty() && !reading)
+                && self.batch.is_due(self.started.elapsed(), (running.is_empty() && !reading) || !world.bulk.get())
             {
                 let groups = self.batch.next(|group| group.jobs.first().map_or(0, |job| job.part));
                 if pays(&groups) && world.bulk.get() {
@@ -266,18 +272,23 @@ impl Sync<'_> {
                 }
                 continue;
             }
-            if running.is_empty() && importing.is_empty() && self.batch.is_empty() {
+            // What waits to go in an import has sent nothing yet: a sync that is to end leaves it.
+            if running.is_empty() && importing.is_empty() && (self.batch.is_empty() || self.halted.is_some()) {
                 if let Some(failure) = self.halted.take() {
                     return Err(failure);
                 }
                 if !matches!(self.input, Input::Open) && self.finish(world)? {
-                    return Ok(Ending::Complete);
+                    return self.mirror(world, stop).await;
                 }
                 if !self.lanes.is_empty() {
                     continue;
                 }
             }
-            let deadline = self.batch.deadline().filter(|_| importing.is_empty()).map(|deadline| self.started + deadline);
+            let deadline = self
+                .batch
+                .deadline()
+                .filter(|_| importing.is_empty() && self.halted.is_none())
+                .map(|deadline| self.started + deadline);
             let keeping = self.store.has_work();
             tokio::select! {
                 biased;
@@ -340,7 +351,8 @@ impl Sync<'_> {
 
     fn take(&mut self, world: &World<'_>, item: Item) -> Result<(), Failure> {
         match item {
-            Item::Record { line, stream, planned, origin } => {
+            Item::Record { line, stream, planned, origin, named } => {
+                self.seen.take(stream, named.as_deref());
                 self.engine.report.borrow_mut().read(stream);
                 if self.complete[stream] && !std::mem::replace(&mut self.late[stream], true) {
                     let id = &self.engine.bindings.at(stream).id;
@@ -441,7 +453,7 @@ impl Sync<'_> {
     }
 
     /// Asked to end: what is under way is finished and what it lets go is emitted; nothing new is started.
-    async fn drain(&mut self, world: &World<'_>, mut running: Running<'_>) -> Result<Ending, Failure> {
+    pub(super) async fn drain(&mut self, world: &World<'_>, mut running: Running<'_>) -> Result<Ending, Failure> {
         tracing::info!("asked to stop: {} requests are finished, nothing new is started", running.len());
         let mut grace = pin!(tokio::time::sleep(GRACE));
         let mut late = false;

@@ -1,4 +1,4 @@
-//! The guard of the deletion policy `delete`: how many deletions may still be sent.
+//! The guard of the deletion policies: how many deletions may be sent.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,17 @@ struct PerObject {
     created: u64,
     /// Entries in the data source when the first deletion came, those that this run made left out.
     at_start: Option<u64>,
+}
+
+/// What a mirror would delete of one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Doomed {
+    pub(super) object: &'static str,
+    pub(super) deletions: u64,
+    /// Entries in the data source now.
+    pub(super) entries: u64,
+    /// Records of which the outcome says that they were made.
+    pub(super) created: u64,
 }
 
 impl DeleteGuard {
@@ -45,7 +56,39 @@ impl DeleteGuard {
     }
 
     pub(super) fn created(&mut self, object: &'static str) {
-        self.by_object.entry(object).or_default().created += 1;
+        self.created_many(object, 1);
+    }
+
+    pub(super) fn created_many(&mut self, object: &'static str, many: u64) {
+        self.by_object.entry(object).or_default().created += many;
+    }
+
+    /// Of so many objects some are to be deleted, of each kind: all of them are within the limits, or none is sent.
+    pub(super) fn take_all(&mut self, doomed: &[Doomed]) -> Result<(), Failure> {
+        let Deletions::Mirror { max_deletes, max_percent } = self.policy else { return Err(ignored()) };
+        let total: u64 = doomed.iter().map(|doomed| doomed.deletions).sum();
+        if total > max_deletes {
+            return Err(none_sent(&format!("`max_deletes` is {max_deletes}, and {total} objects did not come")));
+        }
+        for Doomed { object, deletions, entries, created } in doomed {
+            let created = self.by_object.get(object).map_or(0, |entry| entry.created).max(*created);
+            let at_start = entries.saturating_sub(created);
+            if *deletions as f64 * 100.0 > max_percent * at_start as f64 {
+                return Err(none_sent(&format!(
+                    "`max_percent` is {max_percent}, and {deletions} of the {at_start} {object} that were in the data source did not come"
+                )));
+            }
+        }
+        self.sent += total;
+        Ok(())
+    }
+
+    /// So many deletions can be sent at all.
+    pub(super) fn most(&self) -> u64 {
+        match self.policy {
+            Deletions::Delete { max_deletes, .. } | Deletions::Mirror { max_deletes, .. } => max_deletes,
+            Deletions::Ignore => 0,
+        }
     }
 
     /// Takes leave to send one deletion.
@@ -99,6 +142,16 @@ fn limit(what: &str) -> Failure {
     )
 }
 
+fn none_sent(what: &str) -> Failure {
+    Failure::config(
+        Code::DeleteLimit,
+        format!(
+            "Nothing was deleted: {what}. Everything else was written, and STATEs that were emitted stand. {}",
+            Code::DeleteLimit.remedy()
+        ),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +172,24 @@ mod tests {
         guard.counted("contacts", 1000);
         assert_eq!(guard.take("contacts"), Ok(()));
         assert!(guard.take("contacts").unwrap_err().message.contains("`max_deletes` is 3"));
+    }
+
+    #[test]
+    fn a_mirror_sends_all_of_its_deletions_or_none() {
+        let mut guard = DeleteGuard::new(Deletions::Mirror { max_deletes: 3, max_percent: 10.0 });
+        let of = |object, deletions, entries, created| Doomed { object, deletions, entries, created };
+        assert_eq!(guard.take_all(&[of("customers", 2, 20, 0), of("contacts", 1, 10, 0)]), Ok(()));
+        let refused = |guard: &mut DeleteGuard, doomed: &[Doomed]| guard.take_all(doomed).unwrap_err().message;
+        let message = refused(&mut guard, &[of("customers", 2, 20, 0), of("contacts", 2, 20, 0)]);
+        assert!(message.contains("`max_deletes` is 3, and 4 objects"), "{message}");
+        let message = refused(&mut guard, &[of("customers", 2, 24, 5), of("contacts", 0, 0, 0)]);
+        assert!(message.contains("`max_percent` is 10, and 2 of the 19 customers"), "{message}");
+        guard.created_many("customers", 6);
+        assert!(refused(&mut guard, &[of("customers", 2, 25, 5)]).contains("of the 19 customers"));
+        assert!(guard.take("customers").is_err(), "no record deletes under a mirror");
+        let mut none = DeleteGuard::new(Deletions::Mirror { max_deletes: 3, max_percent: 0.0 });
+        assert!(none.take_all(&[of("plans", 1, 1000, 0)]).is_err());
+        assert_eq!(none.take_all(&[of("plans", 0, 0, 0)]), Ok(()));
     }
 
     #[test]

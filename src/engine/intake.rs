@@ -15,6 +15,7 @@ use crate::binding::{Bindings, Planned};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::mapping::Mapped;
+use crate::objects::mirrored::Named;
 use crate::outcome::Outcome;
 use crate::protocol::{Inbound, Record, StateMessage, StreamStatus, inbound};
 use crate::store::Origin;
@@ -39,6 +40,8 @@ pub enum Item {
         planned: PlannedRecord,
         /// As it came, where rejected records are kept.
         origin: Option<Box<Origin>>,
+        /// What it names, where what is not named is to be deleted.
+        named: Option<Box<Named>>,
     },
     /// A checkpoint.
     State(StateMessage),
@@ -91,7 +94,8 @@ fn read_line<'a>(bindings: &'a Bindings, text: &'a [u8], line: u64, mapped: &mut
                 return Some(Item::Broken(unknown_stream(line, "a record")));
             };
             let mut keeps = bindings.keeps_rejects();
-            let planned = match bindings.at(stream).plan(record.data, mapped) {
+            let (planned, named) = bindings.at(stream).plan_and_name(record.data, mapped);
+            let planned = match planned {
                 Planned::Plan(plan) => PlannedRecord::Plan(Box::new(plan)),
                 Planned::Skip(skip) => {
                     keeps = false;
@@ -100,7 +104,8 @@ fn read_line<'a>(bindings: &'a Bindings, text: &'a [u8], line: u64, mapped: &mut
                 Planned::Reject(rejection, key) => PlannedRecord::Settled(Outcome::Rejected(rejection), key),
                 Planned::Stop(failure) => return Some(Item::Broken(failure)),
             };
-            Some(Item::Record { line, stream, planned, origin: keeps.then(|| Box::new(origin(&record))) })
+            let (origin, named) = (keeps.then(|| Box::new(origin(&record))), named.map(Box::new));
+            Some(Item::Record { line, stream, planned, origin, named })
         }
         Ok(Inbound::State(state)) => Some(Item::State(state)),
         Ok(Inbound::StreamStatus { stream, status }) => {

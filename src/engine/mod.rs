@@ -27,6 +27,9 @@ pub mod lanes;
 pub mod ledger;
 #[cfg(test)]
 mod merged_tests;
+mod mirror;
+#[cfg(test)]
+mod mirror_tests;
 #[cfg(test)]
 mod outage_tests;
 pub mod parking;
@@ -43,3 +46,4 @@ mod throttled_tests;
 mod turns;
 
 pub use conductor::{Ending, Engine};
+pub use mirror::Attempt;

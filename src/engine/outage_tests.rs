@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Attempt;
 use super::company_chaos_tests::assert_same;
 use super::testing::{Collected, Ran, catalog, record, run, run_over, settings, state};
 use crate::client::{HttpRequest, HttpResponse, InProcess, Transport, TransportError};
@@ -80,7 +81,7 @@ impl Operation {
     async fn run(&self, sandbox: &Sandbox, road: Road, input: String) -> Ran {
         let road = Arc::new(road.to(sandbox));
         let (settings, streams) = (settings(&self.config), catalog(&[&self.stream]));
-        run_over(&Collected::default(), road, &settings, &streams, input, std::future::pending()).await
+        run_over(&Collected::default(), Attempt::new(None, None), road, &settings, &streams, input, std::future::pending()).await
     }
 
     /// The requests that write the first thing.

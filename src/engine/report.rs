@@ -92,6 +92,8 @@ pub struct Report {
     pub states_read: u64,
     /// STATEs that left.
     pub states_emitted: u64,
+    /// What the policy `mirror` deleted, by object; no record's outcome.
+    pub mirrored: BTreeMap<&'static str, u64>,
     /// Records that waited for their parent at some time.
     pub parked: u64,
     /// What the client did; filled in at the end.
@@ -194,6 +196,10 @@ impl Report {
             }
             let parts = if parts.is_empty() { "nothing else".to_owned() } else { parts.join(", ") };
             tracing::info!("stream {id}: {} read, {parts}", tally.read);
+        }
+        if !self.mirrored.is_empty() {
+            let deleted: Vec<String> = self.mirrored.iter().map(|(object, many)| format!("{many} {object}")).collect();
+            tracing::info!("deleted, since they did not come: {}", deleted.join(", "));
         }
         let kinds: Vec<String> = self.client.requests_by_kind.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
         tracing::info!(

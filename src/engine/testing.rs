@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::intake::Intake;
 use super::report::Report;
-use super::{Ending, Engine};
+use super::{Attempt, Ending, Engine};
 use crate::binding::Bindings;
 use crate::client::{Client, InProcess, Policy, Transport};
 use crate::config::Settings;
@@ -102,6 +102,20 @@ impl std::io::Write for Collected {
     }
 }
 
+/// Runs a sync against a sandbox, as a later attempt of its host or one that began at another time.
+pub(crate) async fn run_as(attempt: Attempt, sandbox: &Sandbox, settings: &Settings, catalog: &Value, input: String) -> Ran {
+    run_over(
+        &Collected::default(),
+        attempt,
+        Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)),
+        settings,
+        catalog,
+        input,
+        std::future::pending(),
+    )
+    .await
+}
+
 /// Runs a sync against a sandbox.
 pub(crate) async fn run(sandbox: &Sandbox, settings: &Settings, catalog: &Value, input: String) -> Ran {
     run_until(sandbox, settings, catalog, input, std::future::pending()).await
@@ -127,12 +141,14 @@ pub(crate) async fn run_into(
     input: String,
     stop: impl Future<Output = ()>,
 ) -> Ran {
-    run_over(out, Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)), settings, catalog, input, stop).await
+    run_over(out, Attempt::new(None, None), Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)), settings, catalog, input, stop)
+        .await
 }
 
 /// The same over a road of the test's own.
 pub(crate) async fn run_over(
     out: &Collected,
+    attempt: Attempt,
     road: Arc<dyn Transport>,
     settings: &Settings,
     catalog: &Value,
@@ -155,6 +171,7 @@ pub(crate) async fn run_over(
         client: &client,
         data_source: &settings.data_source,
         deletions: settings.deletions,
+        attempt,
         bulk_import: settings.bulk_import,
         emitter: &emitter,
         report: &report,

@@ -29,6 +29,7 @@ impl Sync<'_> {
     pub(super) fn start(&mut self, world: &World<'_>, bindings: &Bindings) -> Result<Option<(JobId, Jobs)>, Failure> {
         while let Some((id, first)) = self.lanes.start() {
             if let Some((lane, part)) = self.behind(&first, bindings) {
+                world.met(bindings.at(first.stream).object, &first.plan);
                 self.queued_bytes = self.queued_bytes.saturating_sub(first.bytes());
                 if self.park(lane, part, Job { stood_behind: part == Part::Completing, ..first })? {
                     self.arrived(world, &lane);
@@ -54,6 +55,7 @@ impl Sync<'_> {
             if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
                 others = self.parking.take(&LaneKey::key(object.resource().name, key), Job::bytes, fits);
                 self.queued_bytes += others.iter().map(|job| job.bytes()).sum::<usize>();
+                others.iter().for_each(|job| world.expect(bindings.at(job.stream).object, &job.plan));
             }
             let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
             others.extend(self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), joins));
@@ -66,6 +68,7 @@ impl Sync<'_> {
                     let lane = LaneKey::key(whole.object.resource().name, key);
                     let parts = self.parking.take(&lane, Job::bytes, |part| whole.can_take(&part.member(bindings)));
                     self.queued_bytes += parts.iter().map(|job| job.bytes()).sum::<usize>();
+                    parts.iter().for_each(|job| world.expect(bindings.at(job.stream).object, &job.plan));
                     others.extend(parts);
                 }
             }

@@ -48,12 +48,12 @@ codes! {
     FieldFixed "FIELD_FIXED": "The record asks for a change that ChartMogul's API can not make.", "Leave the field out with `exclude`, or make the change in ChartMogul by hand.";
     ParentNotFound "PARENT_NOT_FOUND": "What the record refers to (a customer, a plan, an invoice, a subscription, an event) does not exist and did not arrive in this sync.", "Sync it as well, or correct the reference; `parents: create` makes a missing customer, but not for subscriptions, which come of line items and events, nor for merges.";
     AmbiguousMatch "AMBIGUOUS_MATCH": "Several objects in the account match the record's key.", "Merge the duplicates in ChartMogul, or match by `uuid` or `external_id`.";
-    ImportedInvalid "IMPORTED_INVALID": "A bulk import took the record, and ChartMogul says itself that it counts for nothing.", "The message is ChartMogul's own; correct the field it names. The next sync then changes what stands there.";
+    ImportedInvalid "IMPORTED_INVALID": "A bulk import took the record, and ChartMogul says itself that it counts for nothing.", "The message is ChartMogul's own; correct the field it names and upsert the record again: that changes what stands there, which an insert leaves alone.";
     ApiRefused "API_REFUSED": "ChartMogul refused the record.", "The message is ChartMogul's own; correct the field it names.";
     RecordBreaksServer "RECORD_BREAKS_SERVER": "ChartMogul answers this record with a server error every time, while other records pass.", "Look for unusual values in the record; report it to ChartMogul's support with the time of the sync.";
     RecordTooLarge "RECORD_TOO_LARGE": "The request for this record would be larger than is sent.", "Shorten its texts or leave columns out with `exclude`.";
     DeleteMergedCustomer "DELETE_MERGED_CUSTOMER": "The customer is merged from several source customers; deleting it would delete the data of the others too.", "Unmerge it in ChartMogul first, or delete it there by hand.";
-    ApiDeleteRefused "API_DELETE_REFUSED": "A record of `api_requests` would send a DELETE, and deletions are ignored or it would reach a data source.", "Set `deletions` to the policy `delete`; a data source is deleted in ChartMogul itself, never from here.";
+    ApiDeleteRefused "API_DELETE_REFUSED": "A record of `api_requests` would send a DELETE, and the deletion policy is not `delete` or it would reach a data source.", "Set `deletions` to the policy `delete`; a data source is deleted in ChartMogul itself, never from here.";
     DeleteNotSupported "DELETE_NOT_SUPPORTED": "A record is marked as deleted, and nothing of its object can be deleted from here.", "Leave deleted rows of this stream out in the source; what they made is undone in ChartMogul by hand, where that is possible.";
     // Warnings: logged once per field, no outcome of their own.
     FieldNotKept "FIELD_NOT_KEPT": "ChartMogul accepted a field but answered with another value.", "Check the value: an unknown owner, a state outside the US, or a contact attribute that was not defined in the app are dropped silently.";
@@ -68,8 +68,8 @@ codes! {
     FieldUnmapped "FIELD_UNMAPPED": "A field that the operation requires is not among the mapped fields.", "Map a source column to it.";
     ModeNotSupported "MODE_NOT_SUPPORTED": "The object can not be written in the stream's mode.", "Choose one of the modes that the message lists.";
     NotWritable "NOT_WRITABLE": "A stream of ChartMogul's export holds rows that the API does not take, since ChartMogul computes them or keeps them with others.", "Take the stream out of the sync; the message names what to load.";
-    DeletionsIgnored "DELETIONS_IGNORED": "A stream asks for soft_delete while the deletion policy is `ignore`.", "Set `deletions` to the policy `delete`, or choose another sync mode.";
-    DeleteLimit "DELETE_LIMIT": "The next deletion would pass a limit of the deletion policy.", "Check that the source really means it; then raise `max_deletes` or `max_percent`.";
+    DeletionsIgnored "DELETIONS_IGNORED": "A stream asks for soft_delete while the deletion policy is not `delete`.", "Set `deletions` to the policy `delete`, or choose another sync mode.";
+    DeleteLimit "DELETE_LIMIT": "The next deletion, or with the policy `mirror` all of them together, would pass a limit of the deletion policy.", "Check that the source really means it; then raise `max_deletes` or `max_percent`.";
     KeyRefused "KEY_REFUSED": "ChartMogul does not know the API key.", "Copy an active key from your ChartMogul profile (Settings, API keys).";
     KeyReadOnly "KEY_READ_ONLY": "The API key may read but not write, or the account's plan does not allow it.", "Create a key with read and write access; check that the ChartMogul trial has not ended.";
     PaymentRequired "PAYMENT_REQUIRED": "ChartMogul answered that the account may not do this (402).", "Check the account's subscription in ChartMogul.";

@@ -155,7 +155,7 @@ fn check(record: &mut Record, path: &str, how: &How) {
             record.faults.push(Fault::field(
                 Code::ApiDeleteRefused,
                 "method",
-                "a DELETE is not sent while deletions are ignored",
+                "a DELETE is sent with the deletion policy `delete` only",
             ));
         }
     }

@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::common::{self, CUSTOMER, check_data_source};
+use super::mirrored::Mirrored;
 use super::request::{Look, Request, Scope};
 use super::resource::{AttributeForm, Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
@@ -50,6 +51,10 @@ impl Object for Contacts {
             Mode::Upsert | Mode::Update => "1 look-up per customer, then 1; 0 when nothing differs",
             Mode::Delete => "1 look-up per customer, then 1",
         }
+    }
+
+    fn mirrored(&self) -> Option<Mirrored> {
+        Some(Mirrored { within: Some((Kin::Customer, CUSTOMER)), only_keyed: true, ..Mirrored::BY_KEY })
     }
 
     fn refuses_duplicates(&self, _plan: &Plan) -> bool {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::common::{self, check_data_source, own_path};
 use super::imports::{self, Import};
 use super::json::{JsonObject, add_fields, attribute_list, attribute_map};
+use super::mirrored::Mirrored;
 use super::request::{Look, Method, Request, Scope, Shows};
 use super::resource::{AttributeForm, Calls, Field, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object, Pick};
@@ -62,6 +63,10 @@ impl Object for Customers {
 
     fn has_own_key(&self) -> bool {
         true
+    }
+
+    fn mirrored(&self) -> Option<Mirrored> {
+        Some(Mirrored { nested: &[("primary_contact", "contacts")], ..Mirrored::BY_KEY })
     }
 
     fn can_be_merged(&self) -> bool {

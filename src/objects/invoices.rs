@@ -14,6 +14,7 @@ use super::common::{self, CUSTOMER, check_data_source};
 use super::imports::{self, Import};
 use super::invoice_parts::Parts;
 use super::json::{JsonObject, add_fields};
+use super::mirrored::Mirrored;
 use super::request::{Look, Method, Request, Scope, Shows};
 use super::resource::{Calls, Field, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object, line_items, transactions};
@@ -93,6 +94,10 @@ impl Object for Invoices {
         let mut refs: Vec<Reference> = customer.into_iter().collect();
         refs.extend(plans_of(&items));
         common::finish(record, how.mode, target, refs)
+    }
+
+    fn mirrored(&self) -> Option<Mirrored> {
+        Some(Mirrored { nested: &[("line_items", "line_items"), ("transactions", "transactions")], ..Mirrored::BY_KEY })
     }
 
     fn refuses_duplicates(&self, _plan: &Plan) -> bool {

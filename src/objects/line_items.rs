@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::billing::{self, LINE_ITEM, LINE_ITEM_FIELDS, PLAN_KEY, PLAN_UUID};
 use super::common::{self, PLAN, check_data_source};
+use super::mirrored::Mirrored;
 use super::request::{Look, Method, Request};
 use super::resource::{Calls, Field, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object, invoices};
@@ -71,6 +72,10 @@ impl Object for LineItems {
 
     fn refuses_duplicates(&self, plan: &Plan) -> bool {
         plan.target.key().is_some()
+    }
+
+    fn mirrored(&self) -> Option<Mirrored> {
+        Some(Mirrored::BY_KEY)
     }
 
     fn is_part(&self) -> bool {

@@ -17,6 +17,7 @@ mod invoice_parts;
 pub mod invoices;
 mod json;
 pub mod line_items;
+pub mod mirrored;
 pub mod opportunities;
 pub mod plan_groups;
 pub mod plans;
@@ -37,6 +38,7 @@ use serde_json::Value;
 use crate::outcome::Fault;
 use crate::plan::{By, Known, LaneKey, LaneKeys, MatchBy, Mode, Nulls, Parents, Plan, Record, Target};
 use imports::Import;
+use mirrored::Mirrored;
 use request::{Look, Request, Scope};
 use resource::Resource;
 
@@ -354,6 +356,11 @@ pub trait Object: Sync + fmt::Debug {
     /// Whether a customer may stand under several keys, so that deleting it would take more than the record's own.
     fn can_be_merged(&self) -> bool {
         false
+    }
+
+    /// How a mirror tells which of the objects came; `None` for what it never deletes.
+    fn mirrored(&self) -> Option<Mirrored> {
+        None
     }
 
     /// Whether objects stand within the entry of their parent instead of in a list of their own.

@@ -6,6 +6,7 @@
 
 use super::common::{self, check_data_source};
 use super::imports::{self, Import};
+use super::mirrored::Mirrored;
 use super::request::{Look, Request, Scope};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object};
@@ -52,6 +53,10 @@ impl Object for Plans {
         };
         let target = common::by_uuid_or(&mut record, how, key, "external_id", "a plan is matched by its external_id");
         common::finish(record, how.mode, target, None)
+    }
+
+    fn mirrored(&self) -> Option<Mirrored> {
+        Some(Mirrored::BY_KEY)
     }
 
     fn refuses_duplicates(&self, plan: &Plan) -> bool {

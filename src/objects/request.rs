@@ -169,6 +169,13 @@ impl Scope {
         Self::hash((object, 'p', parent))
     }
 
+    /// The one entry of an object that has this key among those of a thing, by any of the thing's names.
+    pub fn within(object: &'static str, parent: &str, external_id: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (object, 'w', parent, external_id).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+
     /// All entries of an object.
     pub fn all(object: &'static str) -> Self {
         Self::hash((object, 'a', ""))

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::common::{self, CUSTOMER, PLAN, check_data_source};
 use super::imports::{self, Import};
 use super::json::{JsonObject, add_fields};
+use super::mirrored::Mirrored;
 use super::request::{Look, Method, Request, Scope, Shows};
 use super::resource::{Calls, Kind, Resource, Statuses, WHOLE, field};
 use super::{Asked, At, Existing, How, Object};
@@ -99,6 +100,10 @@ impl Object for SubscriptionEvents {
         }
         let retracted = retracted(&record);
         common::finish(record, how.mode, target, customer.into_iter().chain(plan).chain(retracted))
+    }
+
+    fn mirrored(&self) -> Option<Mirrored> {
+        Some(Mirrored::BY_KEY)
     }
 
     fn refuses_duplicates(&self, _plan: &Plan) -> bool {

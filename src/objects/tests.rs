@@ -71,12 +71,16 @@ pub(super) fn mapper(object: &dyn Object) -> Mapper {
 }
 
 pub(crate) fn plan_with(object: &'static dyn Object, mode: Mode, nulls: Nulls, row: &Value) -> Result<Plan, Vec<Fault>> {
+    object.plan(record_of(object, nulls, row), &how(mode))
+}
+
+/// A row, read.
+pub(super) fn record_of(object: &dyn Object, nulls: Nulls, row: &Value) -> Record {
     let mapper = mapper(object);
     let raw = serde_json::value::to_raw_value(row).unwrap();
     let mut mapped = Mapped::default();
     mapper.apply(&raw, &mut mapped).unwrap();
-    let record = Record::read(object.resource(), &mapped, nulls, |_| None);
-    object.plan(record, &how(mode))
+    Record::read(object.resource(), &mapped, nulls, |_| None)
 }
 
 pub(super) fn plan(object: &'static dyn Object, row: &Value) -> Result<Plan, Vec<Fault>> {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::billing::{self, TRANSACTION};
 use super::common::{self, check_data_source};
+use super::mirrored::Mirrored;
 use super::request::{Look, Method, Request};
 use super::resource::{Calls, Kind, Resource, Statuses, field};
 use super::{Asked, At, Existing, How, Object, invoices};
@@ -66,6 +67,10 @@ impl Object for Transactions {
 
     fn refuses_duplicates(&self, plan: &Plan) -> bool {
         plan.target.key().is_some()
+    }
+
+    fn mirrored(&self) -> Option<Mirrored> {
+        Some(Mirrored::BY_KEY)
     }
 
     fn is_part(&self) -> bool {

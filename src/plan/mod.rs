@@ -117,6 +117,17 @@ impl Kin {
         }
     }
 
+    /// The field in which entries name it.
+    pub const fn uuid_field(self) -> &'static str {
+        match self {
+            Self::Customer => "customer_uuid",
+            Self::Plan => "plan_uuid",
+            Self::Invoice => "invoice_uuid",
+            Self::Subscription => "subscription_uuid",
+            Self::Event => "event_id",
+        }
+    }
+
     /// One of it, in words.
     pub const fn words(self) -> &'static str {
         match self {

@@ -100,6 +100,31 @@ impl Record {
         self.body.get(self.slot(name)?).filter(|value| *value != "null")
     }
 
+    /// What each entry that stands in a field gives under this name: of a list all of its entries, of an object the one.
+    pub fn nested(&self, name: &str, inner: &str) -> Vec<Option<Box<str>>> {
+        let Some((slot, field)) = self.slot(name).and_then(|slot| Some((slot, self.field_at(slot)?.0))) else {
+            return Vec::new();
+        };
+        let text = |value: &str| as_text(value).filter(|text| !text.is_empty()).map(Box::from);
+        match &field.kind {
+            Kind::List(_) => {
+                let entry = |entry| values::members(entry).find(|(key, _)| as_text(key).is_some_and(|key| key == inner));
+                let list = self.value(name).into_iter().flat_map(values::elements);
+                list.map(|element| entry(element).and_then(|(_, value)| text(value))).collect()
+            }
+            Kind::Object(fields) => {
+                let mut given = self.body.fields().filter(|(at, value)| at.field == slot.field && *value != "null").peekable();
+                let is_it =
+                    |at: Slot| at.inner.and_then(|at| fields.get(usize::from(at))).is_some_and(|field| field.name == inner);
+                match given.peek() {
+                    None => Vec::new(),
+                    Some(_) => vec![given.find(|(at, _)| is_it(*at)).and_then(|(_, value)| text(value))],
+                }
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Adds a fault of a field that breaks a rule of the object, unless the field is known to be wrong.
     pub fn refuse(&mut self, name: &str, why: impl Into<String>) {
         if !self.is_faulty(name) {

@@ -154,7 +154,8 @@ impl Turn<'_> {
             }
             match sent {
                 Sent::Done(answer) if shows == Shows::Object => {
-                    let entry = self.object.answered(answer);
+                    let mut entry = self.object.answered(answer);
+                    self.add_parents(&mut entry, at);
                     self.saw(&entry, at, home);
                     outcome = self.see_to(&entry, at, home, &fixes, Outcome::Updated).await?;
                 }

@@ -13,7 +13,7 @@ use crate::errors::Code;
 use crate::objects::request::{Look, Method, Repeat, Request, Scope};
 use crate::objects::{self, At, Existing, Pick};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
-use crate::plan::{By, Known, LaneKey, Mode, Reference, Target, attributes_not_taken};
+use crate::plan::{By, Known, LaneKey, Mode, Reference, Role, Target, attributes_not_taken};
 
 /// Waits between the looks for what this run made, or may have made: a list may lag.
 pub(super) const LOOKS: [Duration; 4] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
@@ -238,7 +238,14 @@ impl Turn<'_> {
         if made == Outcome::Created {
             self.world.deletions.borrow_mut().created(self.object.resource().name);
         }
-        let entry = self.object.answered(answer);
+        let mut entry = self.object.answered(answer);
+        self.add_parents(&mut entry, at);
+        for (field, part) in
+            self.object.mirrored().map_or(&[][..], |mirrored| mirrored.nested).iter().filter(|_| made == Outcome::Created)
+        {
+            let many = entry[field].as_array().map_or(0, Vec::len);
+            self.world.deletions.borrow_mut().created_many(part, many as u64);
+        }
         if let Some(known) = self.saw(&entry, at, self.home(at))
             && self.object.is_made_empty(self.plan)
         {
@@ -250,6 +257,18 @@ impl Turn<'_> {
             return Ok(Outcome::Rejected(Rejection { faults: complaints, http_status: Some(CREATED) }).into());
         }
         Ok(self.see_to(&entry, at, self.home(at), fixes, made).await?.into())
+    }
+
+    /// Adds to what a create answered whom it belongs to, where the answer does not show that: it was made there.
+    pub(super) fn add_parents(&self, entry: &mut Value, at: &At<'_>) {
+        let resource = self.object.resource();
+        let Some(entry) = entry.as_object_mut().filter(|entry| entry.contains_key(resource.id)) else { return };
+        for (reference, resolved) in self.plan.refs.iter().zip(at.refs).filter(|(reference, _)| reference.role == Role::Parent) {
+            let name = reference.kin.uuid_field();
+            if resource.field(name).is_some() && !resolved.uuid.is_empty() && entry.get(name).is_none_or(Value::is_null) {
+                entry.insert(name.to_owned(), Value::from(&*resolved.uuid));
+            }
+        }
     }
 
     /// Takes in the object as the answer to a write shows it, and what the write itself tells beside that.

@@ -200,19 +200,21 @@ impl World<'_> {
     pub(in crate::engine) async fn no_import_is_pending(&self) -> Result<bool, Failure> {
         let mut waits = POLLS.into_iter();
         let mut wait = POLLS[POLLS.len() - 1];
-        let (mut seen, mut since) = (None, Instant::now());
+        let since = Instant::now();
+        let mut told = false;
         loop {
             let Some(status) = self.processing().await? else { return Ok(false) };
             self.imports.borrow_mut().failed = status.failed;
             if status.pending == 0 {
                 return Ok(true);
             }
-            if seen.replace(status.pending) != Some(status.pending) {
-                since = Instant::now();
-            }
+            // Whoever imports into the data source without an end is not waited for without one.
             if since.elapsed() > self.client.patience() {
-                let text = format!("{} records of an earlier import are still being processed.", status.pending);
+                let text = format!("{} records that were imported earlier are still being processed.", status.pending);
                 return Err(unsettled(&text));
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::info!(pending = status.pending, "waiting until ChartMogul has processed what was imported before");
             }
             wait = waits.next().unwrap_or(wait);
             sleep(wait).await;
