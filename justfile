@@ -63,3 +63,12 @@ side-by-side *options:
 # Requests of a first run by bulk import.
 bulk *options:
     benches/bulk.py {{ options }}
+
+# A sync of everything, ended at every request, STATE and line, and run again: the table.
+kill:
+    KILL_EVERYWHERE=1 cargo test --test integration kill:: -- --nocapture --test-threads=1
+
+# Every fault against every kind of write, over sockets and, where it takes long, on a paused clock: the tables.
+faults:
+    SLOW_FAULTS=1 cargo test --test integration fault_matrix:: -- --nocapture
+    cargo test --lib outage_tests -- --nocapture

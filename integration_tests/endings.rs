@@ -79,7 +79,7 @@ fn sigterm_ends_a_sync_that_waits_for_input() {
 #[test]
 fn a_reader_that_goes_away_ends_the_sync() {
     let world = World::new();
-    let mut live = world.sync().command().hangs_up_after_first_state().start();
+    let mut live = world.sync().command().hangs_up_after_states(1).start();
     live.feed(&[customer("c-1"), state("customers", 1)]);
     live.wait_for_states(1);
     // The input stays open: it is the STATE that can not be written any more which ends the process.

@@ -57,6 +57,29 @@ fn a_field_held_back_by_only_if_empty_warns_of_nothing() {
 }
 
 #[test]
+fn what_a_customer_or_a_subscription_has_already_is_not_told_as_held_back() {
+    let world = World::new();
+    world.given_customer("c-1", json!({}));
+    let line = json!({"external_id": "l-1", "type": "subscription", "subscription_external_id": "s-1", "plan_external_id": "p-1",
+        "service_period_start": "2026-01-01", "service_period_end": "2026-02-01", "amount_in_cents": 100});
+    let plan = json!({"external_id": "p-1", "name": "Gold", "interval_count": 1, "interval_unit": "month"});
+    let rows = [
+        ("plans", plan),
+        invoice(&line),
+        ("tags", json!({"customer_external_id": "c-1", "tag": "vip"})),
+        ("tags", json!({"customer_external_id": "c-1", "tag": "gone", "remove": true})),
+        (
+            "subscription_cancellations",
+            json!({"customer_external_id": "c-1", "subscription_external_id": "s-1", "cancelled_at": "2026-03-01"}),
+        ),
+    ];
+    write(&world, json!({}), &rows);
+    let run = write(&world, json!({}), &rows);
+    assert_eq!(run.outcomes("tags"), "2 read, 2 unchanged");
+    assert!(!run.logged(&["FIELD_HELD_BACK"]), "{:?}", run.logs().collect::<Vec<_>>());
+}
+
+#[test]
 fn an_owner_alone_is_held_back_and_the_log_says_so() {
     let world = World::new();
     world.given_customer("c-1", json!({}));

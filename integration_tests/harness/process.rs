@@ -44,7 +44,7 @@ pub(crate) struct Command {
     command: std::process::Command,
     input: Vec<u8>,
     secrets: Vec<String>,
-    hangs_up: bool,
+    hangs_up_after: Option<usize>,
 }
 
 impl Command {
@@ -53,7 +53,7 @@ impl Command {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_destination-chartmogul"));
         command.args(args).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let secrets = [WRITE_KEY, READ_ONLY_KEY].map(str::to_owned).to_vec();
-        Command { command, input: Vec::new(), secrets, hangs_up: false }
+        Command { command, input: Vec::new(), secrets, hangs_up_after: None }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -92,9 +92,9 @@ impl Command {
         self
     }
 
-    /// The reader of stdout goes away once it has read the first STATE.
-    pub(crate) fn hangs_up_after_first_state(mut self) -> Self {
-        self.hangs_up = true;
+    /// The reader of stdout goes away once it has read so many STATEs.
+    pub(crate) fn hangs_up_after_states(mut self, count: usize) -> Self {
+        self.hangs_up_after = Some(count);
         self
     }
 
@@ -112,12 +112,16 @@ impl Command {
         let stdin = child.stdin.take();
         let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (line_read, lines) = channel();
-        let hangs_up = self.hangs_up;
+        let hangs_up_after = self.hangs_up_after;
         thread::spawn(move || {
+            let mut states = 0;
+            if hangs_up_after == Some(0) {
+                return;
+            }
             for line in BufReader::new(stdout).split(b'\n') {
                 let line = String::from_utf8(line.unwrap()).unwrap();
-                let last = hangs_up && line.contains(r#""type":"STATE""#);
-                if line_read.send(line).is_err() || last {
+                states += usize::from(line.contains(r#""type":"STATE""#));
+                if line_read.send(line).is_err() || hangs_up_after.is_some_and(|last| states >= last) {
                     return;
                 }
             }
@@ -128,7 +132,16 @@ impl Command {
             let _ = stderr.read_to_string(&mut text);
             let _ = all_read.send(text);
         });
-        Live { child, stdin, lines, errors, fed: Vec::new(), stdout: Vec::new(), secrets: self.secrets, hung_up: hangs_up }
+        Live {
+            child,
+            stdin,
+            lines,
+            errors,
+            fed: Vec::new(),
+            stdout: Vec::new(),
+            secrets: self.secrets,
+            hung_up: hangs_up_after.is_some(),
+        }
     }
 }
 
@@ -179,6 +192,17 @@ impl Live {
         }
     }
 
+    /// Waits until a line came out that has all these words.
+    pub(crate) fn wait_for_line(&mut self, words: &[&str]) {
+        let has = |line: &String| words.iter().all(|word| line.contains(word));
+        while !self.stdout.iter().any(has) {
+            match self.lines.recv_timeout(WATCHDOG) {
+                Ok(line) => self.stdout.push(line),
+                Err(why) => self.give_up(&format!("a line with {words:?} was waited for, {why}")),
+            }
+        }
+    }
+
     /// Ends the input.
     pub(crate) fn end_input(&mut self) {
         self.stdin = None;
@@ -188,6 +212,11 @@ impl Live {
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(std::process::Command::new("sh").arg("-c").arg(&kill).status().unwrap().success(), "{kill}");
+    }
+
+    /// Ends it here and now.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
     }
 
     /// Waits until it ends, whatever is still fed; gives what came of it, after holding it to the laws.

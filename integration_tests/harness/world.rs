@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use destination_chartmogul::sandbox::{Answer, DATA_SOURCE_UUID, Observed, Options, Request, Sandbox, WRITE_KEY};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -32,6 +33,8 @@ pub(crate) fn options() -> Options {
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) base_url: String,
+    /// What keeps the address while nobody listens there.
+    door: Option<TcpSocket>,
     directory: Directory,
     /// What had been seen when the test began.
     before: RefCell<Observed>,
@@ -70,22 +73,40 @@ impl World {
     }
 
     fn of(options: Options, presence: Presence) -> World {
-        let sandbox = Sandbox::new(options);
-        let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let mut world = World::refusing(Sandbox::new(options), presence);
+        world.open();
+        world
+    }
+
+    /// The same account at another address, which refuses connections until it is opened.
+    pub(crate) fn behind_a_closed_door(of: &World) -> World {
+        World::refusing(of.sandbox.clone(), Presence::beside_others())
+    }
+
+    fn refusing(sandbox: Sandbox, presence: Presence) -> World {
+        let door = TcpSocket::new_v4().unwrap();
+        door.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        World {
+            sandbox,
+            base_url: format!("http://{}/v1", door.local_addr().unwrap()),
+            door: Some(door),
+            directory: Directory::new(),
+            before: RefCell::default(),
+            stop: None,
+            _presence: presence,
+        }
+    }
+
+    /// Lets connections in from now on.
+    pub(crate) fn open(&mut self) {
+        let Some(door) = self.door.take() else { return };
         let (stop, stopped) = oneshot::channel();
-        let served = sandbox.clone();
+        let served = self.sandbox.clone();
+        let listener = runtime().block_on(async { door.listen(1024) }).unwrap();
         runtime().spawn(async move {
             let _ = served.serve(listener, async { drop(stopped.await) }).await;
         });
-        World {
-            sandbox,
-            base_url,
-            directory: Directory::new(),
-            before: RefCell::default(),
-            stop: Some(stop),
-            _presence: presence,
-        }
+        self.stop = Some(stop);
     }
 
     /// Scripts faults, one a line.

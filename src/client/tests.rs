@@ -295,6 +295,22 @@ async fn an_outage_without_end_ends_the_sync_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_outage_ends_the_sync_in_time_however_many_calls_take_turns_at_it() {
+    // A 429 pauses all calls, silence holds all connections: a single call hardly gets its turn.
+    for (latency, outcome) in [(10, says(429, "")), (60_000, Err(TransportError::Timeout("words".to_owned())))] {
+        let api = Api::new(latency, move |_, at| if at < 30 { well() } else { outcome.clone() });
+        let client = client(&api);
+        sync(&client, 10, 30).await;
+        let start = Instant::now();
+        let mut calls: FuturesUnordered<_> = (0..256).map(|_| client.ask_owned(read("/x"))).collect();
+        let failure = calls.next().await.unwrap().unwrap_err();
+        let (took, patience) = (start.elapsed(), policy().give_up_after);
+        assert_eq!(failure.code, Code::ApiOutage);
+        assert!(took >= patience && took <= patience + Duration::from_secs(121), "{latency}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_comes_back_and_goes_again_is_an_outage_of_the_network() {
     let api = Api::new(10, |_, at| if at == 0 { well() } else { unreached() });
     let client = client(&api);

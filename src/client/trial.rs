@@ -105,6 +105,8 @@ pub(super) enum Judgement {
 #[derive(Debug, Default)]
 pub(super) struct Health {
     good: u64,
+    /// The first bad answer since the last good one, to whomever.
+    bad_since: Option<Instant>,
     kinds: BTreeMap<&'static str, Kind>,
 }
 
@@ -124,6 +126,7 @@ impl Health {
     /// The API answered as itself: a refusal is as good a sign of life as a success.
     pub(super) fn good(&mut self, kind: &'static str, now: Instant) {
         self.good += 1;
+        self.bad_since = None;
         let kind = self.kinds.entry(kind).or_default();
         kind.good += 1;
         kind.last_good = Some(now);
@@ -154,6 +157,7 @@ impl Health {
         trial.kind = Some(kind);
         let kind = self.kinds.entry(kind).or_default();
         let since = *trial.since.get_or_insert(now);
+        let all_bad_since = *self.bad_since.get_or_insert(now);
         match trouble {
             Trouble::Throttled => trial.throttled = trial.throttled.saturating_add(1),
             Trouble::Unreached => trial.failures = trial.failures.saturating_add(1),
@@ -169,15 +173,17 @@ impl Health {
         let others = good - trial.marks.good;
         let alike = kind.good - trial.marks.kind_good;
         let failed_alike = kind.strikes - trial.marks.kind_strikes - u64::from(trial.strikes);
-        if trial.strikes >= STRIKES && alike >= OTHERS && bad_luck(trial.strikes, failed_alike, alike) < BAD_LUCK {
-            return Judgement::Blame(alike);
-        }
+        let others_like_it_pass =
+            trial.strikes >= STRIKES && alike >= OTHERS && bad_luck(trial.strikes, failed_alike, alike) < BAD_LUCK;
         let alone = alike == 0 && failed_alike == 0;
-        if trial.strikes >= LONE_STRIKES && alone && others >= OTHERS {
-            return Judgement::Blame(others);
+        if others_like_it_pass || trial.strikes >= LONE_STRIKES && alone && others >= OTHERS {
+            // What was bad was the record's, and says nothing of how long the API has been so.
+            self.bad_since = None;
+            return Judgement::Blame(if others_like_it_pass { alike } else { others });
         }
-        // While others of its kind pass, this is no outage: the time counts from the last of them.
-        let bad_since = kind.last_good.map_or(since, |last| last.max(since));
+        // While others of its kind pass, this is no outage: the time counts from the last of them. While nobody gets a good
+        // answer it counts for all at once: under a 429 one call waits for the turns of all others.
+        let bad_since = kind.last_good.map_or(since, |last| last.max(since)).min(all_bad_since);
         let left = (bad_since + give_up_after).saturating_duration_since(now);
         if left.is_zero() {
             return Judgement::GiveUp { unreached: trial.strikes == 0 && trial.throttled == 0 };
@@ -309,6 +315,34 @@ mod tests {
         assert_eq!(judge(&mut scene, 500), Judgement::GoOn(Duration::from_secs(100)));
         scene.good("look up");
         assert_eq!(judge(&mut scene, 100), Judgement::GiveUp { unreached: false });
+    }
+
+    #[test]
+    fn while_nothing_passes_the_time_to_give_up_counts_for_all_calls_at_once() {
+        let mut scene = Scene::new();
+        let fail = |scene: &mut Scene| {
+            scene.now += PATIENCE / 2;
+            scene.health.judge("create", &mut Trial::default(), Trouble::Throttled, scene.now, PATIENCE)
+        };
+        assert_eq!(fail(&mut scene), Judgement::GoOn(PATIENCE));
+        assert_eq!(fail(&mut scene), Judgement::GoOn(PATIENCE / 2));
+        scene.good("look up");
+        assert_eq!(fail(&mut scene), Judgement::GoOn(PATIENCE));
+        assert_eq!(fail(&mut scene), Judgement::GoOn(PATIENCE / 2));
+        assert_eq!(fail(&mut scene), Judgement::GiveUp { unreached: false });
+    }
+
+    #[test]
+    fn a_record_that_was_blamed_leaves_no_outage_behind() {
+        let (mut scene, mut trial) = (Scene::new(), Trial::default());
+        let mut others = 0;
+        while !matches!(scene.fail("create", &mut trial), Judgement::Blame(_)) {
+            others += 1;
+            scene.good("create");
+        }
+        assert!(others > 0);
+        scene.now += PATIENCE;
+        assert_eq!(scene.fail("change", &mut Trial::default()), Judgement::GoOn(PATIENCE));
     }
 
     #[test]

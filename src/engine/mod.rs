@@ -30,6 +30,8 @@ mod merged_tests;
 mod mirror;
 #[cfg(test)]
 mod mirror_tests;
+#[cfg(test)]
+mod outage_tests;
 pub mod parking;
 mod rejects;
 pub mod report;

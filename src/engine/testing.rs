@@ -14,7 +14,7 @@ use super::intake::Intake;
 use super::report::Report;
 use super::{Attempt, Ending, Engine};
 use crate::binding::Bindings;
-use crate::client::{Client, InProcess, Policy};
+use crate::client::{Client, InProcess, Policy, Transport};
 use crate::config::Settings;
 use crate::failure::Failure;
 use crate::protocol::Redactor;
@@ -126,7 +126,16 @@ impl std::io::Write for Watched {
 
 /// Runs a sync against a sandbox, as a later attempt of its host or one that began at another time.
 pub(crate) async fn run_as(attempt: Attempt, sandbox: &Sandbox, settings: &Settings, catalog: &Value, input: String) -> Ran {
-    run_all(&Collected::default(), attempt, sandbox, settings, catalog, input, std::future::pending()).await
+    run_over(
+        &Collected::default(),
+        attempt,
+        Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)),
+        settings,
+        catalog,
+        input,
+        std::future::pending(),
+    )
+    .await
 }
 
 /// Runs a sync against a sandbox.
@@ -154,13 +163,15 @@ pub(crate) async fn run_into(
     input: String,
     stop: impl Future<Output = ()>,
 ) -> Ran {
-    run_all(out, Attempt::new(None, None), sandbox, settings, catalog, input, stop).await
+    run_over(out, Attempt::new(None, None), Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)), settings, catalog, input, stop)
+        .await
 }
 
-async fn run_all(
+/// The same over a road of the test's own.
+pub(crate) async fn run_over(
     out: &Collected,
     attempt: Attempt,
-    sandbox: &Sandbox,
+    road: Arc<dyn Transport>,
     settings: &Settings,
     catalog: &Value,
     input: String,
@@ -174,7 +185,7 @@ async fn run_all(
         give_up_after: settings.limits.give_up_after,
         ..Policy::default()
     };
-    let client = Client::new(Arc::new(InProcess::new(sandbox.clone(), WRITE_KEY)), policy);
+    let client = Client::new(road, policy);
     let emitter = Emitter::new(Box::new(out.clone()), Arc::new(|| 0));
     let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())));
     let engine = Engine {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::durations::{parse_duration, show_duration};
 use super::random::Random;
-use super::{Answer, answers};
+use super::{Answer, Request, answers};
 
 /// Something that goes wrong.
 ///
@@ -20,7 +20,7 @@ use super::{Answer, answers};
 /// Words in any order after the optional method and path:
 ///
 /// ```text
-/// [METHOD|*] [/path] [after-work] EFFECT [retry-after=SECONDS] [rate=0..1] [skip=N] [xN|x*]
+/// [METHOD|*] [/path] [body=TEXT] [after-work] EFFECT [retry-after=SECONDS] [rate=0..1] [skip=N] [xN|x*]
 /// ```
 ///
 /// | word | meaning |
@@ -35,6 +35,7 @@ use super::{Answer, answers};
 /// | `hang`, `hang=30s` | no answer for that long (600 s), then the connection closes |
 /// | `slow=2s` | the answer takes that much longer |
 /// | `after-work` | the work is done first, then the answer is lost or replaced |
+/// | `body=TEXT` | only requests whose body holds this text, which has no spaces: one record that the server can not take |
 /// | `retry-after=N` | the status carries `Retry-After: N` |
 /// | `rate=0.01` | strikes by chance, drawn from the seed |
 /// | `skip=N` | lets the first N matching requests pass |
@@ -48,6 +49,8 @@ pub struct Fault {
     pub method: Option<String>,
     /// Only requests whose path fits; without the version, as `/customers/*`.
     pub path: Option<String>,
+    /// Only requests whose body holds this text.
+    pub body: Option<String>,
     /// What happens to the request.
     pub effect: Effect,
     /// Whether the request's work is done first.
@@ -87,7 +90,7 @@ pub enum FaultError {
     /// A word that means nothing here.
     #[error(
         "`{0}` is no word of a fault; an effect is one of status=N, html=N, reset, half, garbage, hang, slow=TIME, 429, 503, \
-         and it may be joined by after-work, retry-after=N, rate=0..1, skip=N, xN, x*"
+         and it may be joined by body=TEXT, after-work, retry-after=N, rate=0..1, skip=N, xN, x*"
     )]
     Unknown(String),
     /// A word whose value is unusable.
@@ -112,7 +115,17 @@ pub enum FaultError {
 impl Fault {
     /// A fault that strikes the next request, whichever it is, before its work.
     pub fn next(effect: Effect) -> Fault {
-        Fault { method: None, path: None, effect, after_work: false, retry_after: None, rate: None, skip: 0, times: Some(1) }
+        Fault {
+            method: None,
+            path: None,
+            body: None,
+            effect,
+            after_work: false,
+            retry_after: None,
+            rate: None,
+            skip: 0,
+            times: Some(1),
+        }
     }
 
     /// Whether the request ends without its work being done.
@@ -150,9 +163,10 @@ impl Fault {
         }
     }
 
-    fn matches(&self, method: &str, path: &str) -> bool {
-        self.method.as_deref().is_none_or(|wanted| wanted == method)
-            && self.path.as_deref().is_none_or(|pattern| path_fits(pattern, path))
+    fn matches(&self, request: &Request) -> bool {
+        self.method.as_deref().is_none_or(|wanted| wanted == request.method)
+            && self.path.as_deref().is_none_or(|pattern| path_fits(pattern, &request.path))
+            && self.body.as_deref().is_none_or(|text| memchr::memmem::find(&request.body, text.as_bytes()).is_some())
     }
 }
 
@@ -217,6 +231,12 @@ impl FromStr for Fault {
                     fault.path = Some(word.to_owned());
                     continue;
                 }
+                "body" => {
+                    let text =
+                        value.filter(|text| !text.is_empty()).ok_or_else(|| bad("needs a text, as in body=c-17".into()))?;
+                    fault.body = Some(text.to_owned());
+                    continue;
+                }
                 "after-work" => {
                     fault.after_work = true;
                     continue;
@@ -276,6 +296,9 @@ impl fmt::Display for Fault {
         if let Some(path) = &self.path {
             write!(f, " {path}")?;
         }
+        if let Some(text) = &self.body {
+            write!(f, " body={text}")?;
+        }
         if self.after_work {
             f.write_str(" after-work")?;
         }
@@ -324,10 +347,10 @@ impl Faults {
     }
 
     /// The fault that strikes this request.
-    pub(super) fn strike(&mut self, method: &str, path: &str) -> Option<Fault> {
+    pub(super) fn strike(&mut self, request: &Request) -> Option<Fault> {
         for place in 0..self.waiting.len() {
             let fault = &mut self.waiting[place];
-            if !fault.matches(method, path) {
+            if !fault.matches(request) {
                 continue;
             }
             if fault.skip > 0 {
@@ -350,6 +373,11 @@ impl Faults {
         None
     }
 
+    /// None of those that were to come strike.
+    pub(super) fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     /// A number from 0 up to, not including, 1.
     pub(super) fn draw(&mut self) -> f64 {
         self.random.unit()
@@ -364,6 +392,10 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn request(method: &str, path: &str, body: &'static str) -> Request {
+        Request { method: method.into(), path: path.into(), body: Bytes::from_static(body.as_bytes()), ..Request::default() }
+    }
+
     #[test]
     fn every_form_of_a_fault_reads_back_from_what_it_shows() {
         for text in [
@@ -374,6 +406,7 @@ mod tests {
             "DELETE /contacts/** hang=30s skip=2",
             "PATCH /customers/{uuid} html=502",
             "* slow=1500ms",
+            "POST /customers body=c-17 status=500 x*",
             "garbage x3",
             "hang",
         ] {
@@ -393,6 +426,7 @@ mod tests {
         assert!(problem("status=99").contains("between 200 and 599"));
         assert!(problem("status").contains("needs a value"));
         assert!(problem("rate=2 reset").contains("between 0 and 1"));
+        assert!(problem("body= reset").contains("needs a text"));
         assert!(problem("slow=5").contains("no unit"));
         assert!(problem("reset retry-after=1").contains("retry-after goes with"));
         assert!(problem("after-work slow=1s").contains("leave after-work out"));
@@ -414,7 +448,7 @@ mod tests {
         for text in ["POST /customers status=500", "* status=502 x2", "POST /customers skip=1 reset"] {
             faults.add(fault(text));
         }
-        let mut strike = |method| faults.strike(method, "/v1/customers").map(|fault| fault.effect);
+        let mut strike = |method| faults.strike(&request(method, "/v1/customers", "")).map(|fault| fault.effect);
         assert_eq!(strike("GET"), Some(Effect::Status(502)));
         assert_eq!(strike("POST"), Some(Effect::Status(500)));
         assert_eq!(strike("POST"), Some(Effect::Status(502)));
@@ -424,11 +458,22 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_of_a_text_strikes_the_requests_that_hold_it() {
+        let mut faults = Faults::new(1);
+        faults.add(fault("POST body=c-17 status=500 x*"));
+        let mut strikes = |body| faults.strike(&request("POST", "/v1/customers", body)).is_some();
+        assert!(strikes(r#"{"external_id":"c-17"}"#) && strikes("c-17"));
+        assert!(!strikes(r#"{"external_id":"c-18"}"#) && !strikes(""));
+        faults.forget();
+        assert_eq!(faults.strike(&request("POST", "/v1/customers", "c-17")), None);
+    }
+
+    #[test]
     fn chance_follows_the_seed() {
         let strikes = |seed| {
             let mut faults = Faults::new(seed);
             faults.add(fault("rate=0.2 reset"));
-            (0..1000).map(|_| faults.strike("GET", "/v1/ping").is_some()).collect::<Vec<_>>()
+            (0..1000).map(|_| faults.strike(&request("GET", "/v1/ping", "")).is_some()).collect::<Vec<_>>()
         };
         assert_eq!(strikes(7), strikes(7));
         assert_ne!(strikes(7), strikes(8));

@@ -241,6 +241,11 @@ impl Sandbox {
         self.lock().faults.add(fault);
     }
 
+    /// Takes back all faults that were scripted: the far side is well again.
+    pub fn recover(&self) {
+        self.lock().faults.forget();
+    }
+
     /// Everything in the account, in a stable order.
     pub fn dump(&self) -> serde_json::Value {
         let mut inner = self.lock();
@@ -333,7 +338,7 @@ impl Sandbox {
             refusal.retry_after = options.quirks.retry_after;
             admission.refusal = Some(refusal);
         } else {
-            admission.fault = inner.faults.strike(&request.method, &request.path);
+            admission.fault = inner.faults.strike(request);
             if !options.jitter.is_zero() {
                 admission.wait += options.jitter.mul_f64(inner.faults.draw());
             }

@@ -174,6 +174,10 @@ impl Turn<'_> {
 
     /// Warns of what is no reason to send anything, where nothing is sent.
     pub(super) fn tell_held_back(&self, existing: &Existing) {
+        // What is known there is of the whole that it is a part of, whose fields are others.
+        if self.plan.target == Target::Part {
+            return;
+        }
         let (resource, known) = (self.object.resource(), existing.known.as_deref());
         for field in known.iter().flat_map(|known| held_back(resource, self.plan, known, &self.how.only_if_empty)) {
             self.world.warnings.once(Code::FieldHeldBack, resource.name, &field);
