@@ -6,8 +6,8 @@
 Written twice, each time into an empty sandbox with ChartMogul's limits: with the rows of one customer next to each other, and
 stream after stream. Asserted: every row is created, nothing is rejected, the account holds all of it, and the sandbox counted at
 most 1,000 requests, polls included. Memory is the peak resident of the sync. The sandbox processes 1,000 records a second, so that
-100,000 customers take half an hour and more each time, of which `--only` runs one; how fast ChartMogul does is not known. Ends with 2 where the connector has no
-`bulk_import`. `--singly` sends the same rows without it, a request each, with limits far above ChartMogul's and without a bound:
+100,000 customers take half an hour and more each time, of which `--only` runs one; how fast ChartMogul does is not known. Ends with 2
+where the connector has no `bulk_import`. `--singly` sends the same rows without it, a request each, with limits far above ChartMogul's and without a bound:
 to try the rows.
 """
 
