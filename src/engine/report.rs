@@ -248,10 +248,10 @@ impl Report {
             tracing::info!("deleted, since they did not come: {}", deleted.join(", "));
         }
         let kinds: Vec<String> = self.client.requests_by_kind.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
         tracing::info!(
-            "{} requests ({}), {} repeated, {} answered 429, {} answered 503",
+            "{} requests{kinds}, {} repeated, {} answered 429, {} answered 503",
             self.client.attempts,
-            kinds.join(", "),
             self.client.retries,
             self.client.throttled_429,
             self.client.throttled_503,
