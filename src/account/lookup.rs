@@ -80,6 +80,8 @@ pub struct Account<'c> {
     pub(super) claims: Claims,
     /// By object: shared while one is being made, alone while all of them are counted or listed.
     making: RefCell<HashMap<&'static str, Arc<RwLock<()>>>>,
+    /// Whether what waits has to know the things that this run made without seeing them; what goes in imports names them by key.
+    pub(super) asks_for_unseen: Cell<bool>,
 }
 
 impl<'c> Account<'c> {
@@ -96,6 +98,7 @@ impl<'c> Account<'c> {
             locks: RefCell::default(),
             claims: Claims::default(),
             making: RefCell::default(),
+            asks_for_unseen: Cell::new(true),
         }
     }
 

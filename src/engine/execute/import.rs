@@ -112,6 +112,8 @@ impl World<'_> {
             hides_path: false,
         };
         let started = Instant::now();
+        // What goes in imports names others by key.
+        self.account.asks_for_unseen(false);
         let mut ours = true;
         let state = match self.client.send(&call, &mut Trial::default()).await? {
             Reply::Done(answer) => answer.json().unwrap_or(Value::Null),
@@ -130,6 +132,7 @@ impl World<'_> {
             Reply::Missing(refusal) | Reply::Refused(refusal) => {
                 tracing::warn!(status = refusal.status, "ChartMogul takes no bulk import here; its records are sent one by one");
                 self.bulk.set(false);
+                self.account.asks_for_unseen(true);
                 return Ok(families.iter().map(|family| vec![Imported::Absent; family.units.len()]).collect());
             }
         };
