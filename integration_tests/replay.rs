@@ -81,9 +81,12 @@ fn keeping(world: &World, more: &Value) -> Value {
 }
 
 fn start(world: &World, more: &Value, rejects: &Path, args: &[&str]) -> Replaying {
-    let config = world.file("replay.json", &world.config(keeping(world, more)).to_string());
+    let mut config = world.config(keeping(world, more));
+    let key = config.as_object_mut().unwrap().shift_remove("api_key").unwrap();
+    let config = world.file("replay.json", &config.to_string());
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_destination-chartmogul"));
     command.args(["replay", "--config"]).arg(config).arg("--rejects").arg(rejects).args(args).env_clear();
+    command.env("CHARTMOGUL_API_KEY", key.as_str().unwrap());
     Replaying(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 

@@ -70,13 +70,7 @@ pub(super) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     tell(&begun(&replay));
     let ended = match replay.entries() {
         [] => None,
-        entries => {
-            bar.set_length(entries.len() as u64);
-            bar.set_style(
-                ProgressStyle::with_template("replay    {bar:40} {pos}/{len} records, {msg}").context("the bar's template")?,
-            );
-            Some(send(&mut settings, &emitter, &replay, &catalog(&replay, given)?, &bar).await?)
-        }
+        _ => Some(send(&mut settings, &emitter, &replay, &catalog(&replay, given)?, &bar).await?),
     };
     let Some((ended, report, bindings)) = ended else {
         return unread(&replay, 0).map_or(Ok(ExitCode::SUCCESS), |failure| Err(failure.into()));
@@ -173,7 +167,7 @@ async fn send(
     replay: &Replay,
     catalog: &ConfiguredCatalog,
     bar: &ProgressBar,
-) -> Result<Sent, Failure> {
+) -> anyhow::Result<Sent> {
     // Settings of streams of which nothing was rejected are no slip.
     settings.streams.retain(|entry| catalog.streams.iter().any(|stream| *stream.id.name == *entry.stream));
     let bindings = Arc::new(Bindings::new(catalog, settings)?);
@@ -194,6 +188,9 @@ async fn send(
     let input = Messages { records: Box::new(replay.rows().map(message)), rest: Cursor::default() };
     let intake = Intake::threads(&bindings, Box::new(input));
     let stop = asked_to_stop()?;
+    // The length is told last: with it the bar is shown.
+    bar.set_style(ProgressStyle::with_template("replay    {bar:40} {pos}/{len} records, {msg}").context("the bar's template")?);
+    bar.set_length(replay.entries().len() as u64);
     let progress = async {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
