@@ -37,6 +37,8 @@ mod rejects;
 pub mod report;
 #[cfg(test)]
 mod request_tests;
+#[cfg(test)]
+mod simulation;
 pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
