@@ -19,6 +19,7 @@ mod conductor;
 #[cfg(test)]
 mod deletion_tests;
 mod deletions;
+mod ending;
 mod execute;
 pub mod intake;
 mod keeping;
@@ -33,6 +34,7 @@ mod mirror_tests;
 #[cfg(test)]
 mod outage_tests;
 pub mod parking;
+mod reading;
 mod rejects;
 pub mod report;
 #[cfg(test)]
