@@ -23,9 +23,10 @@ use super::keeping::Held;
 use super::lanes::Lanes;
 use super::ledger::{Ledger, Ticket};
 use super::mirror::{Attempt, Seen};
-use super::parking::Parking;
+use super::parking::{Bounds, Kept, Parking};
 use super::rejects::RejectLimit;
 use super::report::{Report, Warnings};
+use super::spill::Spill;
 use super::throttled::{Throttled, news};
 use crate::account::Account;
 use crate::binding::Bindings;
@@ -42,8 +43,6 @@ const MAX_RUNNING: usize = 256;
 /// Records that go in one request, at most; how many the API takes is unknown, and a body of so many stays far below the
 /// size that is sent.
 pub(super) const MOST_JOINED: usize = 1000;
-/// Bytes of plans that wait for their parents, at most.
-const MAX_PARKED_BYTES: usize = 256 * 1024 * 1024;
 
 /// How a sync ended that was not stopped by a [`Failure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +70,8 @@ pub struct Engine<'e> {
     pub bulk_import: BulkImport,
     /// How many rejected records end it.
     pub stop_when_rejected: StopWhenRejected,
+    /// How much waits for parents.
+    pub parking: Bounds,
     /// Where STATEs go.
     pub emitter: &'e Emitter,
     /// Where what happened is noted; may be looked at while the sync runs.
@@ -91,6 +92,14 @@ pub(super) struct Job {
     pub(super) part: u64,
     /// It waited for its turn behind a record of its own thing, that it was thought to complete.
     pub(super) stood_behind: bool,
+}
+
+/// A record in the queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) job: Kept<Job>,
+    /// Said here of what is put away.
+    pub(super) last_chance: bool,
 }
 
 impl Job {
@@ -149,7 +158,7 @@ impl Engine<'_> {
             engine: self,
             ledger: Ledger::new(self.bindings.len()),
             lanes: Lanes::default(),
-            parking: Parking::new(MAX_PARKED_BYTES),
+            parking: Parking::new(self.parking, Spill::new(&self.bindings, self.parking.away)),
             complete: vec![false; self.bindings.len()],
             late: vec![false; self.bindings.len()],
             seen: Seen::new(&self.bindings),
@@ -188,8 +197,8 @@ pub(super) struct Sync<'e> {
     pub(super) ledger: Ledger<StateMessage>,
     /// What came, where what did not is to be deleted.
     pub(super) seen: Seen,
-    pub(super) lanes: Lanes<Job>,
-    pub(super) parking: Parking<Job>,
+    pub(super) lanes: Lanes<Queued>,
+    pub(super) parking: Parking<Job, Spill>,
     pub(super) complete: Vec<bool>,
     /// Streams of which records came after their COMPLETE.
     pub(super) late: Vec<bool>,
@@ -333,7 +342,6 @@ impl Sync<'_> {
         self.batch.put_back(self.started.elapsed(), group);
         Ok(None)
     }
-
 }
 
 /// Carries out what of a group has no step yet, or says what of it goes in an import.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use super::conductor::{Ending, Goes, Input, Job, Running, Sync};
+use super::conductor::{Ending, Goes, Input, Job, Queued, Running, Sync};
 use super::execute::World;
 use super::report::WaitingState;
+use super::turns::{in_memory, queueing};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::OBJECTS;
@@ -46,15 +47,16 @@ impl Sync<'_> {
             return Ok(true);
         }
         // What others refer to comes first, as in the registry; what is alike, in the order it came.
-        let mut jobs = self.parking.all();
+        let bindings = &self.engine.bindings;
         let rank = |job: &Job| {
-            let name = self.engine.bindings.at(job.stream).object.resource().name;
+            let name = bindings.at(job.stream).object.resource().name;
             OBJECTS.iter().position(|object| object.resource().name == name)
         };
-        jobs.sort_by_key(|job| (rank(job), job.line));
-        for mut job in jobs {
-            job.last_chance = true;
-            self.queue(world, job);
+        let mut jobs = self.parking.all(|job| ((rank(job), job.line), queueing(world, bindings, job)))?;
+        jobs.sort_by_key(|((order, _), _)| *order);
+        for ((_, lanes), job) in jobs {
+            self.queued_bytes += in_memory(&job);
+            self.lanes.push(lanes, Queued { job, last_chance: true });
         }
         Ok(false)
     }

@@ -39,6 +39,7 @@ mod rejects;
 pub mod report;
 #[cfg(test)]
 mod request_tests;
+mod spill;
 pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -51,3 +52,4 @@ mod turns;
 
 pub use conductor::{Ending, Engine};
 pub use mirror::Attempt;
+pub use parking::Bounds;

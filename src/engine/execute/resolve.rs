@@ -12,7 +12,11 @@ use crate::plan::{By, Kin, Known, Mode, Need, Parents, Reference, Role};
 
 impl Turn<'_> {
     /// Finds what the record refers to. The inner error is a turn that ends here.
-    pub(super) async fn resolve(&self, fresh: bool, wanted: impl Fn(&Reference) -> bool) -> Result<OrEnd<Vec<Resolved>>, Trouble> {
+    pub(super) async fn resolve(
+        &self,
+        fresh: bool,
+        wanted: impl Fn(&Reference) -> bool,
+    ) -> Result<OrEnd<Vec<Resolved>>, Trouble> {
         let refs = &self.plan.refs;
         let mut resolved: Vec<Resolved> = refs.iter().map(|reference| unresolved(&reference.by)).collect();
         // What is to go and has a key of its own is found by that alone.
