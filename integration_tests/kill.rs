@@ -66,7 +66,7 @@ impl Scenario {
         let world = self.world();
         let lines = company::input(&world, self.in_bulk);
         let run = company::sync(&world, &self.config()).lines(company::texts(&lines)).run().succeeded();
-        assert!(!run.logged(&["rejected"]), "{run}");
+        assert!(!run.logged(&["stream ", " rejected"]), "{run}");
         Clean { requests: world.arrived(), states: run.states().len(), lines: lines.len(), contents: company::contents(&world) }
     }
 
@@ -77,7 +77,7 @@ impl Scenario {
         let run = self.end_early(&world, &lines, way);
         let rest = company::rest(&lines, &run);
         let again = company::sync(&world, &self.config()).lines(company::texts(&rest)).run();
-        if again.code != Some(0) || again.logged(&["rejected"]) {
+        if again.code != Some(0) || again.logged(&["stream ", " rejected"]) {
             return Err(format!("{way:?}, the second run: {again}\n--- the first: {run}"));
         }
         company::difference(&company::contents(&world), &clean.contents).map_or(Ok(()), |words| {

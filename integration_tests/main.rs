@@ -46,6 +46,7 @@ mod plans;
 mod presets;
 mod promises;
 mod reject_limit;
+mod replay;
 mod requests;
 mod restart;
 mod scenarios;

@@ -11,6 +11,7 @@ mod listing;
 mod lookup;
 mod reading;
 mod rent_or_buy;
+mod taught;
 
 pub use claims::{Claim, Fixes};
 pub use lookup::{Account, Found, Tally, Trouble};

@@ -158,6 +158,10 @@ impl Account<'_> {
 
     /// How many distinct ones wait that are not known, of those that another pass shows or of the others.
     fn waiting(&self, name: &'static str, again: bool) -> usize {
+        if again && !self.asks_for_unseen.get() {
+            // The one that asks. Should others ask after all, the look-ups that they spend buy the listing.
+            return 1;
+        }
         let (index, expected) = (self.index.borrow(), self.expected.borrow());
         expected.waiting(name, |other| index.has(other) || index.stands(other) || index.is_unseen(other) != again)
     }
@@ -191,6 +195,11 @@ impl Account<'_> {
                 next => cursor = next,
             }
         }
+    }
+
+    /// Says whether what waits will ask for things that this run made and no answer has shown.
+    pub fn asks_for_unseen(&self, asks: bool) {
+        self.asks_for_unseen.set(asks);
     }
 
     /// This run made the thing of this key, and no answer has shown it.

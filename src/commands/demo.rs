@@ -16,12 +16,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use super::outcomes;
 use super::sandbox::listen;
 use super::{check, client, complain};
 use crate::binding::Bindings;
 use crate::config::Settings;
 use crate::engine::intake::Intake;
-use crate::engine::report::{Report, Tally};
+use crate::engine::report::Report;
 use crate::engine::{Attempt, Bounds, Ending, Engine};
 use crate::protocol::emit::system_clock;
 use crate::protocol::{ConfiguredCatalog, Emitter, Inbound, inbound};
@@ -173,23 +174,10 @@ async fn write(settings: &Settings, bindings: &Arc<Bindings>) -> anyhow::Result<
     Ok((ending, report.into_inner()))
 }
 
-/// What became of the records: a line for each stream, with what it becomes. Outcomes that no record had have no column.
+/// What became of the records, and of the STATEs.
 fn show_outcomes(out: &mut impl Write, report: &Report, bindings: &Bindings) -> io::Result<()> {
+    outcomes::table(out, report, bindings)?;
     let total = report.total();
-    let words = ["created", "updated", "unchanged", "deleted", "skipped", "rejected"];
-    let words: Vec<&str> = words.into_iter().filter(|word| total.outcomes.contains_key(word)).collect();
-    let row = |out: &mut dyn Write, stream: &str, object: &str, tally: &Tally| {
-        write!(out, "{stream:<17}{object:<28}{:>6}", tally.read)?;
-        words.iter().try_for_each(|word| write!(out, "{:>11}", tally.outcomes.get(word).copied().unwrap_or_default()))?;
-        writeln!(out)
-    };
-    write!(out, "{:<17}{:<28}{:>6}", "stream", "becomes", "read")?;
-    words.iter().try_for_each(|word| write!(out, "{word:>11}"))?;
-    writeln!(out)?;
-    for ((id, tally), binding) in report.streams.iter().zip(bindings.iter()) {
-        row(out, &id.to_string(), binding.object.resource().name, tally)?;
-    }
-    row(out, "", "", &total)?;
     writeln!(
         out,
         "\n{} records read, {} with an outcome; {} of {} STATEs came back",
@@ -241,11 +229,7 @@ fn show_rejects(out: &mut impl Write, report: &Report) -> io::Result<()> {
     for sample in samples {
         let key = if sample.key.is_empty() { String::new() } else { format!(" ({})", sample.key) };
         writeln!(out, "  line {}, stream {}{key}", sample.line, sample.stream)?;
-        let status = sample.rejection.http_status.map(|status| format!(" (HTTP {status})")).unwrap_or_default();
-        for fault in &sample.rejection.faults {
-            let (code, field) = (fault.code, fault.field.as_deref().unwrap_or("-"));
-            writeln!(out, "    {code} {field}: {}{status}. {}", fault.message.trim_end_matches('.'), code.remedy())?;
-        }
+        outcomes::faults(out, &sample.rejection)?;
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ mod discover;
 #[cfg(test)]
 mod docs_tests;
 mod explain;
+mod outcomes;
+mod replay;
 mod sandbox;
 pub mod spec;
 mod write;
@@ -29,6 +31,8 @@ use crate::protocol::{Emitter, Level, LogLayer, Outbound};
 
 /// A command line that is not understood.
 const EXIT_USAGE: u8 = 2;
+/// Of a command for people: records were rejected.
+const EXIT_REJECTED: u8 = 2;
 /// After SIGTERM; what shells and orchestrators expect.
 const EXIT_TERMINATED: u8 = 143;
 
@@ -50,6 +54,8 @@ enum Command {
     Discover(ConfigFile),
     /// Write the records on stdin; echo the STATEs on stdout.
     Write(WriteFiles),
+    /// Send rejected records again, each until it is written.
+    Replay(replay::ReplayArgs),
     /// See the main job on a local sandbox: no account, no configuration.
     Demo(demo::DemoArgs),
     /// Run a local ChartMogul look-alike to try things on.
@@ -101,6 +107,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Write(files) => {
             orchestrated(&emitter, async |emitter| write::run(emitter, &files.config.config, &files.catalog).await)
         }
+        Command::Replay(args) => by_hand(async || replay::run(&args).await),
         Command::Demo(args) => by_hand(async || demo::run(args).await),
         Command::Sandbox(args) => by_hand(async || sandbox::run(args).await.map(|()| ExitCode::SUCCESS)),
         Command::Explain(args) => by_hand(async || explain::run(&args)),

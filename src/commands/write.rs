@@ -62,6 +62,7 @@ fn job(catalog: &ConfiguredCatalog) -> Job {
         name: stream.id.name.as_ref().to_owned(),
         sync_id: stream.sync_id,
         generation_id: stream.generation_id,
+        catalog: stream.for_later().to_string().into(),
     };
     Job {
         streams: catalog.streams.iter().map(facts).collect(),
@@ -86,7 +87,7 @@ fn end_in_time() {
 }
 
 /// Resolves when the process is asked to end.
-fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
     let listen = |kind| {
         signal(kind)
             .map_err(|error| Failure::system(Code::Internal, "Signals can not be heard.").with_internal(error.to_string()))

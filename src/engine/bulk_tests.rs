@@ -87,6 +87,28 @@ async fn new_customers_go_by_the_thousand() {
     }
 }
 
+/// What waits to go in an import is no reason to read the list of all customers for one record that needs one.
+#[tokio::test(start_paused = true)]
+async fn one_record_that_needs_an_imported_customer_costs_a_look_and_no_listing() {
+    let rows = rows(3_000, false);
+    let invoices = rows.find("\"invoices\"").and_then(|at| rows[..at].rfind('\n')).unwrap() + 1;
+    let contact = record("contacts", &json!({"customer_external_id": "c5", "external_id": "k", "first_name": "Ann"}));
+    let input = format!("{}{contact}{}", &rows[..invoices], &rows[invoices..]);
+    let ran = run(
+        &sandbox(Readings::default()),
+        &bulk(),
+        &catalog(&["plans", "customers", "contacts", "invoices", "subscription_events"]),
+        input,
+    )
+    .await;
+    ran.assert_sound();
+    assert_eq!(ran.count("created"), 12_002, "{:?}", ran.report.total());
+    let kinds = &ran.report.client.requests_by_kind;
+    let looks: u64 =
+        kinds.iter().filter(|(kind, _)| kind.contains("customers") && !kind.contains("create")).map(|(_, many)| *many).sum();
+    assert!(looks <= 4, "{kinds:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_reading_of_the_endpoint_ends_with_the_same_account() {
     let input = rows(40, true);

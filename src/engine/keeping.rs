@@ -60,6 +60,9 @@ impl Sync<'_> {
             mark = mark.and(self.store.receipt(stream, &receipt));
         }
         let rejected = outcome.is_rejected();
+        if !rejected {
+            mark = mark.and(self.store.done(line, mark));
+        }
         self.engine.report.borrow_mut().settled(stream, line, of, outcome);
         if let Some(failure) = self.rejects.count(rejected, &self.engine.report.borrow()) {
             // Its STATE must not leave, so that the next attempt comes by it again.
@@ -122,7 +125,10 @@ impl Sync<'_> {
             // What could be kept within the grace was.
             Ok(Ending::Interrupted) => Ok(Ending::Interrupted),
             Err(failure) => {
-                let in_vain = matches!(failure.code, Code::StoreRefused | Code::StoreUnavailable | Code::StdoutClosed);
+                let in_vain = matches!(
+                    failure.code,
+                    Code::StoreRefused | Code::StoreUnavailable | Code::ReplayNotNoted | Code::StdoutClosed
+                );
                 if !in_vain
                     && let Ok(Err(other)) | Err(other) =
                         tokio::time::timeout(LAST_WORDS, self.keep_all()).await.map_err(|_| too_slow())

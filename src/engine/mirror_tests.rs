@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::testing::{Collected, Ran, catalog, record, run, run_as, run_into, run_until, settings, state};
+use super::testing::{Collected, catalog, record, run, run_as, run_into, run_until, settings, state};
 use super::{Attempt, Ending};
 use crate::errors::Code;
-use crate::protocol::{Emitter, Level, LogLayer};
 use crate::sandbox::{DATA_SOURCE_UUID, Options, SECOND_DATA_SOURCE_UUID, Sandbox};
 
 const CUSTOMERS: &str = "customers";
@@ -77,20 +76,6 @@ fn deletes(sandbox: &Sandbox) -> Vec<String> {
     log.iter().filter(|call| call.method == "DELETE").map(|call| call.path.clone()).collect()
 }
 
-/// What is logged while a sync runs.
-async fn logged(ran: impl Future<Output = Ran>) -> (Ran, String) {
-    use tracing_subscriber::layer::SubscriberExt as _;
-    let out = Collected::default();
-    let emitter = Emitter::new(Box::new(out.clone()), std::sync::Arc::new(|| 0));
-    let subscriber = tracing_subscriber::registry().with(LogLayer::protocol(emitter, Level::Info));
-    let guard = tracing::subscriber::set_default(subscriber);
-    let ran = ran.await;
-    drop(guard);
-    let lines = out.lines();
-    let texts: Vec<&str> = lines.iter().filter_map(|line| line["log"]["message"].as_str()).collect();
-    (ran, texts.join("\n"))
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_did_not_come_is_deleted_and_a_second_run_deletes_nothing() {
     let sandbox = sandbox();
@@ -146,10 +131,11 @@ async fn each_condition_that_fails_is_told_and_nothing_is_deleted() {
         given_customers(&sandbox, 2).await;
         let mut config = policy(100, 100.0);
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let (ran, log) = logged(run_as(attempt, &sandbox, &settings(&config), catalog, input)).await;
+        let ran = run_as(attempt, &sandbox, &settings(&config), catalog, input).await;
+        let log = &ran.log;
         ran.assert_sound();
         assert_eq!(deletes(&sandbox), Vec::<String>::new(), "{at} {reason}");
-        let told = |line: &str| line.starts_with("stream customers is not mirrored: ") && line.contains(reason);
+        let told = |line: &str| line.starts_with("WARN  stream customers is not mirrored: ") && line.contains(reason);
         assert!(log.lines().any(told), "{at} {reason}: {log}");
     }
     // With all of them kept it is deleted: by either kind of catalog, on an attempt that is not numbered, or numbered 0.
@@ -232,7 +218,8 @@ async fn a_merged_customer_is_never_deleted_and_counts_for_no_limit() {
     given_customers(&sandbox, 4).await;
     given(&sandbox, &[("customer_merges", json!({"from_external_id": "c-1", "into_external_id": "c-0"}))]).await;
     let input = customer("c-3") + &complete(CUSTOMERS);
-    let (ran, log) = logged(run(&sandbox, &settings(&policy(1, 100.0)), &whole(&[CUSTOMERS]), input)).await;
+    let ran = run(&sandbox, &settings(&policy(1, 100.0)), &whole(&[CUSTOMERS]), input).await;
+    let log = &ran.log;
     ran.assert_sound();
     assert_eq!((keys(&sandbox, CUSTOMERS).len(), deletes(&sandbox).len()), (2, 1));
     assert!(log.contains("DELETE_MERGED_CUSTOMER: 1 customers"), "{log}");
@@ -280,7 +267,8 @@ async fn several_streams_of_one_object_must_all_keep_the_conditions_and_what_any
     let sandbox = sandbox();
     given_customers(&sandbox, 3).await;
     let one_short = changed(whole(&["a", "b"]), 1, "sync_mode", json!("incremental"));
-    let (ran, log) = logged(run(&sandbox, &two(json!({})), &one_short, input.clone())).await;
+    let ran = run(&sandbox, &two(json!({})), &one_short, input.clone()).await;
+    let log = &ran.log;
     ran.assert_sound();
     assert_eq!(deletes(&sandbox).len(), 0);
     assert!(log.contains("stream b is not mirrored: its sync mode") && log.contains("nothing of customers is deleted"), "{log}");
@@ -351,7 +339,8 @@ async fn what_is_mirrored_goes_children_first_and_what_never_is_stays() {
     };
     let mut input: String = rows.iter().filter(kept).map(|(stream, row)| record(stream, row)).collect();
     input.extend(ALL.iter().map(|stream| complete(stream)));
-    let (ran, log) = logged(run(&sandbox, &settings(&policy(100, 50.0)), &whole(&ALL), input)).await;
+    let ran = run(&sandbox, &settings(&policy(100, 50.0)), &whole(&ALL), input).await;
+    let log = &ran.log;
     ran.assert_sound();
     for kind in ["plan_groups", "customer_notes", "opportunities", "tasks"] {
         assert!(log.contains(&format!("{kind} never are")), "{kind}: {log}");
@@ -395,7 +384,8 @@ async fn line_items_and_transactions_of_an_invoice_that_stays_are_mirrored_where
     keyless["line_items"] = json!([{"type": "one_time", "amount_in_cents": 100}]);
     let told = record("invoices", &keyless) + &input;
     let policy = settings(&policy(100, 100.0));
-    let (ran, log) = logged(run(&sandbox, &policy, &whole(&streams), told)).await;
+    let ran = run(&sandbox, &policy, &whole(&streams), told).await;
+    let log = &ran.log;
     ran.assert_sound();
     assert!(log.contains("stream invoices is not mirrored: 1 of its records tell line_items by neither"), "{log}");
     assert_eq!(ran.report.mirrored.iter().map(|(name, many)| (*name, *many)).collect::<Vec<_>>(), [("transactions", 1)]);
@@ -444,7 +434,8 @@ async fn an_event_that_others_made_since_the_sync_began_stays() {
     let input = record(events, &event("e-1")) + &complete(events);
     let policy = settings(&policy(100, 100.0));
     let long_ago = Attempt::new(None, Some(jiff::Timestamp::UNIX_EPOCH));
-    let (ran, log) = logged(run_as(long_ago, &sandbox, &policy, &whole(&[events]), input.clone())).await;
+    let ran = run_as(long_ago, &sandbox, &policy, &whole(&[events]), input.clone()).await;
+    let log = &ran.log;
     ran.assert_sound();
     assert_eq!(deletes(&sandbox).len(), 0);
     assert!(log.contains("1 subscription_events that others made"), "{log}");
@@ -459,7 +450,8 @@ async fn a_lost_answer_and_a_refused_deletion_do_not_end_the_sync() {
         given_customers(&sandbox, 3).await;
         sandbox.script(fault.parse().unwrap());
         let input = customer("c-0") + &complete(CUSTOMERS);
-        let (ran, log) = logged(run(&sandbox, &settings(&policy(100, 100.0)), &whole(&[CUSTOMERS]), input)).await;
+        let ran = run(&sandbox, &settings(&policy(100, 100.0)), &whole(&[CUSTOMERS]), input).await;
+        let log = &ran.log;
         ran.assert_sound();
         assert_eq!((keys(&sandbox, CUSTOMERS).len(), ran.report.mirrored.get(CUSTOMERS)), (left, Some(&many)), "{fault}");
         assert_eq!(log.contains("1 customers did not come and were not deleted"), left == 2, "{log}");

@@ -138,6 +138,7 @@ pub struct Report {
     pub parked: u64,
     /// What the client did; filled in at the end.
     pub client: Stats,
+    untold: bool,
     logged: BTreeMap<(usize, Code), u64>,
     unknown_types: BTreeSet<String>,
 }
@@ -146,6 +147,12 @@ impl Report {
     /// Nothing happened yet.
     pub fn new(streams: impl Iterator<Item = StreamId>) -> Self {
         Self { streams: streams.map(|id| (id, Tally::default())).collect(), ..Self::default() }
+    }
+
+    /// Rejects are not logged one by one: whoever runs it tells them by the samples.
+    #[must_use]
+    pub fn untold(self) -> Self {
+        Self { untold: true, ..self }
     }
 
     /// All streams together.
@@ -190,7 +197,7 @@ impl Report {
                 });
                 let logged = self.logged.entry((stream, code)).or_default();
                 *logged += 1;
-                if *logged <= LOGGED_EACH {
+                if *logged <= LOGGED_EACH && !self.untold {
                     for fault in rejection.faults.iter().take(LOGGED_EACH as usize) {
                         let field = logged_field(fault, rejection.http_status, of);
                         // Our own words name rules and no values; the API's may quote the record, and after an import others, too.
@@ -248,10 +255,10 @@ impl Report {
             tracing::info!("deleted, since they did not come: {}", deleted.join(", "));
         }
         let kinds: Vec<String> = self.client.requests_by_kind.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let kinds = if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) };
         tracing::info!(
-            "{} requests ({}), {} repeated, {} answered 429, {} answered 503",
+            "{} requests{kinds}, {} repeated, {} answered 429, {} answered 503",
             self.client.attempts,
-            kinds.join(", "),
             self.client.retries,
             self.client.throttled_429,
             self.client.throttled_503,

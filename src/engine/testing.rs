@@ -28,6 +28,8 @@ pub(crate) struct Ran {
     /// Lines of stdout.
     pub(crate) lines: Vec<Value>,
     pub(crate) report: Report,
+    /// What was logged.
+    pub(crate) log: String,
 }
 
 impl Ran {
@@ -84,15 +86,18 @@ pub(crate) fn state(stream: &str, n: u64) -> String {
     json!({"type": "STATE", "state": {"type": "STREAM", "stream": {"stream_descriptor": {"name": stream}, "stream_state": {"n": n}}}}).to_string() + "\n"
 }
 
-/// Collects what is written to stdout.
+/// Collects what is written to stdout, or to the log.
 #[derive(Clone, Default)]
 pub(crate) struct Collected(Arc<Mutex<Vec<u8>>>);
 
 impl Collected {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
     /// The lines so far.
     pub(crate) fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
@@ -118,14 +123,15 @@ pub(crate) const TIGHT: Bounds = Bounds { here: 1500, memory: 64 << 20, away: 1 
 const TALKATIVE: usize = 1024 * 1024;
 
 /// Where every run logs to: neither the key, in clear or in Base64, nor an e-mail address may come by.
-struct Watched;
+#[derive(Clone, Default)]
+struct Watched(Collected);
 
 impl std::io::Write for Watched {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         let line = String::from_utf8_lossy(line);
         let secret = [WRITE_KEY.to_owned(), STANDARD_NO_PAD.encode(format!("{WRITE_KEY}:"))];
         assert!(!line.contains('@') && !secret.iter().any(|secret| line.contains(secret.as_str())), "logged: {line}");
-        Ok(line.len())
+        self.0.write(line.as_bytes())
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
@@ -210,7 +216,8 @@ pub(crate) async fn run_over(
     };
     // A long run would do little but format what nobody reads.
     let level = if input.len() < TALKATIVE { Level::Trace } else { Level::Warn };
-    let layer = LogLayer::person(Box::new(Watched), Redactor::default(), level);
+    let watched = Watched::default();
+    let layer = LogLayer::person(Box::new(watched.clone()), Redactor::default(), level);
     let _logged = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
     let facts = |stream: &crate::protocol::ConfiguredStream| crate::store::StreamFacts {
         namespace: stream.id.namespace.as_deref().map(str::to_owned),
@@ -226,5 +233,5 @@ pub(crate) async fn run_over(
     let store = Store::open(&settings.keeping, job).unwrap();
     let intake = Intake::inline(bindings, Box::new(Cursor::new(input.into_bytes())));
     let ending = engine.run(intake, store, stop).await;
-    Ran { ending, lines: out.lines(), report: report.into_inner() }
+    Ran { ending, lines: out.lines(), report: report.into_inner(), log: watched.0.text() }
 }

@@ -77,6 +77,10 @@ codes! {
     DataSourceUnknown "DATA_SOURCE_UNKNOWN": "The configured data source does not exist in the account.", "Use the UUID of one of the listed data sources.";
     BaseUrlWrong "BASE_URL_WRONG": "The address answers, but not like ChartMogul's API.", "Check `base_url`; it ends in /v1.";
     StoreRefused "STORE_REFUSED": "Rejected records or receipts can not be kept where the configuration says: the bucket, the folder or the webhook refuses them.", "Check `object_storage_config` and `receipts`: the bucket or folder must exist and may be written to, keys and region must be right, and the webhook must answer with a 2xx; then run the sync again: everything before the last STATE is safe.";
+    RejectsUnreadable "REJECTS_UNREADABLE": "Files of rejected records, or rows of them, can not be read back.", "Look at the files and rows that are named: they may be cut off, or no rejected records at all. What could be read was sent; correct them or take them away, then run the replay again.";
+    ReplayUnresolved "REPLAY_UNRESOLVED": "The files do not tell how a stream's records were to be written, or tell it in several ways.", "Give the catalog that is to count with `--catalog`, or replay folder by folder.";
+    ReplayRunning "REPLAY_RUNNING": "Another replay of the same folder is under way.", "Wait until it has ended.";
+    ReplayNotNoted "REPLAY_NOT_NOTED": "What was sent again can not be noted beside the files of rejected records, so that nothing may be sent.", "Make the folder writable, or free the disk; or copy the files, with their `replayed.log`, to where they can be written.";
     SocketMode "SOCKET_MODE": "The platform asked for socket mode, which this destination does not speak.", "Run it in STDIO mode.";
     Usage "USAGE": "The command line is not understood.", "`--help` shows the commands and their options.";
     PortUnusable "PORT_UNUSABLE": "The sandbox can not listen on its port.", "Choose another one with `--port`, or stop what holds it; `--port 0` takes any free one.";

@@ -15,40 +15,45 @@ pub(super) const FIELD_MASK: u64 = (1 << FIELD_BITS) - 1;
 const ATTRIBUTE_BITS: u32 = 44;
 const ATTRIBUTE_MASK: u64 = (1 << ATTRIBUTE_BITS) - 1;
 /// Fields of a table that can be marked as shown.
-pub(super) const MOST_FIELDS: usize = 64;
+pub(super) const MOST_FIELDS: usize = 48;
+/// In the head, above a bit for each field that is shown: how many of the values are fields, and whether attributes are shown.
+const COUNT_AT: u32 = 48;
+const SHOWS_ATTRIBUTES: u64 = 1 << 63;
 
-/// See the module's header.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Prints {
-    /// Which fields the entry shows, set or not: a bit for each place of the table.
-    shown: u64,
-    /// The fields that are set, then the attributes.
-    values: Box<[u64]>,
-    /// How many of the values are fields.
-    fields: u8,
-    /// Whether the entry shows attributes at all.
-    shows_attributes: bool,
+/// See the module's header. One allocation, since there is one of these for each entry: a head, the fields that are set, then
+/// the attributes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prints(Box<[u64]>);
+
+impl Default for Prints {
+    fn default() -> Self {
+        Self::new(std::iter::empty(), None)
+    }
 }
 
 impl Prints {
     /// Of fields by their places; attributes by key, or `None` where the entry shows none.
     pub(super) fn new(fields: impl Iterator<Item = (usize, u64)>, attributes: Option<Vec<u64>>) -> Self {
-        let mut shown = 0;
-        let mut values = Vec::new();
-        for (at, print) in fields.filter(|(at, _)| *at < MOST_FIELDS) {
-            shown |= 1 << at;
+        let mut head = if attributes.is_some() { SHOWS_ATTRIBUTES } else { 0 };
+        let mut packed = vec![0];
+        for (at, print) in fields {
+            debug_assert!(at < MOST_FIELDS, "a table has more fields than can be marked");
+            if at >= MOST_FIELDS {
+                continue;
+            }
+            head |= 1 << at;
             if print != UNSET {
-                values.push((at as u64) << FIELD_BITS | print & FIELD_MASK);
+                packed.push((at as u64) << FIELD_BITS | print & FIELD_MASK);
             }
         }
-        let (fields, shows_attributes) = (values.len() as u8, attributes.is_some());
-        values.extend(attributes.into_iter().flatten());
-        Self { shown, values: values.into(), fields, shows_attributes }
+        packed[0] = head | (packed.len() as u64 - 1) << COUNT_AT;
+        packed.extend(attributes.into_iter().flatten());
+        Self(packed.into())
     }
 
     /// The fingerprint of a field; `None` where the entry does not show it.
     pub(super) fn field(&self, at: u8) -> Option<u64> {
-        let is_shown = usize::from(at) < MOST_FIELDS && self.shown & 1 << at != 0;
+        let is_shown = usize::from(at) < MOST_FIELDS && self.head() & 1 << at != 0;
         let set = || self.fields().iter().find(|print| *print >> FIELD_BITS == u64::from(at)).map(|print| print & FIELD_MASK);
         is_shown.then(|| set().unwrap_or(UNSET))
     }
@@ -65,15 +70,16 @@ impl Prints {
 
     /// Puts others in the place of all attributes; `None`: they are not known.
     pub(super) fn set_attributes(&mut self, attributes: Option<Vec<u64>>) {
-        let mut values = self.fields().to_vec();
-        self.shows_attributes = attributes.is_some();
-        values.extend(attributes.into_iter().flatten());
-        self.values = values.into();
+        let flag = if attributes.is_some() { SHOWS_ATTRIBUTES } else { 0 };
+        let mut packed = vec![self.head() & !SHOWS_ATTRIBUTES | flag];
+        packed.extend(self.fields());
+        packed.extend(attributes.into_iter().flatten());
+        self.0 = packed.into();
     }
 
     /// The packed attributes; `None` where the entry shows none.
     pub(super) fn attributes(&self) -> Option<&[u64]> {
-        self.shows_attributes.then(|| &self.values[usize::from(self.fields)..])
+        (self.head() & SHOWS_ATTRIBUTES != 0).then(|| &self.0[1 + self.fields().len()..])
     }
 
     /// Whether there is an attribute of this key; `None` where the entry shows no attributes.
@@ -99,14 +105,19 @@ impl Prints {
     pub(super) fn renamed(&self, now: impl Fn(u64) -> Option<u64>) -> Option<Self> {
         let moved = |print: &u64| now(print & FIELD_MASK).map(|now| print & !FIELD_MASK | now & FIELD_MASK);
         self.fields().iter().any(|print| moved(print).is_some()).then(|| {
-            let mut values = self.values.clone();
-            values[..usize::from(self.fields)].iter_mut().for_each(|print| *print = moved(print).unwrap_or(*print));
-            Self { values, ..self.clone() }
+            let mut packed = self.0.clone();
+            packed[1..][..self.fields().len()].iter_mut().for_each(|print| *print = moved(print).unwrap_or(*print));
+            Self(packed)
         })
     }
 
+    fn head(&self) -> u64 {
+        self.0[0]
+    }
+
     fn fields(&self) -> &[u64] {
-        &self.values[..usize::from(self.fields)]
+        let count = (self.head() & !SHOWS_ATTRIBUTES) >> COUNT_AT;
+        &self.0[1..][..count as usize]
     }
 }
 
@@ -132,8 +143,8 @@ mod tests {
     #[test]
     fn fields_and_attributes_are_told_apart_and_changed_apart() {
         let packed = |all: &[(&str, &str)]| Some(all.iter().map(|(key, value)| attribute(key, value)).collect());
-        let mut prints = Prints::new([(0, 7), (3, UNSET), (63, 9)].into_iter(), packed(&[("a", "n1"), ("b", "n2")]));
-        let fields = |prints: &Prints| [0, 1, 3, 63].map(|at| prints.field(at));
+        let mut prints = Prints::new([(0, 7), (3, UNSET), (47, 9)].into_iter(), packed(&[("a", "n1"), ("b", "n2")]));
+        let fields = |prints: &Prints| [0, 1, 3, 47].map(|at| prints.field(at));
         assert_eq!(fields(&prints), [Some(7), None, Some(UNSET), Some(9)]);
         assert_eq!((prints.has_attribute("a"), prints.has_attribute("c")), (Some(true), Some(false)));
         assert_eq!(prints.holds_attribute(attribute("a", "n1")), Some(true));
@@ -143,9 +154,9 @@ mod tests {
         prints.drop_attributes(["a"].into_iter());
         assert_eq!((prints.has_attribute("a"), prints.has_attribute("b")), (Some(false), Some(true)));
         let moved = prints.renamed(|print| (print == 9).then_some(8)).unwrap();
-        assert_eq!((moved.field(63), moved.field(1), moved.attributes()), (Some(8), Some(4), prints.attributes()));
+        assert_eq!((moved.field(47), moved.field(1), moved.attributes()), (Some(8), Some(4), prints.attributes()));
         assert_eq!(prints.renamed(|_| None), None);
         prints.set_attributes(None);
-        assert_eq!((prints.has_attribute("b"), prints.field(63)), (None, Some(9)));
+        assert_eq!((prints.has_attribute("b"), prints.field(47)), (None, Some(9)));
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::errors::Code;
 use crate::failure::Failure;
@@ -134,6 +134,39 @@ pub struct ConfiguredStream {
     pub minimum_generation_id: Option<i64>,
     /// The job.
     pub sync_id: Option<i64>,
+}
+
+impl ConfiguredStream {
+    /// What has to be known of it to write its records at another time: an entry of a catalog, but for the stream's name and what
+    /// belongs to one sync. Of the schema that is the types.
+    pub fn for_later(&self) -> Value {
+        let mut entry = json!({"destination_sync_mode": self.destination_sync_mode.as_str()});
+        if let Some(object) = &self.destination_object_name {
+            entry["destination_object_name"] = object.as_str().into();
+        }
+        if !self.primary_key.is_empty() {
+            entry["primary_key"] = json!(self.primary_key);
+        }
+        if let Some(types) = types(&self.json_schema) {
+            entry["json_schema"] = types;
+        }
+        entry
+    }
+}
+
+/// What a schema says of types; nothing where it says nothing.
+fn types(schema: &Value) -> Option<Value> {
+    let mut told = Map::new();
+    for word in ["type", "format", "airbyte_type"] {
+        told.extend(schema.get(word).map(|value| (word.to_owned(), value.clone())));
+    }
+    let columns = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    let columns: Map<String, Value> =
+        columns.map(|(name, column)| (name.clone(), types(column).unwrap_or_else(|| json!({})))).collect();
+    if !columns.is_empty() {
+        told.insert("properties".to_owned(), columns.into());
+    }
+    (!told.is_empty()).then_some(told.into())
 }
 
 /// The catalog: at least one stream, none twice.
@@ -277,6 +310,27 @@ mod tests {
         assert_eq!(shop.destination_sync_mode, DestinationSyncMode::SoftDelete);
         assert_eq!((shop.generation_id, shop.minimum_generation_id, shop.sync_id), (Some(3), Some(0), Some(12)));
         assert_eq!((shop.destination_object_name.as_deref(), &shop.json_schema), (Some("customers"), &Value::Null));
+    }
+
+    #[test]
+    fn what_is_needed_later_is_an_entry_without_what_belongs_to_one_sync() {
+        let kept = |entry: &Value| {
+            let catalog = ConfiguredCatalog::parse(&json!({"streams": [entry]}).to_string()).unwrap();
+            catalog.streams[0].for_later()
+        };
+        let entry = json!({"stream": {"name": "users", "namespace": "shop", "json_schema": {"type": "object", "title": "A user",
+                "properties": {"since": {"type": ["null", "string"], "format": "date", "description": "when"}, "any": {"title": "x"},
+                    "traits": {"type": "object", "properties": {"n": {"type": "number", "airbyte_type": "integer"}}}}}},
+            "sync_mode": "full_refresh", "destination_sync_mode": "soft_delete", "destination_object_name": "contacts",
+            "primary_key": [["id"], ["a", "b"]], "generation_id": 3, "minimum_generation_id": 3, "sync_id": 12});
+        assert_eq!(
+            kept(&entry),
+            json!({"destination_sync_mode": "soft_delete", "destination_object_name": "contacts", "primary_key": [["id"], ["a", "b"]],
+                "json_schema": {"type": "object", "properties": {"since": {"type": ["null", "string"], "format": "date"}, "any": {},
+                    "traits": {"type": "object", "properties": {"n": {"type": "number", "airbyte_type": "integer"}}}}}})
+        );
+        let least = json!({"stream": {"name": "users"}, "destination_sync_mode": "append"});
+        assert_eq!(kept(&least), json!({"destination_sync_mode": "append"}));
     }
 
     #[test]

@@ -5,15 +5,19 @@
 //! durable. Knows outcomes and failures, nothing of how records are written.
 //!
 //! Laws: what is durable was written whole; a mark is durable only when everything put in before it is; nothing is written
-//! for each record alone while another write is under way; what waits is bounded by whoever asks [`Store::has_room`].
+//! for each record alone while another write is under way; what waits is bounded by whoever asks [`Store::has_room`]; of a
+//! replay a record is noted as done only when what else is kept of it is durable.
 
 mod files;
 mod hook;
+pub mod journal;
 mod local;
 mod names;
+mod noting;
 mod persist;
 mod queue;
 pub mod reader;
+pub mod replay;
 mod role;
 mod rows;
 mod s3;
@@ -37,6 +41,8 @@ pub use settings::{Access, Bucket, Format, Hook, Keeping, Place, Receipts, Rejec
 use crate::failure::Failure;
 use crate::outcome::Rejection;
 use files::Files;
+use noting::Noting;
+use replay::Replay;
 use rows::Stamp;
 use shelf::Shelf;
 
@@ -65,6 +71,8 @@ pub struct StreamFacts {
     pub sync_id: Option<i64>,
     /// The generation that its records belong to.
     pub generation_id: Option<i64>,
+    /// What has to be known of the catalog to write its records again, as a JSON object; empty where nothing is.
+    pub catalog: Box<str>,
 }
 
 /// What a sync is, to the store.
@@ -99,19 +107,24 @@ impl Job {
 pub struct Mark {
     rejects: u64,
     receipts: u64,
+    done: u64,
 }
 
 impl Mark {
     /// Up to the receipt with this number.
     #[cfg(test)]
     pub(crate) fn of_receipt(number: u64) -> Self {
-        Self { rejects: 0, receipts: number }
+        Self { receipts: number, ..Self::default() }
     }
 
     /// The later of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self { rejects: self.rejects.max(other.rejects), receipts: self.receipts.max(other.receipts) }
+        Self {
+            rejects: self.rejects.max(other.rejects),
+            receipts: self.receipts.max(other.receipts),
+            done: self.done.max(other.done),
+        }
     }
 }
 
@@ -121,6 +134,7 @@ pub struct Store {
     job: Job,
     rejects: Option<RejectShelf>,
     receipts: Option<Shelf>,
+    noting: Option<Noting>,
     began: Instant,
 }
 
@@ -151,13 +165,20 @@ impl Store {
             }
             Some(Receipts::Webhook(hook)) => Some(Shelf::hook(hook.open(&job.ids)?, keeping.patience)),
         };
-        Ok(Self { job, rejects, receipts, began: Instant::now() })
+        Ok(Self { job, rejects, receipts, noting: None, began: Instant::now() })
+    }
+
+    /// The same for a replay: what is done is noted in its journals, so that it is not sent again.
+    #[must_use]
+    pub fn noting(mut self, replay: &Replay) -> Self {
+        self.noting = Some(Noting::new(replay));
+        self
     }
 
     /// A store that keeps nothing.
     pub fn nothing() -> Self {
         let job = Job { streams: Vec::new(), worker_job_id: None, clock: Arc::new(|| 0), ids: Arc::new(Uuid::nil) };
-        Self { job, rejects: None, receipts: None, began: Instant::now() }
+        Self { job, rejects: None, receipts: None, noting: None, began: Instant::now() }
     }
 
     /// Whether anything is kept.
@@ -178,7 +199,7 @@ impl Store {
         let stamp = Stamp { raw_id: (self.job.ids)(), now: (self.job.clock)() };
         let row = rows::reject(settings, facts, line, origin, rejection, &stamp);
         shelf.queue.push(stream, &row, now);
-        Mark { rejects: shelf.queue.pushed(), receipts: 0 }
+        Mark { rejects: shelf.queue.pushed(), ..Mark::default() }
     }
 
     /// Puts in the receipt of a record of the stream with this number.
@@ -186,9 +207,34 @@ impl Store {
         let now = self.began.elapsed();
         let Some(shelf) = &mut self.receipts else { return Mark::default() };
         let Some(facts) = self.job.streams.get(stream) else { return Mark::default() };
+        // A replay's records are known by where they stood in their sync.
+        let line = self.noting.as_ref().map_or(receipt.line, |noting| noting.line(receipt.line));
         // All streams go one way, so that they stay in order.
-        shelf.queue.push(0, &rows::receipt(facts, receipt), now);
-        Mark { rejects: 0, receipts: shelf.queue.pushed() }
+        shelf.queue.push(0, &rows::receipt(facts, &Receipt { line, ..*receipt }), now);
+        Mark { receipts: shelf.queue.pushed(), ..Mark::default() }
+    }
+
+    /// The record on this line of the input is settled, not as rejected, and what is kept of it stands up to a mark. In a
+    /// replay that is noted as soon as all up to the mark is durable.
+    pub fn done(&mut self, line: u64, mark: Mark) -> Mark {
+        let Some(noting) = &mut self.noting else { return Mark::default() };
+        let done = noting.done(line, mark);
+        self.want(mark);
+        self.note();
+        Mark { done, ..Mark::default() }
+    }
+
+    /// Notes of what is done all whose receipts are durable.
+    fn note(&mut self) {
+        let now = self.began.elapsed();
+        let durable = Mark {
+            rejects: self.rejects.as_ref().map_or(u64::MAX, |rejects| rejects.shelf.queue.durable()),
+            receipts: self.receipts.as_ref().map_or(u64::MAX, |shelf| shelf.queue.durable()),
+            done: 0,
+        };
+        if let Some(noting) = &mut self.noting {
+            noting.note(durable, now);
+        }
     }
 
     /// Up to where all stands that was put in.
@@ -196,6 +242,7 @@ impl Store {
         Mark {
             rejects: self.rejects.as_ref().map_or(0, |rejects| rejects.shelf.queue.pushed()),
             receipts: self.receipts.as_ref().map_or(0, |shelf| shelf.queue.pushed()),
+            done: self.noting.as_ref().map_or(0, Noting::all),
         }
     }
 
@@ -204,6 +251,7 @@ impl Store {
         let reached = |shelf: Option<&Shelf>, mark: u64| shelf.is_none_or(|shelf| shelf.queue.durable() >= mark);
         reached(self.rejects.as_ref().map(|rejects| &rejects.shelf), mark.rejects)
             && reached(self.receipts.as_ref(), mark.receipts)
+            && reached(self.noting.as_ref().map(|noting| &noting.shelf), mark.done)
     }
 
     /// Something waits for a mark: what stands before it is written next, however little it is.
@@ -224,6 +272,7 @@ impl Store {
     /// Whether anything waits or is being written.
     pub fn has_work(&self) -> bool {
         self.shelves().any(|shelf| shelf.queue.bytes() > 0 || shelf.is_writing())
+            || self.noting.as_ref().is_some_and(Noting::waits)
     }
 
     /// Goes on writing until something more is durable; never ends where nothing is to be written. May be dropped at any time:
@@ -234,6 +283,7 @@ impl Store {
     pub async fn progress(&mut self) -> Result<(), Failure> {
         loop {
             let (now, clock) = (self.began.elapsed(), (self.job.clock)());
+            self.note();
             self.shelves_mut().for_each(|shelf| shelf.start(now, clock));
             let due = self.shelves().filter(|shelf| !shelf.is_writing()).filter_map(|shelf| shelf.queue.due_at()).min();
             let due = due.map_or_else(far_away, |due| self.began + due);
@@ -248,11 +298,13 @@ impl Store {
     }
 
     fn shelves(&self) -> impl Iterator<Item = &Shelf> {
-        self.rejects.iter().map(|rejects| &rejects.shelf).chain(&self.receipts)
+        let noting = self.noting.iter().map(|noting| &noting.shelf);
+        self.rejects.iter().map(|rejects| &rejects.shelf).chain(&self.receipts).chain(noting)
     }
 
     fn shelves_mut(&mut self) -> impl Iterator<Item = &mut Shelf> {
-        self.rejects.iter_mut().map(|rejects| &mut rejects.shelf).chain(&mut self.receipts)
+        let noting = self.noting.iter_mut().map(|noting| &mut noting.shelf);
+        self.rejects.iter_mut().map(|rejects| &mut rejects.shelf).chain(&mut self.receipts).chain(noting)
     }
 }
 

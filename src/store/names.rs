@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn stream(namespace: Option<&str>, name: &str, sync_id: Option<i64>) -> StreamFacts {
-        StreamFacts { namespace: namespace.map(str::to_owned), name: name.to_owned(), sync_id, generation_id: None }
+        StreamFacts { namespace: namespace.map(str::to_owned), name: name.to_owned(), sync_id, ..StreamFacts::default() }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Reading rejected records back, from the files that were kept of them.
 //!
-//! Reads a file or all files of a folder, in either format, flattened or not, compressed or not. A file that is no file of
-//! rejected records is a problem, never silently left out; one that was not finished ends in [`super::local::UNFINISHED`]
-//! and counts for nothing: no STATE rests on it.
+//! Reads a file or all files of a folder, in either format, flattened or not, compressed or not. A row that is no rejected
+//! record is a problem, never silently left out, and never in the way of those behind it; a file that was not finished ends in
+//! [`super::local::UNFINISHED`] and counts for nothing: no STATE rests on it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -11,17 +11,23 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
+use super::journal;
 use super::local::UNFINISHED;
 use super::rows::DATA;
 
 /// A rejected record, as it was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
+    /// What tells it from all others.
+    pub raw_id: Uuid,
     /// The namespace of its stream.
     pub namespace: Option<String>,
     /// The name of its stream: as the file tells it, else its folder.
     pub stream: String,
+    /// How its stream was to be written, as a JSON object; `None` where the file does not say so.
+    pub catalog: Option<String>,
     /// Its data, as JSON text.
     pub data: String,
     /// The line of the input that it stood on.
@@ -30,21 +36,28 @@ pub struct Kept {
     pub code: String,
     /// When the source read it, in milliseconds.
     pub emitted_at: i64,
+    /// Where it stands in its file, from 1.
+    pub row: u64,
 }
 
-/// Why a file can not be read back, in words that name it.
+/// What can not be read back, in words that name it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}: {what}", path.display(), line.map(|line| format!(", row {line}")).unwrap_or_default())]
+#[error("{}{}: {what}", path.display(), row.map(|row| format!(", row {row}")).unwrap_or_default())]
 pub struct Unreadable {
     path: PathBuf,
-    line: Option<u64>,
+    row: Option<u64>,
     what: String,
 }
+
+/// What a row says that is none.
+const NO_REJECT: &str = "is no rejected record";
+const CUT_OFF: &str = "is cut off in the middle";
 
 #[derive(Deserialize)]
 struct Meta {
     namespace: Option<String>,
     stream: Option<String>,
+    catalog: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +74,7 @@ struct Error {
 
 #[derive(Deserialize)]
 struct Row {
+    _airbyte_raw_id: String,
     _airbyte_extracted_at: i64,
     #[serde(default)]
     _airbyte_meta: Option<Meta>,
@@ -76,13 +90,14 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Box
     Deserialize::deserialize(deserializer).map(Some)
 }
 
-/// The files of rejected records at a path: itself, or all below it, in the order of their names.
+/// The files of rejected records at a path: itself, or all below it, in the order of their names: numbers in these by their
+/// size, so that the tenth job comes behind the ninth and so does the tenth part.
 ///
 /// # Errors
 /// When the path can not be read.
 pub fn files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     let unreadable =
-        |path: &Path, error: std::io::Error| Unreadable { path: path.to_owned(), line: None, what: error.to_string() };
+        |path: &Path, error: std::io::Error| Unreadable { path: path.to_owned(), row: None, what: error.to_string() };
     if !path.is_dir() {
         return fs::metadata(path).map(|_| vec![path.to_owned()]).map_err(|error| unreadable(path, error));
     }
@@ -90,42 +105,68 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     for entry in fs::read_dir(path).map_err(|error| unreadable(path, error))? {
         entries.push(entry.map_err(|error| unreadable(path, error))?.path());
     }
-    entries.sort();
+    entries.sort_by_cached_key(|entry| natural(&entry.file_name().unwrap_or_default().to_string_lossy()));
     let mut found = Vec::new();
     for entry in entries {
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
         if entry.is_dir() {
             found.extend(files(&entry)?);
-        } else if !name.ends_with(UNFINISHED) && !name.starts_with("receipts_") {
+        } else if !name.ends_with(UNFINISHED) && !name.starts_with("receipts_") && name != journal::NAME {
             found.push(entry);
         }
     }
     Ok(found)
 }
 
+/// A piece of a name, for comparing.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Piece {
+    /// Digits without zeros in front; more of them are a larger number.
+    Number(usize, String),
+    Text(String),
+}
+
+/// A name as people order them; names that differ only in zeros are told apart by the name itself.
+fn natural(name: &str) -> (Vec<Piece>, String) {
+    let mut pieces = Vec::new();
+    let mut rest = name;
+    while let Some(first) = rest.chars().next() {
+        let digit = first.is_ascii_digit();
+        let end = rest.find(|character: char| character.is_ascii_digit() != digit).unwrap_or(rest.len());
+        let (piece, behind) = rest.split_at(end);
+        pieces.push(match digit {
+            true => {
+                let digits = piece.trim_start_matches('0');
+                Piece::Number(digits.len(), digits.to_owned())
+            }
+            false => Piece::Text(piece.to_owned()),
+        });
+        rest = behind;
+    }
+    (pieces, name.to_owned())
+}
+
+/// The rows of a file.
+pub type Rows = Box<dyn Iterator<Item = Result<Kept, Unreadable>> + Send>;
+
 /// The rejected records of one file, one after another: a file may be larger than the memory.
 ///
 /// # Errors
-/// When the file can not be opened. What is wrong within is told by the items, the last of which it is.
-pub fn read(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Kept, Unreadable>>>, Unreadable> {
+/// When the file can not be opened. What is wrong within is told by the items; those behind it come all the same, unless the file
+/// can not be read on.
+pub fn read(path: &Path) -> Result<Rows, Unreadable> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let file = fs::File::open(path).map_err(|error| Unreadable { path: path.to_owned(), line: None, what: error.to_string() })?;
-    let (reader, name): (Box<dyn Read>, &str) = match name.strip_suffix(".gz") {
+    let file = fs::File::open(path).map_err(|error| Unreadable { path: path.to_owned(), row: None, what: error.to_string() })?;
+    let (reader, name): (Box<dyn Read + Send>, &str) = match name.strip_suffix(".gz") {
         Some(name) => (Box::new(MultiGzDecoder::new(file)), name),
         None => (Box::new(file), &name),
     };
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
     let at = Whereabouts { path: path.to_owned(), folder };
     match name.ends_with(".csv") {
-        true => Ok(Box::new(until_broken(csv_rows(reader, at)))),
-        false => Ok(Box::new(until_broken(json_rows(reader, at)))),
+        true => Ok(Box::new(csv_rows(reader, at))),
+        false => Ok(Box::new(json_rows(reader, at))),
     }
-}
-
-/// Ends behind the first item that is an error.
-fn until_broken<T, E>(items: impl Iterator<Item = Result<T, E>>) -> impl Iterator<Item = Result<T, E>> {
-    let mut broken = false;
-    items.take_while(move |item| !std::mem::replace(&mut broken, item.is_err()))
 }
 
 struct Whereabouts {
@@ -134,59 +175,105 @@ struct Whereabouts {
 }
 
 impl Whereabouts {
-    fn wrong(&self, line: u64, what: impl Into<String>) -> Unreadable {
-        Unreadable { path: self.path.clone(), line: Some(line), what: what.into() }
+    fn wrong(&self, row: u64, what: impl Into<String>) -> Unreadable {
+        Unreadable { path: self.path.clone(), row: Some(row), what: what.into() }
+    }
+
+    /// A parser's own words quote values.
+    fn no_json(&self, row: u64, error: &serde_json::Error) -> Unreadable {
+        self.wrong(row, if error.is_eof() { CUT_OFF } else { NO_REJECT })
     }
 
     fn kept(&self, number: u64, row: Row) -> Result<Kept, Unreadable> {
+        let no_reject = || self.wrong(number, NO_REJECT);
+        let raw_id = Uuid::parse_str(&row._airbyte_raw_id).map_err(|_| no_reject())?;
         let data = match (row._airbyte_data, row.record, row.error, row.line) {
             (Some(data), ..) => data,
             (None, Some(record), Some(error), Some(line)) => Data { record, error, line },
-            _ => return Err(self.wrong(number, "is no rejected record")),
+            _ => return Err(no_reject()),
         };
-        let (namespace, stream) = row._airbyte_meta.map(|meta| (meta.namespace, meta.stream)).unwrap_or_default();
+        let meta = row._airbyte_meta.unwrap_or(Meta { namespace: None, stream: None, catalog: None });
         Ok(Kept {
-            namespace,
-            stream: stream.unwrap_or_else(|| self.folder.clone()),
+            raw_id,
+            namespace: meta.namespace,
+            stream: meta.stream.unwrap_or_else(|| self.folder.clone()),
+            catalog: meta.catalog.map(|catalog| catalog.get().to_owned()),
             data: data.record.get().to_owned(),
             line: data.line,
             code: data.error.code,
             emitted_at: row._airbyte_extracted_at,
+            row: number,
         })
     }
 }
 
-fn json_rows(reader: impl Read, at: Whereabouts) -> impl Iterator<Item = Result<Kept, Unreadable>> {
-    BufReader::new(reader).lines().zip(1..).filter_map(move |(line, number)| {
-        let row = match line {
-            Ok(line) if line.trim().is_empty() => return None,
-            // A parser's own words quote values.
-            Ok(line) => serde_json::from_str(&line).map_err(|_| at.wrong(number, "is no rejected record")),
-            Err(error) => Err(at.wrong(number, error.to_string())),
-        };
-        Some(row.and_then(|row| at.kept(number, row)))
+fn json_rows(reader: impl Read + Send, at: Whereabouts) -> impl Iterator<Item = Result<Kept, Unreadable>> + Send {
+    let mut reader = BufReader::new(reader);
+    let (mut number, mut ended) = (0, false);
+    std::iter::from_fn(move || {
+        while !ended {
+            let mut line = Vec::new();
+            number += 1;
+            match reader.read_until(b'\n', &mut line) {
+                Ok(0) => ended = true,
+                Ok(_) if line.trim_ascii().is_empty() => {}
+                Ok(_) => {
+                    let row = serde_json::from_slice(&line).map_err(|error| at.no_json(number, &error));
+                    return Some(row.and_then(|row| at.kept(number, row)));
+                }
+                Err(error) => {
+                    ended = true;
+                    return Some(Err(at.wrong(number, error.to_string())));
+                }
+            }
+        }
+        None
     })
 }
 
-fn csv_rows(reader: impl Read, at: Whereabouts) -> impl Iterator<Item = Result<Kept, Unreadable>> {
+fn csv_rows(reader: impl Read + Send, at: Whereabouts) -> impl Iterator<Item = Result<Kept, Unreadable>> + Send {
     let mut reader = csv::Reader::from_reader(reader);
     let header = reader.headers().cloned().unwrap_or_default();
-    reader.into_records().zip(1..).map(move |(cells, number)| {
-        let cells = cells.map_err(|error| at.wrong(number, error.to_string()))?;
-        let cell = |name: &str| header.iter().position(|column| column == name).and_then(|place| cells.get(place));
-        let no_reject = || at.wrong(number, "is no rejected record");
-        let json = |name: &str| cell(name).filter(|text| !text.is_empty());
-        fn parsed<T: serde::de::DeserializeOwned>(text: Option<&str>) -> Result<Option<T>, serde_json::Error> {
-            text.map(serde_json::from_str).transpose()
+    let mut ended = false;
+    let rows = reader.into_records().zip(1..).map(move |(cells, number)| match cells {
+        Ok(cells) => (csv_row(&header, &cells, number, &at), false),
+        Err(error) if error.is_io_error() => (Err(at.wrong(number, error.to_string())), true),
+        Err(error) => {
+            let cut = matches!(error.kind(), csv::ErrorKind::UnequalLengths { expected_len, len, .. } if len < expected_len);
+            (Err(at.wrong(number, if cut { CUT_OFF } else { NO_REJECT })), false)
         }
-        let row = Row {
-            _airbyte_extracted_at: json("_airbyte_extracted_at").and_then(|text| text.parse().ok()).ok_or_else(no_reject)?,
-            _airbyte_meta: parsed(json("_airbyte_meta")).map_err(|_| no_reject())?,
-            _airbyte_data: parsed(json(DATA)).map_err(|_| no_reject())?,
-            record: parsed(json("record")).map_err(|_| no_reject())?,
-            error: parsed(json("error")).map_err(|_| no_reject())?,
-            line: parsed(json("line")).map_err(|_| no_reject())?,
-        };
-        at.kept(number, row)
-    })
+    });
+    rows.map_while(move |(row, last)| (!std::mem::replace(&mut ended, last)).then_some(row))
+}
+
+fn csv_row(header: &csv::StringRecord, cells: &csv::StringRecord, number: u64, at: &Whereabouts) -> Result<Kept, Unreadable> {
+    let cell = |name: &str| header.iter().position(|column| column == name).and_then(|place| cells.get(place));
+    let no_reject = || at.wrong(number, NO_REJECT);
+    let json = |name: &str| cell(name).filter(|text| !text.is_empty());
+    fn parsed<T: serde::de::DeserializeOwned>(text: Option<&str>) -> Result<Option<T>, serde_json::Error> {
+        text.map(serde_json::from_str).transpose()
+    }
+    let wrong = |error: serde_json::Error| at.no_json(number, &error);
+    let row = Row {
+        _airbyte_raw_id: json("_airbyte_raw_id").ok_or_else(no_reject)?.to_owned(),
+        _airbyte_extracted_at: json("_airbyte_extracted_at").and_then(|text| text.parse().ok()).ok_or_else(no_reject)?,
+        _airbyte_meta: parsed(json("_airbyte_meta")).map_err(wrong)?,
+        _airbyte_data: parsed(json(DATA)).map_err(wrong)?,
+        record: parsed(json("record")).map_err(wrong)?,
+        error: parsed(json("error")).map_err(wrong)?,
+        line: parsed(json("line")).map_err(wrong)?,
+    };
+    at.kept(number, row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_names_are_ordered_by_their_size() {
+        let mut names = ["10", "9", "a10.csv", "a9.csv", "2024_01_02_5_10.csv", "2024_01_02_5_9.csv", "a09.csv", "sync"];
+        names.sort_by_cached_key(|name| natural(name));
+        assert_eq!(names, ["9", "10", "2024_01_02_5_9.csv", "2024_01_02_5_10.csv", "a09.csv", "a9.csv", "a10.csv", "sync"]);
+    }
 }

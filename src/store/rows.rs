@@ -58,6 +58,9 @@ struct Meta<'r> {
     // Not Airbyte's: a file that was moved still tells what it is of.
     namespace: Option<&'r str>,
     stream: &'r str,
+    // Nor this: a replay has no other way to know how the stream was to be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalog: Option<&'r RawValue>,
 }
 
 #[derive(Serialize)]
@@ -143,6 +146,7 @@ pub(super) fn reject(
         changes: raw(origin.and_then(|origin| origin.changes.as_deref()).unwrap_or("[]")),
         namespace: stream.namespace.as_deref(),
         stream: &stream.name,
+        catalog: Some(&*stream.catalog).filter(|catalog| !catalog.is_empty()).map(raw),
     };
     let raw_id = stamp.raw_id.to_string();
     let extracted_at = origin.and_then(|origin| origin.emitted_at).unwrap_or(stamp.now);

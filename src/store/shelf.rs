@@ -10,6 +10,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::files::Files;
 use super::hook::OpenHook;
+use super::journal::Journals;
 use super::persist::persist;
 use super::queue::{Batch, Queue};
 use super::settings::Place;
@@ -36,6 +37,7 @@ impl fmt::Debug for Shelf {
 enum To {
     Files(Arc<OpenPlace>, Box<Files>),
     Hook(Arc<OpenHook>),
+    Journals(Arc<Journals>),
 }
 
 /// A place that is ready to take files.
@@ -101,6 +103,11 @@ impl Shelf {
         Self { queue: Queue::default(), to: To::Hook(Arc::new(hook)), patience, writing: None }
     }
 
+    /// Journals are of this machine: what they refuse is not tried again.
+    pub(super) fn journals(journals: Arc<Journals>) -> Self {
+        Self { queue: Queue::default(), to: To::Journals(journals), patience: Duration::ZERO, writing: None }
+    }
+
     pub(super) const fn is_writing(&self) -> bool {
         self.writing.is_some()
     }
@@ -125,6 +132,10 @@ impl Shelf {
             To::Hook(hook) => {
                 let hook = Arc::clone(hook);
                 Box::pin(async move { hook.send(batch, patience).await })
+            }
+            To::Journals(journals) => {
+                let journals = Arc::clone(journals);
+                Box::pin(async move { journals.append(batch).await })
             }
         }
     }

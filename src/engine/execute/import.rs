@@ -1,9 +1,9 @@
-//! Bulk imports: what of a group of records goes in one, sending it, and finding out what became of each record.
+//! Bulk imports: sending one, and finding out what became of each of its records.
 //!
 //! Vendor pages: "Bulk Import", "Track Import Status". Nobody has recorded the endpoint. What rests on that: nothing goes in an
 //! import that is not known to be absent; nothing counts as made that the report of the import does not plainly say, or a
 //! look shows; an import whose fate is unknown is waited for by the data source's own count of what is pending, never sent
-//! again as it is. Does not own when an import goes (`bulk`).
+//! again as it is. Does not own what goes in one (`family`), nor when (`bulk`).
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,67 +12,25 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
-use smallvec::SmallVec;
 use tokio::time::{Instant, sleep};
 
-use super::super::bulk::MOST_BYTES;
 use super::create::LOOKS;
+use super::family::{Family, Unit};
 use super::group::{Member, share};
 use super::{Step, World, Wrote};
-use crate::account::{Found, Trouble};
+use crate::account::Trouble;
 use crate::client::{Call, Method, Repeat, Reply, Trial};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::objects::imports::{Import, LISTS, PLANS};
-use crate::objects::{self, Object};
+use crate::objects::imports::{LISTS, PLANS};
 use crate::outcome::{Fault, Outcome, Rejection};
-use crate::plan::{By, Kin, LaneKeys, Mode, Plan, Reference};
+use crate::plan::By;
 
 /// Waits between looks at an import that is not done; the last one goes on.
 const POLLS: [Duration; 5] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(10)];
 /// So many imports in a row whose answer was lost and of which nothing arrived end the sync.
 pub(in crate::engine) const MOST_LOST: u32 = 5;
-
-/// What of a group of records goes in an import: all of one customer, or one plan.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Family {
-    customer: Option<Box<str>>,
-    units: Vec<Unit>,
-}
-
-/// What is made by an import as one, with the records that say it.
-#[derive(Debug)]
-struct Unit {
-    object: &'static dyn Object,
-    key: Box<str>,
-    import: Import,
-    /// Their places in the group.
-    members: SmallVec<[usize; 1]>,
-}
-
-impl Family {
-    pub(in crate::engine) fn bytes(&self) -> usize {
-        self.units.iter().map(|unit| unit.import.bytes()).sum()
-    }
-
-    /// How many records it holds.
-    pub(in crate::engine) fn records(&self) -> usize {
-        self.units.iter().map(|unit| unit.members.len()).sum()
-    }
-
-    /// One of so many bytes.
-    #[cfg(test)]
-    pub(in crate::engine) fn of(bytes: usize) -> Self {
-        let import = Import { customer: None, entries: vec![("customers", "x".repeat(bytes - 1))] };
-        let object = objects::OBJECTS[0];
-        Self { customer: None, units: vec![Unit { object, key: "k".into(), import, members: SmallVec::new() }] }
-    }
-
-    fn has(&self, object: &str, key: &str) -> bool {
-        self.units.iter().any(|unit| unit.object.resource().name == object && unit.key.as_ref() == key)
-    }
-}
 
 /// What became of one record of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,100 +54,6 @@ pub(in crate::engine) struct Imports {
     pace: Option<f64>,
     /// Imports in a row that never arrived.
     lost: u32,
-}
-
-/// Whether a plan may go in an import, alone or with what it is a part of, as far as it can be told without a look.
-pub(in crate::engine) fn may_go(member: &Member<'_>) -> bool {
-    let makes = matches!(member.plan.mode, Mode::Insert | Mode::Upsert) && member.plan.target.key().is_some();
-    let with_others = member.object.is_part() || member.object.is_incomplete(member.plan);
-    makes && (with_others || member.object.import(member.plan).is_some())
-}
-
-/// What of those of a group that may go goes in an import; `None` where nothing does.
-///
-/// # Errors
-/// What ends the sync.
-pub(in crate::engine) async fn family(
-    world: &World<'_>,
-    members: &[Member<'_>],
-    may_go: impl Fn(usize) -> bool,
-) -> Result<Option<Family>, Failure> {
-    let mut family = Family::default();
-    let mut taken: Vec<bool> = (0..members.len()).map(|at| !may_go(at)).collect();
-    // What a record that does not go is about: what comes later about it does not go before it.
-    let mut stays = LaneKeys::new();
-    for at in 0..members.len() {
-        if taken[at] {
-            continue;
-        }
-        let stands_behind = |place: &usize| members[*place].own().iter().any(|lane| stays.contains(lane));
-        // Parts that have been read go with their whole.
-        let is_part = |other: &usize| {
-            let (object, plan) = (members[*other].object, members[*other].plan);
-            let joins = members[at].object.joins(members[at].plan, object.resource().name, plan);
-            !taken[*other] && object.is_part() && joins && !stands_behind(other)
-        };
-        let parts: Vec<usize> = (at + 1..members.len()).filter(is_part).collect();
-        let unit = if stands_behind(&at) { None } else { unit(world, members, at, parts, &family).await? };
-        match unit {
-            Some(unit) => {
-                unit.members.iter().for_each(|place| taken[*place] = true);
-                family.customer.clone_from(&unit.import.customer);
-                family.units.push(unit);
-            }
-            None => stays.extend(members[at].own()),
-        }
-    }
-    Ok((!family.units.is_empty()).then_some(family))
-}
-
-/// What a record makes with its parts, if it may go with the family.
-async fn unit(
-    world: &World<'_>,
-    members: &[Member<'_>],
-    at: usize,
-    parts: Vec<usize>,
-    family: &Family,
-) -> Result<Option<Unit>, Failure> {
-    let Member { object, plan, .. } = members[at];
-    let Some(key) = plan.target.key() else { return Ok(None) };
-    let named: Vec<(&str, &Plan)> =
-        parts.iter().map(|part| (members[*part].object.resource().name, members[*part].plan)).collect();
-    let joined = if parts.is_empty() { Some(plan.clone()) } else { object.join(plan, &named) };
-    let Some((import, plan)) = joined.and_then(|plan| Some((object.import(&plan)?, plan))) else { return Ok(None) };
-    let is_kin = family.units.is_empty() || import.customer == family.customer;
-    if !is_kin || family.has(object.resource().name, key) || family.bytes() + import.bytes() > MOST_BYTES {
-        return Ok(None);
-    }
-    let fits = async { Ok(is_absent(world, object, key).await? && refers_to_what_is_there(world, &plan, family).await?) };
-    match fits.await {
-        Ok(true) => {}
-        Ok(false) | Err(Trouble::Refused(_)) => return Ok(None),
-        Err(Trouble::Stop(failure)) => return Err(failure),
-    }
-    Ok(Some(Unit { object, key: key.into(), import, members: std::iter::once(at).chain(parts).collect() }))
-}
-
-/// Whether nothing of this key is there.
-async fn is_absent(world: &World<'_>, object: &'static dyn Object, key: &str) -> Result<bool, Trouble> {
-    let account = &world.account;
-    let Some(look) = object.look_by_key(key, account.data_source()) else { return Ok(false) };
-    Ok(!account.is_unseen(object, key) && account.look(object, &look, false).await?.is_empty())
-}
-
-/// Whether all that a plan refers to is in the account, or goes in the same import.
-async fn refers_to_what_is_there(world: &World<'_>, plan: &Plan, family: &Family) -> Result<bool, Trouble> {
-    for Reference { kin, by, .. } in &plan.refs {
-        let (Some(object), By::Key(key)) = (objects::find(kin.object()), by) else { return Ok(false) };
-        let comes = *kin == Kin::Customer && family.has(object.resource().name, key);
-        if !comes
-            && !world.account.is_unseen(object, key)
-            && !matches!(world.account.refer(*kin, by, false).await?, Found::Present(_))
-        {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 impl World<'_> {
@@ -248,6 +112,8 @@ impl World<'_> {
             hides_path: false,
         };
         let started = Instant::now();
+        // What goes in imports names others by key.
+        self.account.asks_for_unseen(false);
         let mut ours = true;
         let state = match self.client.send(&call, &mut Trial::default()).await? {
             Reply::Done(answer) => answer.json().unwrap_or(Value::Null),
@@ -266,6 +132,7 @@ impl World<'_> {
             Reply::Missing(refusal) | Reply::Refused(refusal) => {
                 tracing::warn!(status = refusal.status, "ChartMogul takes no bulk import here; its records are sent one by one");
                 self.bulk.set(false);
+                self.account.asks_for_unseen(true);
                 return Ok(families.iter().map(|family| vec![Imported::Absent; family.units.len()]).collect());
             }
         };
@@ -438,25 +305,6 @@ fn of_part(member: &Member<'_>, rejection: &Rejection) -> Option<Vec<Fault>> {
         Some(Fault { field: Some(field.to_owned()), ..fault.clone() })
     });
     Some(own.collect())
-}
-
-impl Family {
-    /// What became of the records at their places in the group, and what of it has to go in another import.
-    pub(in crate::engine) fn spread(self, found: Vec<Imported>) -> (Vec<(usize, Imported)>, Self) {
-        let mut spread = Vec::new();
-        let mut again = Self { customer: self.customer.clone(), units: Vec::new() };
-        for (unit, found) in self.units.into_iter().zip(found) {
-            match found {
-                Imported::Lost => again.units.push(unit),
-                found => spread.extend(unit.members.iter().map(|member| (*member, found.clone()))),
-            }
-        }
-        (spread, again)
-    }
-
-    pub(in crate::engine) fn is_empty(&self) -> bool {
-        self.units.is_empty()
-    }
 }
 
 /// The data source's own counts of records.

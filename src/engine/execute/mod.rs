@@ -6,6 +6,7 @@
 mod change;
 mod create;
 mod delete;
+mod family;
 mod group;
 mod import;
 mod merged;
@@ -13,8 +14,9 @@ mod note;
 mod resolve;
 mod world;
 
+pub(super) use family::{Family, family, may_go};
 pub(super) use group::{Member, rest};
-pub(super) use import::{Family, Imported, Imports, family, import_step, may_go};
+pub(super) use import::{Imported, Imports, import_step};
 #[cfg(test)]
 pub(super) use merged::one_by_one;
 pub(super) use note::Wrote;
