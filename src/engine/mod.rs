@@ -40,6 +40,8 @@ pub mod report;
 #[cfg(test)]
 mod request_tests;
 mod spill;
+#[cfg(test)]
+mod spill_tests;
 pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
