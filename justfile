@@ -72,3 +72,7 @@ kill:
 faults:
     SLOW_FAULTS=1 cargo test --test integration fault_matrix:: -- --nocapture
     cargo test --lib outage_tests -- --nocapture
+
+# A sync of all objects under random faults against one without, on a paused clock, for each seed: about two minutes each.
+simulate seeds="1..101" records="1000000":
+    SIMULATE_SEEDS={{ seeds }} SIMULATE_RECORDS={{ records }} cargo test --profile simulate --lib simulation:: -- --nocapture

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::chaos_tests::{FAULTS, lists_lag};
-use super::company_chaos_tests::{all_streams, assert_same, assert_states, rest, seeds, text};
+use super::company_chaos_tests::{all_streams, assert_same, assert_states, rest, seeds, shape, text};
 use super::company_tests::{Shape, base, company};
 use super::testing::{Collected, Ran, catalog, record, run, run_into, settings, state};
 use crate::config::Settings;
@@ -132,7 +132,7 @@ async fn companies_end_as_by_the_single_path() {
         let (name, reading) = Reading::ALL[seed as usize % Reading::ALL.len()];
         let what = format!("seed {seed}, {name}");
         let (singly, uuids) = prepared(seed, Readings::default()).await;
-        let lines = company(Shape { seed, records: 400, steady: false, deletes: false, global: seed.is_multiple_of(4) }, uuids);
+        let lines = company(Shape { deletes: false, ..shape(seed, 400) }, uuids);
         run(&singly, &settings_of(seed, "never"), &all_streams(), text(&lines)).await.assert_sound();
 
         let (account, _) = prepared(seed, Readings::default().with(reading)).await;

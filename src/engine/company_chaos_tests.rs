@@ -18,7 +18,12 @@ use crate::sandbox::Sandbox;
 
 /// The seeds that are run: those given by hand, or these.
 pub(super) fn seeds(usual: Range<u64>) -> Range<u64> {
-    let Ok(given) = std::env::var("CHAOS_SEEDS") else { return usual };
+    seeds_of("CHAOS_SEEDS", usual)
+}
+
+/// The same, given by this variable.
+pub(super) fn seeds_of(variable: &str, usual: Range<u64>) -> Range<u64> {
+    let Ok(given) = std::env::var(variable) else { return usual };
     let (from, to) = given.split_once("..").unwrap();
     from.parse().unwrap()..to.parse().unwrap()
 }
@@ -28,11 +33,11 @@ pub(super) fn all_streams() -> Value {
 }
 
 /// Some companies have their customers made by whatever comes first.
-fn settings_of(seed: u64) -> Settings {
+pub(super) fn settings_of(seed: u64) -> Settings {
     let parents = if seed.is_multiple_of(3) { "create" } else { "wait" };
     let mut streams = vec![json!({"stream": "tasks", "match": "task_details", "parents": parents})];
     streams.extend(["contacts", "customer_notes", "invoices"].map(|stream| json!({"stream": stream, "parents": parents})));
-    settings(&json!({"deletions": {"policy": "delete", "max_deletes": 100_000, "max_percent": 100}, "streams": streams}))
+    settings(&json!({"deletions": {"policy": "delete", "max_deletes": 1_000_000, "max_percent": 100}, "streams": streams}))
 }
 
 /// A sandbox in which the base stands.
@@ -74,20 +79,32 @@ pub(super) fn contents(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
 
 /// Panics with what one account has and the other has not.
 pub(super) fn assert_same(what: &str, got: &Sandbox, wanted: &Sandbox) {
-    let (got, wanted) = (contents(got), contents(wanted));
+    let wrong = differences(&contents(got), &contents(wanted));
+    assert!(wrong.is_empty(), "{what}:\n{}", wrong.join("\n"));
+}
+
+/// What one account has and the other has not.
+pub(super) fn differences(got: &BTreeMap<String, Vec<String>>, wanted: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let mut wrong = Vec::new();
     for kind in got.keys().chain(wanted.keys()).collect::<std::collections::BTreeSet<_>>() {
-        let none = Vec::new();
-        let mut missing = wanted.get(kind).unwrap_or(&none).clone();
-        for entry in got.get(kind).unwrap_or(&none) {
-            match missing.iter().position(|other| other == entry) {
-                Some(at) => drop(missing.remove(at)),
-                None => wrong.push(format!("{kind} too much: {entry}")),
+        // Both lists ascend.
+        let (mut got, mut wanted) =
+            (got.get(kind).into_iter().flatten().peekable(), wanted.get(kind).into_iter().flatten().peekable());
+        loop {
+            match (got.peek(), wanted.peek()) {
+                (None, None) => break,
+                (Some(here), Some(there)) if here == there => {
+                    got.next();
+                    wanted.next();
+                }
+                (Some(here), there) if there.is_none_or(|there| here < there) => {
+                    wrong.extend(got.next().map(|entry| format!("{kind} too much: {entry}")));
+                }
+                _ => wrong.extend(wanted.next().map(|entry| format!("{kind} missing: {entry}"))),
             }
         }
-        wrong.extend(missing.into_iter().map(|entry| format!("{kind} missing: {entry}")));
     }
-    assert!(wrong.is_empty(), "{what}:\n{}", wrong.join("\n"));
+    wrong
 }
 
 /// The laws of STATEs: those of a scope leave in their order, each once, and together they count every record of theirs.
@@ -114,9 +131,10 @@ fn scope_of(state: &Value) -> (String, u64) {
     }
 }
 
-fn shape(seed: u64, records: u64) -> Shape {
+pub(super) fn shape(seed: u64, records: u64) -> Shape {
     // A list that lags shows less than there is, so that the limits of deletions stop the sync sooner.
-    Shape { seed, records, steady: false, deletes: lists_lag(seed) == Duration::ZERO, global: seed.is_multiple_of(4) }
+    let (deletes, global) = (lists_lag(seed) == Duration::ZERO, seed.is_multiple_of(4));
+    Shape { seed, records, steady: false, deletes, global, whole: false }
 }
 
 fn rejects(ran: &Ran) -> String {

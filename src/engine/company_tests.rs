@@ -58,12 +58,19 @@ pub(super) struct Shape {
     pub(super) deletes: bool,
     /// STATEs speak of all streams.
     pub(super) global: bool,
+    /// Everything that is referred to comes, so that no record waits for the end of the input.
+    pub(super) whole: bool,
 }
 
 /// Rows that stand in the account before anything goes wrong: what is named by UUID, and what is deleted.
 pub(super) fn base() -> Vec<String> {
+    base_rows().into_iter().map(|(stream, row)| record(stream, &row)).collect()
+}
+
+/// The same, each with its stream.
+pub(super) fn base_rows() -> Vec<(&'static str, Value)> {
     let mut rows = Vec::new();
-    let mut push = |stream: &str, row: Value| rows.push(record(stream, &row));
+    let mut push = |stream: &'static str, row: Value| rows.push((stream, row));
     for at in 0..SURE {
         push("customers", json!({"external_id": format!("u{at}"), "city": "Rome"}));
         push("customers", json!({"external_id": format!("gone{at}")}));
@@ -184,6 +191,7 @@ struct Rows {
     dice: Dice,
     steady: bool,
     deletes: bool,
+    whole: bool,
     uuids: Map<String, Value>,
     rows: Vec<(&'static str, Value)>,
     deleted: Vec<String>,
@@ -209,7 +217,7 @@ impl Rows {
             0..=11 => format!("c{}", self.roll(CUSTOMERS)),
             12..=14 => format!("u{}", self.roll(SURE)),
             15..=18 => format!("m{}", self.roll(SURE)),
-            _ if self.steady => "c0".to_owned(),
+            _ if self.steady || self.whole => "c0".to_owned(),
             _ => "ghost".to_owned(),
         }
     }
@@ -370,7 +378,7 @@ impl Rows {
         let count = if self.steady { 2 } else { self.roll(3) + 1 };
         let first = if self.steady { at } else { self.roll(PLANS) };
         let mut plans: Vec<String> = (0..count).map(|next| format!("p{}", (first + next) % PLANS)).collect();
-        if !self.steady && self.roll(8) == 0 {
+        if !self.steady && self.roll(8) == 0 && !self.whole {
             plans.push("never".to_owned());
         }
         self.push("plan_groups", json!({"name": format!("Group {at}"), "plan_external_ids": plans}));
@@ -406,7 +414,7 @@ impl Rows {
 
     fn line_item(&mut self) {
         let at = self.roll(INVOICES);
-        let key = if !self.steady && self.roll(12) == 0 { "inever".to_owned() } else { format!("i{at}") };
+        let key = if !self.steady && self.roll(12) == 0 && !self.whole { "inever".to_owned() } else { format!("i{at}") };
         let part = self.roll(4);
         self.item_at(&key, part);
     }
@@ -514,16 +522,14 @@ impl Rows {
     }
 }
 
-/// A company: its records, in any order, with STATEs between them. `uuids` are those of the customers of the base.
-pub(super) fn company(shape: Shape, uuids: Map<String, Value>) -> Vec<Line> {
-    let mut rows = Rows {
-        dice: Dice(shape.seed),
-        steady: shape.steady,
-        deletes: shape.deletes,
-        uuids,
-        rows: Vec::new(),
-        deleted: Vec::new(),
-    };
+/// The records of a company, each with its stream, in any order. `uuids` are those of the customers of the base.
+pub(super) fn rows(shape: Shape, uuids: Map<String, Value>) -> Vec<(&'static str, Value)> {
+    shuffled(shape, uuids).1
+}
+
+fn shuffled(shape: Shape, uuids: Map<String, Value>) -> (Dice, Vec<(&'static str, Value)>) {
+    let Shape { seed, steady, deletes, whole, .. } = shape;
+    let mut rows = Rows { dice: Dice(seed), steady, deletes, whole, uuids, rows: Vec::new(), deleted: Vec::new() };
     for _ in 0..shape.records {
         rows.any();
     }
@@ -536,7 +542,7 @@ pub(super) fn company(shape: Shape, uuids: Map<String, Value>) -> Vec<Line> {
     for at in 0..INVOICES {
         rows.invoice_at(at);
         // Some invoices of which only the header is certain to come have no line item.
-        if at % 4 == 0 || shape.steady && at % 4 == 1 {
+        if at % 4 == 0 || (steady || whole) && at % 4 == 1 {
             rows.item_at(&format!("i{at}"), 0);
         }
     }
@@ -544,6 +550,12 @@ pub(super) fn company(shape: Shape, uuids: Map<String, Value>) -> Vec<Line> {
     for at in (1..rows.len()).rev() {
         rows.swap(at, dice.roll(at as u64 + 1) as usize);
     }
+    (dice, rows)
+}
+
+/// A company: its records, in any order, with STATEs between them. `uuids` are those of the customers of the base.
+pub(super) fn company(shape: Shape, uuids: Map<String, Value>) -> Vec<Line> {
+    let (mut dice, rows) = shuffled(shape, uuids);
     let mut lines = Vec::new();
     let state = |stream: &'static str, number: u64| {
         match shape.global {

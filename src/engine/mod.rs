@@ -39,6 +39,8 @@ mod rejects;
 pub mod report;
 #[cfg(test)]
 mod request_tests;
+#[cfg(test)]
+mod simulation;
 mod spill;
 #[cfg(test)]
 mod spill_tests;

@@ -102,17 +102,17 @@ impl Operation {
 
 /// The road to a sandbox, with the time limit of a real one, and a switch by which nobody is reached.
 #[derive(Clone, Default)]
-struct Road {
+pub(super) struct Road {
     closed: Arc<AtomicBool>,
 }
 
-struct Way {
+pub(super) struct Way {
     road: Road,
     sandbox: InProcess,
 }
 
 impl Road {
-    fn to(self, sandbox: &Sandbox) -> Way {
+    pub(super) fn to(self, sandbox: &Sandbox) -> Way {
         Way { road: self, sandbox: InProcess::new(sandbox.clone(), WRITE_KEY) }
     }
 }

@@ -191,6 +191,26 @@ pub(crate) async fn run_over(
     input: String,
     stop: impl Future<Output = ()>,
 ) -> Ran {
+    // A long run would do little but format what nobody reads.
+    let level = if input.len() < TALKATIVE { Level::Trace } else { Level::Warn };
+    let input = Box::new(Cursor::new(input.into_bytes()));
+    let report = RefCell::default();
+    let (ending, log) = run_through(Box::new(out.clone()), attempt, road, settings, catalog, (input, level), &report, stop).await;
+    Ran { ending, lines: out.lines(), report: report.into_inner(), log }
+}
+
+/// The same of any input, to any output; and what was logged.
+#[expect(clippy::too_many_arguments, reason = "it is what a sync is made of")]
+pub(crate) async fn run_through(
+    out: Box<dyn std::io::Write + Send>,
+    attempt: Attempt,
+    road: Arc<dyn Transport>,
+    settings: &Settings,
+    catalog: &Value,
+    (input, level): (Box<dyn std::io::Read + Send>, Level),
+    report: &RefCell<Report>,
+    stop: impl Future<Output = ()>,
+) -> (Result<Ending, Failure>, String) {
     let catalog = ConfiguredCatalog::parse(&catalog.to_string()).unwrap();
     let bindings = Arc::new(Bindings::new(&catalog, settings).unwrap());
     let policy = Policy {
@@ -200,8 +220,8 @@ pub(crate) async fn run_over(
         ..Policy::default()
     };
     let client = Client::new(road, policy);
-    let emitter = Emitter::new(Box::new(out.clone()), Arc::new(|| 0));
-    let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())));
+    let emitter = Emitter::new(out, Arc::new(|| 0));
+    *report.borrow_mut() = Report::new(bindings.iter().map(|binding| binding.id.clone()));
     let engine = Engine {
         bindings: Arc::clone(&bindings),
         client: &client,
@@ -212,10 +232,8 @@ pub(crate) async fn run_over(
         stop_when_rejected: settings.stop_when_rejected,
         parking: PARKING.try_with(|bounds| *bounds).unwrap_or_default(),
         emitter: &emitter,
-        report: &report,
+        report,
     };
-    // A long run would do little but format what nobody reads.
-    let level = if input.len() < TALKATIVE { Level::Trace } else { Level::Warn };
     let watched = Watched::default();
     let layer = LogLayer::person(Box::new(watched.clone()), Redactor::default(), level);
     let _logged = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
@@ -231,7 +249,5 @@ pub(crate) async fn run_over(
         ids: crate::store::random_ids(),
     };
     let store = Store::open(&settings.keeping, job).unwrap();
-    let intake = Intake::inline(bindings, Box::new(Cursor::new(input.into_bytes())));
-    let ending = engine.run(intake, store, stop).await;
-    Ran { ending, lines: out.lines(), report: report.into_inner(), log: watched.0.text() }
+    (engine.run(Intake::inline(bindings, input), store, stop).await, watched.0.text())
 }
