@@ -159,6 +159,7 @@ impl Engine<'_> {
             ledger: Ledger::new(self.bindings.len()),
             lanes: Lanes::default(),
             parking: Parking::new(self.parking, Spill::new(&self.bindings, self.parking.away)),
+            last: Vec::new().into_iter(),
             complete: vec![false; self.bindings.len()],
             late: vec![false; self.bindings.len()],
             seen: Seen::new(&self.bindings),
@@ -199,6 +200,8 @@ pub(super) struct Sync<'e> {
     pub(super) seen: Seen,
     pub(super) lanes: Lanes<Queued>,
     pub(super) parking: Parking<Job, Spill>,
+    /// What waited until the end and has its last chance, in the order in which it goes.
+    pub(super) last: std::vec::IntoIter<Kept<Job>>,
     pub(super) complete: Vec<bool>,
     /// Streams of which records came after their COMPLETE.
     pub(super) late: Vec<bool>,
@@ -249,6 +252,7 @@ impl Sync<'_> {
                 self.take(world, item)?;
                 continue;
             }
+            self.queue_last(world)?;
             while self.halted.is_none()
                 && running.len() < MAX_RUNNING
                 && let Some((id, jobs)) = self.start(world, bindings)?

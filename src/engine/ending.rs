@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(25);
 impl Sync<'_> {
     /// The input has ended and nothing is queued or under way. Answers whether that was all.
     pub(super) fn finish(&mut self, world: &World<'_>) -> Result<bool, Failure> {
-        if !self.lanes.is_empty() {
+        if !self.lanes.is_empty() || self.last.len() > 0 {
             return Ok(false);
         }
         if let Input::Broken(failure) = &self.input {
@@ -52,13 +52,24 @@ impl Sync<'_> {
             let name = bindings.at(job.stream).object.resource().name;
             OBJECTS.iter().position(|object| object.resource().name == name)
         };
-        let mut jobs = self.parking.all(|job| ((rank(job), job.line), queueing(world, bindings, job)))?;
-        jobs.sort_by_key(|((order, _), _)| *order);
-        for ((_, lanes), job) in jobs {
+        let mut jobs = self.parking.all(|job| (rank(job), job.line))?;
+        jobs.sort_unstable_by_key(|(order, _)| *order);
+        self.last = jobs.into_iter().map(|(_, job)| job).collect::<Vec<_>>().into_iter();
+        self.queue_last(world)?;
+        Ok(false)
+    }
+
+    /// Queues what has its last chance, as far as there is room: all of it at once would be more than memory may hold.
+    pub(super) fn queue_last(&mut self, world: &World<'_>) -> Result<(), Failure> {
+        while self.has_room(world)
+            && let Some(job) = self.last.next()
+        {
+            let bindings = &self.engine.bindings;
+            let lanes = self.parking.look(&job, |job| queueing(world, bindings, job))?;
             self.queued_bytes += in_memory(&job);
             self.lanes.push(lanes, Queued { job, last_chance: true });
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Asked to end: what is under way is finished and what it lets go is emitted; nothing new is started.
@@ -92,7 +103,8 @@ impl Sync<'_> {
             StateKind::Global | StateKind::Legacy => WaitingState { stream: None, records: waiting.records },
         });
         let mut report = self.engine.report.borrow_mut();
-        (report.waiting, report.still_parked) = (told.collect(), self.parking.len());
+        let still_parked = self.parking.len() + self.last.len();
+        (report.waiting, report.still_parked) = (told.collect(), still_parked);
         drop(report);
         if waiting.len() > EXPLAINED {
             tracing::warn!("{} STATEs did not leave; of these the first {EXPLAINED}:", waiting.len());
@@ -106,7 +118,7 @@ impl Sync<'_> {
             tracing::warn!(
                 "a STATE of {scope} did not leave: {} records before it have no outcome ({} wait for parents)",
                 waiting.records,
-                self.parking.len()
+                still_parked
             );
         }
     }

@@ -15,8 +15,11 @@ use crate::errors::Code;
 use crate::failure::Failure;
 use crate::plan::{LaneKey, LaneKeys};
 
-/// Memory for each job that waits, whether it is here or put away, near enough. Measured.
-const JOB: usize = 40;
+/// Memory for each job that waits, whether it is here or put away, near enough, and for its place in the row of those that have
+/// their last chance. Measured.
+const JOB: usize = 80;
+/// Memory for each of the jobs that come back when one thing arrives, besides: they are queued at once. Measured.
+const BACK: usize = 300;
 /// The same for each thing that is waited for.
 const LANE: usize = 75;
 /// The same for each name of a thing that a parked job is about.
@@ -133,7 +136,8 @@ impl<J, K: Keeper<J>> Parking<J, K> {
         let (bytes, own) = (self.keeper.bytes(&job), self.keeper.own(&job));
         let stays = self.here + bytes <= self.bounds.here;
         let notes = JOB + NAME * own.len() + if self.waiting.contains_key(&lane) { 0 } else { LANE };
-        if self.memory() + notes + if stays { bytes } else { 0 } > self.bounds.memory {
+        let back = BACK * (1 + self.waiting.get(&lane).map_or(0, SmallVec::len));
+        if self.memory() + notes + back + if stays { bytes } else { 0 } > self.bounds.memory {
             return Err(self.full());
         }
         let next = match stays {
@@ -399,7 +403,7 @@ mod tests {
 
     #[test]
     fn what_is_noted_of_each_counts_too() {
-        let bounds = Bounds { here: 0, memory: 10 * (JOB + LANE + NAME), away: 0 };
+        let bounds = Bounds { here: 0, memory: 10 * (JOB + LANE + NAME) + BACK, away: 0 };
         let mut parking = Parking::new(bounds, Shelf { room: usize::MAX, ..Shelf::default() });
         for number in 0..10 {
             parking.park(lane(&number.to_string()), Part::Other, about(number, lane(&format!("own {number}")))).unwrap();

@@ -23,10 +23,14 @@ const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 const MAX_STATE_BYTES: usize = 256 * 1024 * 1024;
 
 impl Sync<'_> {
-    /// Whether there is room for more.
+    /// Whether more is read.
     pub(super) fn may_read(&self, world: &World<'_>) -> bool {
+        matches!(self.input, Input::Open) && self.has_room(world)
+    }
+
+    /// Whether there is room in the queue.
+    pub(super) fn has_room(&self, world: &World<'_>) -> bool {
         self.halted.is_none()
-            && matches!(self.input, Input::Open)
             && self.lanes.len() < if world.bulk.get() { MAX_JOBS_IN_BULK } else { MAX_JOBS }
             && self.queued_bytes < MAX_JOB_BYTES
             && self.store.has_room()

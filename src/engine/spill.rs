@@ -242,7 +242,7 @@ mod tests {
         let catalog = ConfiguredCatalog::parse(&all_streams().to_string()).unwrap();
         let bindings = Arc::new(Bindings::new(&catalog, &settings).unwrap());
         let mut spill = Spill::new(&bindings, 1 << 20);
-        let shape = Shape { seed: 3, records: 400, steady: false, deletes: false, global: false };
+        let shape = Shape { seed: 3, records: 400, steady: false, deletes: false, global: false, whole: false };
         let text: String = company(shape, uuids).into_iter().map(|line| line.text).collect();
         let mut ledger: Ledger<()> = Ledger::new(bindings.len());
         let mut jobs = Vec::new();

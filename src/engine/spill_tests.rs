@@ -57,6 +57,9 @@ async fn what_waits_until_the_end_is_rejected_each_by_itself() {
     let ran = PARKING.scope(TIGHT, run(&sandbox, &endless(), &catalog(&STREAMS), input)).await;
     ran.assert_sound();
     assert_eq!((ran.count("rejected"), ran.states()), (20_000, vec![(0.0, 20_000.0)]));
+    // Each customer when it is named first, and once more at the end; not for each of the records.
+    let requests = sandbox.observed().requests;
+    assert!(requests <= 2 * 40 + 3, "{requests} requests");
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,7 +61,7 @@ impl Turn<'_> {
         let found = match self.look_for(reference, within, fresh && reference.role == Role::Parent).await? {
             // At the end of the input an absence that was seen earlier is looked at once more: others write too.
             Found::Absent if self.last_chance && within.is_none() && !fresh && matches!(reference.by, By::Key(_)) => {
-                account.refer(reference.kin, &reference.by, true).await?
+                account.refer_again(reference.kin, &reference.by).await?
             }
             found => found,
         };
