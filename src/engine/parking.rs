@@ -487,7 +487,7 @@ mod tests {
                         came += some.len();
                     }
                     Step::Take(at, most, divisor) => {
-                        let wanted = |job: &Job| job.0 % divisor != 0;
+                        let wanted = |job: &Job| !job.0.is_multiple_of(divisor);
                         let taken = numbers(large.take(&lane(at), most, wanted).unwrap());
                         // What is read in vain is bounded, so that it may take fewer; never others.
                         let fewer = numbers(small.take(&lane(at), most, wanted).unwrap());

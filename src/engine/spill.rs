@@ -123,7 +123,7 @@ impl Keeper<Job> for Spill {
         let len = u32::try_from(buffer.len()).map_err(|error| broken(&error))?;
         let place = self.units.take(u64::from(len).div_ceil(UNIT)).map(|at| Place { at, len });
         if let Some(place) = place {
-            self.write(u64::from(place.at) * UNIT, &buffer).map_err(|error| unwritten(&error))?;
+            self.write(u64::from(place.at) * UNIT, &buffer).map_err(|error| unusable(&error))?;
         }
         self.buffer = buffer;
         Ok(place)
@@ -131,7 +131,7 @@ impl Keeper<Job> for Spill {
 
     fn get(&self, place: Place) -> Result<Job, Failure> {
         let mut buffer = vec![0; place.len as usize];
-        self.read(u64::from(place.at) * UNIT, &mut buffer).map_err(|error| broken(&error))?;
+        self.read(u64::from(place.at) * UNIT, &mut buffer).map_err(|error| unusable(&error))?;
         let row: Row<Ticket, Box<Plan>, Box<Origin>> = postcard::from_bytes(&buffer).map_err(|error| broken(&error))?;
         let Row { ticket, stream, line, part, stood_behind, mut plan, fields, origin } = row;
         for (reference, name) in plan.refs.iter_mut().zip(fields) {
@@ -152,9 +152,9 @@ impl Keeper<Job> for Spill {
     }
 }
 
-fn unwritten(error: &io::Error) -> Failure {
+fn unusable(error: &io::Error) -> Failure {
     let text = format!(
-        "Records that wait for parents could not be put into a temporary file in {}: {error}. {}",
+        "The temporary file in {} for records that wait for parents can not be used: {error}. {}",
         std::env::temp_dir().display(),
         Code::ParkingDisk.remedy()
     );
