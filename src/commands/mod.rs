@@ -29,7 +29,7 @@ use crate::binding::Bindings;
 use crate::client::{Client, HttpTransport, Policy, USER_AGENT};
 use crate::config::{KEY_VARIABLE, Settings};
 use crate::engine::report::Report;
-use crate::engine::{Attempt, Engine};
+use crate::engine::{Attempt, Bounds, Engine};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{Emitter, Level, LogLayer, Outbound};
@@ -246,6 +246,7 @@ fn engine<'e>(
         attempt: Attempt::new(None, None),
         bulk_import: settings.bulk_import,
         stop_when_rejected: settings.stop_when_rejected,
+        parking: Bounds::default(),
         emitter,
         report,
     }
