@@ -38,7 +38,7 @@ bench:
 
 # How evenly several connectors share one account, in simulated time: takes some minutes.
 fairness:
-    FAIRNESS_SEEDS=3 cargo test --lib fairness_tests -- --nocapture
+    FAIRNESS_SEEDS=4 cargo test --lib fairness_tests -- --nocapture
 
 # Requests of upserts of every object against the formula.
 requests:
