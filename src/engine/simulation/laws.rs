@@ -5,14 +5,16 @@
 //!   beside all limits and faults. Of a record that the company may delete, or that waits for what never comes, nothing is asked;
 //!   nor of what has no name of its own, and of how a cancellation or a connection stands. The comparison at the end sees these.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, Write};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 
 use super::input::name;
-use crate::sandbox::{DATA_SOURCE_UUID, Sandbox};
+use crate::sandbox::{DATA_SOURCE_UUID, Peek, Sandbox};
 
 /// The records before a STATE.
 #[derive(Default)]
@@ -36,7 +38,7 @@ struct Scope {
 pub(super) type Left = (String, u64, u64, u64);
 
 struct Book {
-    sandbox: Sandbox,
+    peek: Peek,
     scopes: BTreeMap<String, Scope>,
     left: Vec<Left>,
     asked: u64,
@@ -50,8 +52,8 @@ pub(super) struct Laws(Arc<Mutex<Book>>);
 impl Laws {
     /// Nothing has come yet.
     pub(super) fn new(sandbox: &Sandbox) -> Laws {
-        let (sandbox, scopes) = (sandbox.clone(), BTreeMap::new());
-        Laws(Arc::new(Mutex::new(Book { sandbox, scopes, left: Vec::new(), asked: 0, line: Vec::new() })))
+        let (peek, scopes) = (Peek::into(sandbox), BTreeMap::new());
+        Laws(Arc::new(Mutex::new(Book { peek, scopes, left: Vec::new(), asked: 0, line: Vec::new() })))
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -119,87 +121,123 @@ impl Book {
         let count = |key: &str| state["destinationStats"][key].as_f64().unwrap() as u64;
         let (loaded, rejected) = (count("recordCount"), count("rejectedRecordCount"));
         assert_eq!(loaded + rejected, segment.records, "{scope:?}: the counts of STATE {number}");
+        // Nothing is written meanwhile.
+        let account = Account { peek: &self.peek, seen: RefCell::default() };
         for (stream, row) in &segment.rows {
-            if let Some(holds) = self.holds(stream, row) {
+            if let Some(holds) = account.holds(stream, row) {
                 self.asked += 1;
                 assert!(holds, "STATE {number} of {scope:?} left, but the account does not hold what {stream} said: {row}");
             }
         }
         self.left.push((scope, number, loaded, rejected));
     }
+}
 
+/// The account at one moment: it is asked for the same thing once.
+struct Account<'p> {
+    peek: &'p Peek,
+    seen: RefCell<HashMap<String, Rc<(u16, Value)>>>,
+}
+
+impl Account<'_> {
     /// Whether the far side holds what a row said; none where that can not be told.
     fn holds(&self, stream: &str, row: &Value) -> Option<bool> {
         if row.get("_ab_cdc_deleted_at").is_some() || is_bad(stream, row) || may_be_deleted(stream, row) {
             return None;
         }
         let said = |field: &str| row[field].as_str().unwrap_or_default();
-        let is_there = |list: &[Value], field: &str| list.iter().any(|entry| entry[field] == row[field]);
+        let is_there = |list: &Many, field: &str| list.entries().iter().any(|entry| entry[field] == row[field]);
         Some(match stream {
             "customers" if row.get("name").is_some() => {
-                self.customer(said("external_id")).is_some_and(|found| is_as_new(&found["name"], &row["name"]))
+                self.customer(said("external_id")).any(|found| is_as_new(&found["name"], &row["name"]))
             }
             "customers" => match row["uuid"].as_str() {
-                Some(uuid) => self.sandbox.peek(&format!("/customers/{uuid}"), &[]).1["company"] == row["company"],
-                None => self.customer(said("external_id")).is_some(),
+                Some(uuid) => self.at(&format!("/customers/{uuid}"), &[]).1["company"] == row["company"],
+                None => self.customer(said("external_id")).any(|_| true),
             },
-            "customer_merges" => self.customer(said("from_external_id")).is_some_and(|found| {
+            "customer_merges" => self.customer(said("from_external_id")).any(|found| {
                 found["external_ids"].as_array().is_some_and(|keys| keys.iter().any(|key| *key == row["into_external_id"]))
             }),
             "contacts" => {
-                let list = self.list(&format!("/customers/{}/contacts", self.customer_of(row)?), "entries", &[]);
+                let Some(customer) = self.customer_of(row) else { return Some(false) };
+                let list = self.list(&format!("/customers/{customer}/contacts"), "entries", &[]);
                 let key = ["external_id", "email", "first_name"].into_iter().find(|field| row.get(*field).is_some())?;
-                let mut same = list.iter().filter(|entry| entry[key] == row[key]);
+                let mut same = list.entries().iter().filter(|entry| entry[key] == row[key]);
                 same.any(|entry| row.get("title").is_none_or(|title| is_as_new(&entry["title"], title)))
             }
-            "custom_attributes" => {
-                let customer = self.customer(said("customer_external_id"))?;
-                customer["attributes"]["custom"][said("key")].as_u64() >= row["value"].as_u64()
-            }
-            "plans" => self.keyed("/plans", "plans", row).is_some_and(|found| is_as_new(&found["name"], &row["name"])),
-            "invoices" => self.keyed("/invoices", "invoices", row).is_some(),
-            "subscription_events" => {
-                row.get("external_id")?;
-                let found = self.keyed("/subscription_events", "subscription_events", row);
-                found.is_some_and(|found| found["amount_in_cents"].as_u64() >= row["amount_in_cents"].as_u64())
-            }
+            "custom_attributes" => self
+                .customer(said("customer_external_id"))
+                .any(|customer| customer["attributes"]["custom"][said("key")].as_u64() >= row["value"].as_u64()),
+            "plans" => self.keyed("/plans", "plans", row)?.any(|found| is_as_new(&found["name"], &row["name"])),
+            "invoices" => self.keyed("/invoices", "invoices", row)?.any(|_| true),
+            "subscription_events" => self
+                .keyed("/subscription_events", "subscription_events", row)?
+                .any(|found| found["amount_in_cents"].as_u64() >= row["amount_in_cents"].as_u64()),
             "line_items" | "transactions" => {
                 row.get("external_id")?;
                 let key = [("data_source_uuid", DATA_SOURCE_UUID), ("external_id", said("external_id"))];
-                self.sandbox.peek(&format!("/{stream}"), &key).0 == 200
+                self.at(&format!("/{stream}"), &key).0 == 200
             }
-            "customer_notes" => is_there(&self.of_customer("/customer_notes", row)?, "text"),
-            "opportunities" => is_there(&self.of_customer("/opportunities", row)?, "amount_in_cents"),
-            "tasks" => is_there(&self.of_customer("/tasks", row)?, "task_details"),
+            "customer_notes" => self.of_customer("/customer_notes", row).is_some_and(|list| is_there(&list, "text")),
+            "opportunities" => self.of_customer("/opportunities", row).is_some_and(|list| is_there(&list, "amount_in_cents")),
+            "tasks" => self.of_customer("/tasks", row).is_some_and(|list| is_there(&list, "task_details")),
             "data_sources" => is_there(&self.list("/data_sources", "data_sources", &[]), "name"),
             _ => return None,
         })
     }
 
-    fn list(&self, path: &str, root: &str, query: &[(&str, &str)]) -> Vec<Value> {
-        match self.sandbox.peek(path, query).1[root].take() {
-            Value::Array(list) => list,
-            _ => Vec::new(),
+    fn at(&self, path: &str, query: &[(&str, &str)]) -> Rc<(u16, Value)> {
+        let mut question = path.to_owned();
+        query.iter().for_each(|(name, value)| question.extend(["?", name, "=", value]));
+        if let Some(seen) = self.seen.borrow().get(&question) {
+            return Rc::clone(seen);
         }
+        let answer = Rc::new(self.peek.at(path, query));
+        self.seen.borrow_mut().insert(question, Rc::clone(&answer));
+        answer
     }
 
-    fn keyed(&self, path: &str, root: &str, row: &Value) -> Option<Value> {
+    fn list(&self, path: &str, root: &'static str, query: &[(&str, &str)]) -> Many {
+        Many { answer: self.at(path, query), root }
+    }
+
+    /// What stands under the key of a row; none where the row has no key.
+    fn keyed(&self, path: &str, root: &'static str, row: &Value) -> Option<Many> {
         let key = row["external_id"].as_str()?;
-        self.list(path, root, &[("data_source_uuid", DATA_SOURCE_UUID), ("external_id", key)]).pop()
+        Some(self.list(path, root, &[("data_source_uuid", DATA_SOURCE_UUID), ("external_id", key)]))
     }
 
-    fn customer(&self, external_id: &str) -> Option<Value> {
-        self.list("/customers", "entries", &[("data_source_uuid", DATA_SOURCE_UUID), ("external_id", external_id)]).pop()
+    fn customer(&self, external_id: &str) -> Many {
+        self.list("/customers", "entries", &[("data_source_uuid", DATA_SOURCE_UUID), ("external_id", external_id)])
     }
 
     /// The UUID of the customer that a row refers to.
     fn customer_of(&self, row: &Value) -> Option<String> {
         let named = row["customer_uuid"].as_str().map(str::to_owned);
-        named.or_else(|| Some(self.customer(row["customer_external_id"].as_str()?)?["uuid"].as_str()?.to_owned()))
+        named.or_else(|| {
+            let found = self.customer(row["customer_external_id"].as_str()?);
+            Some(found.entries().first()?["uuid"].as_str()?.to_owned())
+        })
     }
 
-    fn of_customer(&self, path: &str, row: &Value) -> Option<Vec<Value>> {
+    fn of_customer(&self, path: &str, row: &Value) -> Option<Many> {
         Some(self.list(path, "entries", &[("customer_uuid", &self.customer_of(row)?)]))
+    }
+}
+
+/// A list that was answered.
+struct Many {
+    answer: Rc<(u16, Value)>,
+    root: &'static str,
+}
+
+impl Many {
+    fn entries(&self) -> &[Value] {
+        self.answer.1[self.root].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    fn any(&self, fits: impl FnMut(&Value) -> bool) -> bool {
+        self.entries().iter().any(fits)
     }
 }
 
@@ -262,11 +300,11 @@ fn scope_of(state: &Value) -> (String, u64) {
 }
 
 /// The customers of a company that rows name by UUID.
-pub(super) fn uuids(sandbox: &Sandbox, company: u64) -> serde_json::Map<String, Value> {
+pub(super) fn uuids(peek: &Peek, company: u64) -> serde_json::Map<String, Value> {
     let uuid = |at: u64| {
         let key = name(company, &format!("u{at}"));
         let query = [("data_source_uuid", DATA_SOURCE_UUID), ("external_id", key.as_str())];
-        (format!("u{at}"), sandbox.peek("/customers", &query).1["entries"][0]["uuid"].clone())
+        (format!("u{at}"), peek.at("/customers", &query).1["entries"][0]["uuid"].clone())
     };
     (0..3).map(uuid).collect()
 }

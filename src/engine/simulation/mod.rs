@@ -24,7 +24,7 @@ use super::{Attempt, Ending};
 use crate::config::Settings;
 use crate::objects::OBJECTS;
 use crate::protocol::Level;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Peek, Sandbox};
 
 /// Of a hundred requests one has trouble, of one kind or another.
 const FAULTS: &[&str] = &[
@@ -97,10 +97,15 @@ async fn simulated(plan: Plan, trouble: Trouble) -> Simulated {
     assert_eq!(rejected, 0, "the base of all companies");
     // Longer than the lists lag.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let uuids: Uuids = (0..plan.companies()).map(|company| laws::uuids(&sandbox, company)).collect();
+    let peek = Peek::into(&sandbox);
+    let uuids: Uuids = (0..plan.companies()).map(|company| laws::uuids(&peek, company)).collect();
     let before = sandbox.observed().requests;
     if trouble.faults {
-        FAULTS.iter().for_each(|spec| sandbox.script(spec.parse().unwrap()));
+        // Thrice as many where there are few requests, so that many kinds strike.
+        let times = if plan.records < 10_000 { 3 } else { 1 };
+        for _ in 0..times {
+            FAULTS.iter().for_each(|spec| sandbox.script(spec.parse().unwrap()));
+        }
     }
     let (laws, began) = (Laws::new(&sandbox), tokio::time::Instant::now());
     let mut kills = 0;
@@ -201,10 +206,13 @@ fn simulate(seed: u64, records: u64) {
 
 #[test]
 fn under_faults_in_is_the_sum_of_outcomes_the_account_is_right_and_no_state_leaves_early() {
-    let records = std::env::var("SIMULATE_RECORDS").map_or(3_000, |records| records.parse().unwrap());
-    let (mut seeds, mut failed) = (seeds_of("SIMULATE_SEEDS", 3..6), Vec::new());
+    let records = std::env::var("SIMULATE_RECORDS").map_or(2_000, |records| records.parse().unwrap());
+    // Lists that lag and STATEs of all streams; deletions, customers made by what comes first, kills.
+    let usual = [4, 15];
+    let given = seeds_of("SIMULATE_SEEDS", 0..0);
+    let seeds = if given.is_empty() { usual.to_vec() } else { given.collect() };
     // Of a hundred seeds one that fails says so, and the others are run all the same.
     let fails = |seed: &u64| std::panic::catch_unwind(|| simulate(*seed, records)).is_err();
-    failed.extend(seeds.by_ref().filter(fails));
+    let failed: Vec<u64> = seeds.into_iter().filter(fails).collect();
     assert!(failed.is_empty(), "these seeds failed: {failed:?}");
 }
