@@ -206,7 +206,7 @@ fn simulate(seed: u64, records: u64) {
 
 #[test]
 fn under_faults_in_is_the_sum_of_outcomes_the_account_is_right_and_no_state_leaves_early() {
-    let records = std::env::var("SIMULATE_RECORDS").map_or(2_000, |records| records.parse().unwrap());
+    let records = std::env::var("SIMULATE_RECORDS").map_or(3_000, |records| records.parse().unwrap());
     // Lists that lag and STATEs of all streams; deletions, customers made by what comes first, kills.
     let usual = [4, 15];
     let given = seeds_of("SIMULATE_SEEDS", 0..0);
