@@ -230,7 +230,7 @@ pub(super) fn lines(plan: Plan, uuids: Uuids, laws: Laws) -> impl Read + Send {
         let marks = rows.dice.roll(RECORDS_TO_A_STATE) == 0;
         if laws.waits(scope(stream), rows.at) {
             text.push_str(&record(stream, &row));
-            laws.record(scope(stream), stream, row, whole);
+            laws.record(scope(stream), rows.at, stream, row, whole);
         }
         // The number of a STATE is that of the last record before it.
         if marks {

@@ -4,6 +4,7 @@
 //! Small in `cargo test`; `.ci/run simulate` runs three seeds of 100,000 records, `just simulate` a hundred of 1,000,000. A seed that
 //! fails fails again when it is run alone: `SIMULATE_SEEDS=7..8 SIMULATE_RECORDS=100000 cargo test --profile simulate --lib simulation::`.
 
+mod account;
 mod input;
 mod laws;
 
@@ -98,7 +99,7 @@ async fn simulated(plan: Plan, trouble: Trouble) -> Simulated {
     // Longer than the lists lag.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let peek = Peek::into(&sandbox);
-    let uuids: Uuids = (0..plan.companies()).map(|company| laws::uuids(&peek, company)).collect();
+    let uuids: Uuids = (0..plan.companies()).map(|company| account::uuids(&peek, company)).collect();
     let before = sandbox.observed().requests;
     if trouble.faults {
         // Thrice as many where there are few requests, so that many kinds strike.
