@@ -56,6 +56,13 @@ cap *options:
 known-memory *options:
     benches/known_memory.py {{ options }}
 
+# Memory against the number of records, over the same keys; and against the number of those that wait for their parents.
+memory *options:
+    benches/memory.py {{ options }}
+
+parked-memory *options:
+    benches/parked_memory.py {{ options }}
+
 # The same customers row by row and by this connector.
 side-by-side *options:
     benches/side_by_side.py {{ options }}

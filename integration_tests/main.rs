@@ -38,6 +38,8 @@ mod keyless;
 mod kill;
 mod limits;
 mod mapping;
+#[cfg(target_os = "linux")]
+mod memory;
 mod mirror;
 mod odd_input;
 mod opportunities;

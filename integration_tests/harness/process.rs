@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -179,6 +181,30 @@ impl Live {
         if let Some(mut stdin) = self.stdin.take() {
             thread::spawn(move || drop(stdin.write_all(&input)));
         }
+    }
+
+    /// Writes a text again and again on another thread, as fast as it is read, until so many bytes are written or nobody reads;
+    /// tells how many were taken so far. What was written so is not held to the laws.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn pour(&mut self, text: String, most: usize) -> Arc<AtomicUsize> {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&taken);
+        if let Some(mut stdin) = self.stdin.take() {
+            thread::spawn(move || {
+                while count.load(Ordering::SeqCst) < most && stdin.write_all(text.as_bytes()).is_ok() {
+                    count.fetch_add(text.len(), Ordering::SeqCst);
+                }
+            });
+        }
+        taken
+    }
+
+    /// The most memory that it has had, in MiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse::<usize>().unwrap() / 1024
     }
 
     /// Waits until so many STATEs have come out in all.

@@ -1,7 +1,7 @@
 //! Looks at the account. What a look told is kept, so that each is made once a run; our own writes are laid over it (`taught`).
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -80,6 +80,8 @@ pub struct Account<'c> {
     pub(super) claims: Claims,
     /// By object: shared while one is being made, alone while all of them are counted or listed.
     making: RefCell<HashMap<&'static str, Arc<RwLock<()>>>>,
+    /// Scopes that were looked at once more.
+    pub(super) seen_again: RefCell<HashSet<Scope>>,
     /// Whether what waits has to know the things that this run made without seeing them; what goes in imports names them by key.
     pub(super) asks_for_unseen: Cell<bool>,
 }
@@ -98,6 +100,7 @@ impl<'c> Account<'c> {
             locks: RefCell::default(),
             claims: Claims::default(),
             making: RefCell::default(),
+            seen_again: RefCell::default(),
             asks_for_unseen: Cell::new(true),
         }
     }
@@ -190,53 +193,6 @@ impl<'c> Account<'c> {
             }
             None => known,
         })
-    }
-
-    /// Something that a record refers to.
-    ///
-    /// # Errors
-    /// See [`Trouble`].
-    pub async fn refer(&self, kin: Kin, by: &By, fresh: bool) -> Result<Found<Rc<Known>>, Trouble> {
-        let Some(object) = objects::find(kin.object()) else { return Ok(Found::Absent) };
-        let key = match by {
-            By::Uuid(uuid) => {
-                let uuid = self.now(uuid);
-                if let Some(known) = self.index.borrow().entry(&uuid).filter(|_| !fresh) {
-                    return Ok(Found::Present(known));
-                }
-                return self.read(object, &uuid).await;
-            }
-            By::Key(key) => key,
-        };
-        let Some(look) = object.look_by_key(key, &self.data_source) else { return Ok(Found::Absent) };
-        // Many records may refer to one thing at once: it is looked at once.
-        let alone = match look.scope {
-            Some(scope) if !self.index.borrow().has(scope) => Some(self.alone_with(scope).await),
-            _ => None,
-        };
-        let entries = self.look(object, &look, fresh).await?;
-        drop(alone);
-        Ok(named(by, &entries))
-    }
-
-    /// Something that a record refers to and that belongs to the thing of this UUID. Such things come into being by what is
-    /// written elsewhere: what is known shows which there are, and never which there are not.
-    ///
-    /// # Errors
-    /// See [`Trouble`].
-    pub async fn refer_within(&self, kin: Kin, by: &By, parent: &str) -> Result<Found<Rc<Known>>, Trouble> {
-        let Some(object) = objects::reader(kin.object()) else { return Ok(Found::Absent) };
-        let Some(look) = object.look_within(parent) else { return Ok(Found::Absent) };
-        let _alone = match look.scope {
-            Some(scope) => Some(self.alone_with(scope).await),
-            None => None,
-        };
-        if let Some(known) = look.scope.and_then(|scope| self.known(scope))
-            && let found @ (Found::Present(_) | Found::Ambiguous(_)) = named(by, &known)
-        {
-            return Ok(found);
-        }
-        Ok(named(by, &self.look(object, &look, true).await?))
     }
 
     /// The entry of this identity, read now.
@@ -370,7 +326,7 @@ impl<'c> Account<'c> {
 }
 
 /// Which of the entries goes by this name.
-fn named(by: &By, entries: &[Rc<Known>]) -> Found<Rc<Known>> {
+pub(super) fn named(by: &By, entries: &[Rc<Known>]) -> Found<Rc<Known>> {
     let is_it = |entry: &&Rc<Known>| match by {
         By::Uuid(uuid) => entry.uuid == *uuid,
         By::Key(key) => entry.ours && entry.keys().any(|held| held == key.as_ref()),

@@ -10,6 +10,7 @@ mod index;
 mod listing;
 mod lookup;
 mod reading;
+mod references;
 mod rent_or_buy;
 mod taught;
 

@@ -23,7 +23,7 @@ use crate::binding::Bindings;
 use crate::config::Settings;
 use crate::engine::intake::Intake;
 use crate::engine::report::Report;
-use crate::engine::{Attempt, Ending, Engine};
+use crate::engine::{Attempt, Bounds, Ending, Engine};
 use crate::protocol::emit::system_clock;
 use crate::protocol::{ConfiguredCatalog, Emitter, Inbound, inbound};
 use crate::sandbox::{Observed, Options, Sandbox};
@@ -151,6 +151,7 @@ async fn write(settings: &Settings, bindings: &Arc<Bindings>) -> anyhow::Result<
         attempt: Attempt::new(None, None),
         bulk_import: settings.bulk_import,
         stop_when_rejected: settings.stop_when_rejected,
+        parking: Bounds::default(),
         emitter: &emitter,
         report: &report,
     };

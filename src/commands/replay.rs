@@ -23,7 +23,7 @@ use crate::binding::Bindings;
 use crate::config::{Deletions, Settings, StopWhenRejected};
 use crate::engine::intake::Intake;
 use crate::engine::report::Report;
-use crate::engine::{Attempt, Ending, Engine};
+use crate::engine::{Attempt, Bounds, Ending, Engine};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::emit::system_clock;
@@ -181,6 +181,7 @@ async fn send(
         attempt: Attempt::new(None, None),
         bulk_import: settings.bulk_import,
         stop_when_rejected: settings.stop_when_rejected,
+        parking: Bounds::default(),
         emitter,
         report: &report,
     };

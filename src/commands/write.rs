@@ -12,7 +12,7 @@ use super::{EXIT_TERMINATED, client, settings};
 use crate::binding::Bindings;
 use crate::engine::intake::Intake;
 use crate::engine::report::Report;
-use crate::engine::{Attempt, Ending, Engine, summary};
+use crate::engine::{Attempt, Bounds, Ending, Engine, summary};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{ConfiguredCatalog, ConfiguredStream, Emitter};
@@ -35,6 +35,7 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
         attempt: Attempt::new(std::env::var("WORKER_JOB_ATTEMPT").ok().as_deref(), SystemTime::now().try_into().ok()),
         bulk_import: settings.bulk_import,
         stop_when_rejected: settings.stop_when_rejected,
+        parking: Bounds::default(),
         emitter,
         report: &report,
     };

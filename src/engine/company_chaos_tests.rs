@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::Bounds;
 use super::chaos_tests::{FAULTS, lists_lag, sandbox};
 use super::company_tests::{Line, STREAMS, Shape, base, company};
-use super::testing::{Collected, Ran, catalog, run, run_into, settings};
+use super::testing::{Collected, PARKING, Ran, TIGHT, catalog, run, run_into, settings};
 use crate::config::Settings;
 use crate::sandbox::Sandbox;
 
@@ -166,24 +167,35 @@ fn rejects(ran: &Ran) -> String {
     samples.join("\n")
 }
 
+async fn under_faults(seed: u64, parking: Bounds) {
+    let settings = settings_of(seed);
+    let (clean, uuids) = prepared(seed).await;
+    let lines = company(shape(seed, 300), uuids);
+    let expected = run(&clean, &settings, &all_streams(), text(&lines)).await;
+    expected.assert_sound();
+    assert_states(&format!("seed {seed}"), &lines, &expected);
+
+    let (faulty, _) = prepared(seed).await;
+    FAULTS.iter().for_each(|spec| faulty.script(spec.parse().unwrap()));
+    let ran = PARKING.scope(parking, run(&faulty, &settings, &all_streams(), text(&lines))).await;
+    ran.assert_sound();
+    assert!(ran.report.client.retries > 20, "seed {seed}: only {} faults struck", ran.report.client.retries);
+    assert_same(&format!("seed {seed}"), &faulty, &clean);
+    assert_eq!(ran.count("rejected"), expected.count("rejected"), "seed {seed}: {}\n\n{}", rejects(&ran), rejects(&expected));
+    assert_states(&format!("seed {seed}, faults"), &lines, &ran);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_company_under_faults_ends_as_after_a_clean_run() {
     for seed in seeds(1..5) {
-        let settings = settings_of(seed);
-        let (clean, uuids) = prepared(seed).await;
-        let lines = company(shape(seed, 300), uuids);
-        let expected = run(&clean, &settings, &all_streams(), text(&lines)).await;
-        expected.assert_sound();
-        assert_states(&format!("seed {seed}"), &lines, &expected);
+        under_faults(seed, Bounds::default()).await;
+    }
+}
 
-        let (faulty, _) = prepared(seed).await;
-        FAULTS.iter().for_each(|spec| faulty.script(spec.parse().unwrap()));
-        let ran = run(&faulty, &settings, &all_streams(), text(&lines)).await;
-        ran.assert_sound();
-        assert!(ran.report.client.retries > 20, "seed {seed}: only {} faults struck", ran.report.client.retries);
-        assert_same(&format!("seed {seed}"), &faulty, &clean);
-        assert_eq!(ran.count("rejected"), expected.count("rejected"), "seed {seed}: {}\n\n{}", rejects(&ran), rejects(&expected));
-        assert_states(&format!("seed {seed}, faults"), &lines, &ran);
+#[tokio::test(start_paused = true)]
+async fn so_it_does_where_what_waits_is_put_away() {
+    for seed in seeds(5..9) {
+        under_faults(seed, TIGHT).await;
     }
 }
 
@@ -219,37 +231,48 @@ pub(super) fn rest(lines: &[Line], emitted: &[Value]) -> Vec<Line> {
     lines.iter().enumerate().filter(|(at, line)| *at >= from(line)).map(|(_, line)| line.clone()).collect()
 }
 
+async fn killed_again_and_again(seed: u64, parking: Bounds) {
+    let settings = settings_of(seed);
+    let (clean, uuids) = prepared(seed).await;
+    let lines = company(Shape { seed: seed + 1000, ..shape(seed, 200) }, uuids);
+    run(&clean, &settings, &all_streams(), text(&lines)).await.assert_sound();
+
+    let streams = all_streams();
+    let (killed, _) = prepared(seed).await;
+    if seed.is_multiple_of(2) {
+        FAULTS.iter().for_each(|spec| killed.script(spec.parse().unwrap()));
+    }
+    let mut left = lines.clone();
+    let mut kills = 0;
+    loop {
+        let time = Duration::from_millis(300 + 271 * (kills + 1) * (seed % 7 + 1));
+        let out = Collected::default();
+        let sync = run_into(&out, &killed, &settings, &streams, text(&left), std::future::pending());
+        let ended = tokio::time::timeout(time, PARKING.scope(parking, sync)).await;
+        left = rest(&left, &out.lines());
+        if let Ok(ran) = ended {
+            ran.assert_sound();
+            break;
+        }
+        kills += 1;
+        // Longer than the lists lag: what was made right before the kill could not be found otherwise, by anybody.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert!(kills > 0, "seed {seed}: it was never killed");
+    assert_same(&format!("seed {seed}, {kills} kills"), &killed, &clean);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_company_killed_again_and_again_ends_as_after_a_clean_run() {
     for seed in seeds(1..4) {
-        let settings = settings_of(seed);
-        let (clean, uuids) = prepared(seed).await;
-        let lines = company(Shape { seed: seed + 1000, ..shape(seed, 200) }, uuids);
-        run(&clean, &settings, &all_streams(), text(&lines)).await.assert_sound();
+        killed_again_and_again(seed, Bounds::default()).await;
+    }
+}
 
-        let streams = all_streams();
-        let (killed, _) = prepared(seed).await;
-        if seed.is_multiple_of(2) {
-            FAULTS.iter().for_each(|spec| killed.script(spec.parse().unwrap()));
-        }
-        let mut left = lines.clone();
-        let mut kills = 0;
-        loop {
-            let time = Duration::from_millis(300 + 271 * (kills + 1) * (seed % 7 + 1));
-            let out = Collected::default();
-            let sync = run_into(&out, &killed, &settings, &streams, text(&left), std::future::pending());
-            let ended = tokio::time::timeout(time, sync).await;
-            left = rest(&left, &out.lines());
-            if let Ok(ran) = ended {
-                ran.assert_sound();
-                break;
-            }
-            kills += 1;
-            // Longer than the lists lag: what was made right before the kill could not be found otherwise, by anybody.
-            tokio::time::sleep(Duration::from_secs(5)).await;
-        }
-        assert!(kills > 0, "seed {seed}: it was never killed");
-        assert_same(&format!("seed {seed}, {kills} kills"), &killed, &clean);
+#[tokio::test(start_paused = true)]
+async fn so_does_one_that_is_killed_where_what_waits_is_put_away() {
+    for seed in seeds(4..7) {
+        killed_again_and_again(seed, TIGHT).await;
     }
 }
 

@@ -9,7 +9,6 @@ use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -18,15 +17,16 @@ use tokio::time::{Instant, sleep_until};
 
 use super::bulk::{Batch, Group, pays};
 use super::deletions::DeleteGuard;
-use super::execute::{Family, Imported, Imports, Member, World, Wrote, family, import_step, rest};
-use super::intake::{Intake, Item, PlannedRecord};
-use super::keeping::{Came, Held};
+use super::execute::{Family, Imported, Imports, Member, World, family, import_step, rest};
+use super::intake::Intake;
+use super::keeping::Held;
 use super::lanes::Lanes;
-use super::ledger::{Ledger, Scope, Ticket};
+use super::ledger::{Ledger, Ticket};
 use super::mirror::{Attempt, Seen};
-use super::parking::Parking;
+use super::parking::{Bounds, Kept, Parking};
 use super::rejects::RejectLimit;
-use super::report::{Of, Report, WaitingState, Warnings};
+use super::report::{Report, Warnings};
+use super::spill::Spill;
 use super::throttled::{Throttled, news};
 use crate::account::Account;
 use crate::binding::Bindings;
@@ -34,30 +34,15 @@ use crate::client::Client;
 use crate::config::{BulkImport, Deletions, StopWhenRejected};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::objects::OBJECTS;
 use crate::plan::{LaneKeys, Plan};
-use crate::protocol::{Emitter, StateKind, StateMessage, StreamStatus};
+use crate::protocol::{Emitter, StateMessage};
 use crate::store::{Origin, Store};
 
-/// Records read ahead of the API, at most.
-const MAX_JOBS: usize = 4096;
-/// The same where imports are used: what goes in one has to be read first.
-const MAX_JOBS_IN_BULK: usize = 16_384;
-/// Bytes of plans read ahead of the API, at most.
-const MAX_JOB_BYTES: usize = 64 * 1024 * 1024;
 /// Plans under way at once: more than there are connections, since those that wait before a repetition hold none.
 const MAX_RUNNING: usize = 256;
 /// Records that go in one request, at most; how many the API takes is unknown, and a body of so many stays far below the
 /// size that is sent.
 pub(super) const MOST_JOINED: usize = 1000;
-/// Bytes of plans that wait for their parents, at most.
-const MAX_PARKED_BYTES: usize = 256 * 1024 * 1024;
-/// Bytes of STATEs that wait, at most.
-const MAX_STATE_BYTES: usize = 256 * 1024 * 1024;
-/// STATEs that did not leave and are explained one by one.
-const EXPLAINED: usize = 20;
-/// After SIGTERM, how long requests under way may take.
-const GRACE: Duration = Duration::from_secs(25);
 
 /// How a sync ended that was not stopped by a [`Failure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +70,8 @@ pub struct Engine<'e> {
     pub bulk_import: BulkImport,
     /// How many rejected records end it.
     pub stop_when_rejected: StopWhenRejected,
+    /// How much waits for parents.
+    pub parking: Bounds,
     /// Where STATEs go.
     pub emitter: &'e Emitter,
     /// Where what happened is noted; may be looked at while the sync runs.
@@ -107,6 +94,14 @@ pub(super) struct Job {
     pub(super) stood_behind: bool,
 }
 
+/// A record in the queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) job: Kept<Job>,
+    /// Said here of what is put away.
+    pub(super) last_chance: bool,
+}
+
 impl Job {
     /// The names of the thing that it is about.
     pub(super) fn own(&self, bindings: &Bindings) -> LaneKeys {
@@ -125,7 +120,7 @@ impl Job {
 
 /// Records under way together, mostly one.
 pub(super) type Jobs = SmallVec<[Job; 1]>;
-type Running<'w> = FuturesUnordered<One<'w>>;
+pub(super) type Running<'w> = FuturesUnordered<One<'w>>;
 type Importing<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = (Vec<Group>, Result<Vec<Vec<Imported>>, Failure>)> + 'w>>>;
 
 /// One turn under way.
@@ -163,7 +158,8 @@ impl Engine<'_> {
             engine: self,
             ledger: Ledger::new(self.bindings.len()),
             lanes: Lanes::default(),
-            parking: Parking::new(MAX_PARKED_BYTES),
+            parking: Parking::new(self.parking, Spill::new(&self.bindings, self.parking.away)),
+            last: Vec::new().into_iter(),
             complete: vec![false; self.bindings.len()],
             late: vec![false; self.bindings.len()],
             seen: Seen::new(&self.bindings),
@@ -188,7 +184,7 @@ impl Engine<'_> {
 
 /// How far the input is.
 #[derive(Debug)]
-enum Input {
+pub(super) enum Input {
     Open,
     /// It ended, and everything in it was sound.
     Ended,
@@ -202,11 +198,13 @@ pub(super) struct Sync<'e> {
     pub(super) ledger: Ledger<StateMessage>,
     /// What came, where what did not is to be deleted.
     pub(super) seen: Seen,
-    pub(super) lanes: Lanes<Job>,
-    pub(super) parking: Parking<Job>,
+    pub(super) lanes: Lanes<Queued>,
+    pub(super) parking: Parking<Job, Spill>,
+    /// What waited until the end and has its last chance, in the order in which it goes.
+    pub(super) last: std::vec::IntoIter<Kept<Job>>,
     pub(super) complete: Vec<bool>,
     /// Streams of which records came after their COMPLETE.
-    late: Vec<bool>,
+    pub(super) late: Vec<bool>,
     started: Instant,
     /// What waits to go in an import.
     batch: Batch,
@@ -215,7 +213,7 @@ pub(super) struct Sync<'e> {
     pub(super) store: Store,
     /// STATEs that wait until what is kept of their records is durable.
     pub(super) held: Held,
-    input: Input,
+    pub(super) input: Input,
     pub(super) rejects: RejectLimit,
     /// Ends the sync once what is under way is finished.
     pub(super) halted: Option<Failure>,
@@ -254,6 +252,7 @@ impl Sync<'_> {
                 self.take(world, item)?;
                 continue;
             }
+            self.queue_last(world)?;
             while self.halted.is_none()
                 && running.len() < MAX_RUNNING
                 && let Some((id, jobs)) = self.start(world, bindings)?
@@ -327,14 +326,6 @@ impl Sync<'_> {
         }
     }
 
-    fn may_read(&self, world: &World<'_>) -> bool {
-        self.halted.is_none()
-            && matches!(self.input, Input::Open)
-            && self.lanes.len() < if world.bulk.get() { MAX_JOBS_IN_BULK } else { MAX_JOBS }
-            && self.queued_bytes < MAX_JOB_BYTES
-            && self.store.has_room()
-    }
-
     /// An import came to its end: records that it made have their outcome, the others go their way, which is what is answered.
     fn imported<'w>(
         &mut self,
@@ -354,159 +345,6 @@ impl Sync<'_> {
         group.family = again;
         self.batch.put_back(self.started.elapsed(), group);
         Ok(None)
-    }
-
-    fn take(&mut self, world: &World<'_>, item: Item) -> Result<(), Failure> {
-        match item {
-            Item::Record { line, stream, planned, origin, named } => {
-                self.seen.take(stream, named.as_deref());
-                self.engine.report.borrow_mut().read(stream);
-                if self.complete[stream] && !std::mem::replace(&mut self.late[stream], true) {
-                    let id = &self.engine.bindings.at(stream).id;
-                    tracing::warn!("stream {id}: records came after its COMPLETE (line {line}); they are written all the same");
-                }
-                let ticket = self.ledger.admit(stream);
-                match planned {
-                    PlannedRecord::Settled(outcome, key) => {
-                        let came = Came { stream, line, origin: origin.as_deref() };
-                        self.settle(ticket, &came, &Of::Key(&key), outcome, &Wrote::default())?;
-                    }
-                    PlannedRecord::Plan(plan) => {
-                        let part = self.engine.report.borrow().states_read;
-                        let job = Job { ticket, stream, line, plan, origin, last_chance: false, part, stood_behind: false };
-                        self.queue(world, job);
-                    }
-                }
-            }
-            Item::State(state) => {
-                self.engine.report.borrow_mut().states_read += 1;
-                let scope = match state.kind() {
-                    StateKind::Global | StateKind::Legacy => Scope::All,
-                    StateKind::Stream(id) => match self.engine.bindings.find(id.as_ref()) {
-                        Some(stream) => Scope::Stream(stream),
-                        None => {
-                            tracing::warn!("a STATE of stream {id}, which is not in the catalog, is echoed as it came");
-                            Scope::Foreign
-                        }
-                    },
-                };
-                self.state_bytes += state.line().len();
-                match self.ledger.barrier(scope, state) {
-                    Ok(ready) => {
-                        self.emit(ready)?;
-                        if self.state_bytes > MAX_STATE_BYTES {
-                            let text = format!(
-                                "STATEs of {} bytes wait for records that wait for parents. {}",
-                                self.state_bytes,
-                                Code::ParkingFull.remedy()
-                            );
-                            return Err(Failure::system(Code::ParkingFull, text));
-                        }
-                    }
-                    Err(super::ledger::MixedStates) => {
-                        let text = format!("{} {}", Code::StateMixed.cause(), Code::StateMixed.remedy());
-                        self.input = Input::Broken(Failure::system(Code::StateMixed, text));
-                    }
-                }
-            }
-            Item::Status(places, StreamStatus::Complete) => places.into_iter().for_each(|at| self.complete[at] = true),
-            Item::Status(places, StreamStatus::Incomplete) => {
-                let names: Vec<String> = places.iter().map(|at| self.engine.bindings.at(*at).id.to_string()).collect();
-                self.input = Input::Broken(incomplete(&names));
-            }
-            Item::Status(..) => {}
-            Item::UnknownType(kind) => self.engine.report.borrow_mut().unknown_type(kind),
-            Item::Broken(failure) => self.input = Input::Broken(failure),
-        }
-        Ok(())
-    }
-
-    /// The input has ended and nothing is queued or under way. Answers whether that was all.
-    fn finish(&mut self, world: &World<'_>) -> Result<bool, Failure> {
-        if !self.lanes.is_empty() {
-            return Ok(false);
-        }
-        if let Input::Broken(failure) = &self.input {
-            return Err(failure.clone());
-        }
-        let missing: Vec<String> = self
-            .engine
-            .bindings
-            .iter()
-            .zip(&self.complete)
-            .filter(|(binding, complete)| binding.expects_complete && !**complete)
-            .map(|(binding, _)| binding.id.to_string())
-            .collect();
-        if !missing.is_empty() {
-            // The source failed in the middle: parents may still come with the next attempt, so that nothing that waits for
-            // one is rejected now.
-            return Err(incomplete(&missing));
-        }
-        if self.parking.is_empty() {
-            return Ok(true);
-        }
-        // What others refer to comes first, as in the registry; what is alike, in the order it came.
-        let mut jobs = self.parking.all();
-        let rank = |job: &Job| {
-            let name = self.engine.bindings.at(job.stream).object.resource().name;
-            OBJECTS.iter().position(|object| object.resource().name == name)
-        };
-        jobs.sort_by_key(|job| (rank(job), job.line));
-        for mut job in jobs {
-            job.last_chance = true;
-            self.queue(world, job);
-        }
-        Ok(false)
-    }
-
-    /// Asked to end: what is under way is finished and what it lets go is emitted; nothing new is started.
-    pub(super) async fn drain(&mut self, world: &World<'_>, mut running: Running<'_>) -> Result<Ending, Failure> {
-        tracing::info!("asked to stop: {} requests are finished, nothing new is started", running.len());
-        let mut grace = pin!(tokio::time::sleep(GRACE));
-        let mut late = false;
-        while !running.is_empty() && !late {
-            tokio::select! {
-                biased;
-                Some((group, goes)) = running.next() => if let Goes::Ended = goes? {
-                    self.ended(world, group)?;
-                },
-                () = &mut grace => late = true,
-            }
-        }
-        tokio::select! {
-            biased;
-            kept = self.keep_all() => kept.unwrap_or_else(|failure| tracing::warn!("{}: {}", failure.code, failure.message)),
-            () = &mut grace, if !late => {}
-        }
-        Ok(Ending::Interrupted)
-    }
-
-    /// Says of every STATE that did not leave what it waits for.
-    fn explain_waiting(&self) {
-        self.explain_held();
-        let waiting = self.ledger.waiting();
-        let told = waiting.iter().take(EXPLAINED).map(|waiting| match waiting.state.kind() {
-            StateKind::Stream(id) => WaitingState { stream: Some(id.clone()), records: waiting.records },
-            StateKind::Global | StateKind::Legacy => WaitingState { stream: None, records: waiting.records },
-        });
-        let mut report = self.engine.report.borrow_mut();
-        (report.waiting, report.still_parked) = (told.collect(), self.parking.len());
-        drop(report);
-        if waiting.len() > EXPLAINED {
-            tracing::warn!("{} STATEs did not leave; of these the first {EXPLAINED}:", waiting.len());
-        }
-        for waiting in waiting.into_iter().take(EXPLAINED) {
-            let scope = match waiting.state.kind() {
-                StateKind::Stream(id) => format!("stream {id}"),
-                StateKind::Global => "all streams".to_owned(),
-                StateKind::Legacy => "all streams (LEGACY)".to_owned(),
-            };
-            tracing::warn!(
-                "a STATE of {scope} did not leave: {} records before it have no outcome ({} wait for parents)",
-                waiting.records,
-                self.parking.len()
-            );
-        }
     }
 }
 
@@ -528,15 +366,4 @@ fn take_turn<'w>(world: &'w World<'w>, bindings: &'w Bindings, mut group: Group)
         drop(members);
         (group, goes)
     })
-}
-
-fn incomplete(streams: &[String]) -> Failure {
-    Failure::transient(
-        Code::InputIncomplete,
-        format!(
-            "The input ended before these streams were complete: {}. What came was written, and its STATEs stand. {}",
-            streams.join(", "),
-            Code::InputIncomplete.remedy()
-        ),
-    )
 }

@@ -9,6 +9,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::store::Mark;
 
 /// What a STATE speaks for.
@@ -23,7 +25,7 @@ pub enum Scope {
 }
 
 /// A record's claim on the ledger. Not `Clone`: it is given back once, with the outcome.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use = "a ticket that is not settled holds its STATE back for ever"]
 pub struct Ticket {
     stream: usize,

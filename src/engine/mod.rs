@@ -19,6 +19,7 @@ mod conductor;
 #[cfg(test)]
 mod deletion_tests;
 mod deletions;
+mod ending;
 mod execute;
 pub mod intake;
 mod keeping;
@@ -33,12 +34,16 @@ mod mirror_tests;
 #[cfg(test)]
 mod outage_tests;
 pub mod parking;
+mod reading;
 mod rejects;
 pub mod report;
 #[cfg(test)]
 mod request_tests;
 #[cfg(test)]
 mod simulation;
+mod spill;
+#[cfg(test)]
+mod spill_tests;
 pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -51,3 +56,4 @@ mod turns;
 
 pub use conductor::{Ending, Engine};
 pub use mirror::Attempt;
+pub use parking::Bounds;

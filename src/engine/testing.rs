@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::intake::Intake;
 use super::report::Report;
-use super::{Attempt, Ending, Engine};
+use super::{Attempt, Bounds, Ending, Engine};
 use crate::binding::Bindings;
 use crate::client::{Client, InProcess, Policy, Transport};
 use crate::config::Settings;
@@ -110,6 +110,14 @@ impl std::io::Write for Collected {
         Ok(())
     }
 }
+
+tokio::task_local! {
+    /// How much waits for parents in the runs of a test, where that is another than usual.
+    pub(crate) static PARKING: Bounds;
+}
+
+/// Hardly anything that waits for its parents is held in memory.
+pub(crate) const TIGHT: Bounds = Bounds { here: 1500, memory: 64 << 20, away: 1 << 30 };
 
 /// Bytes of input up to which all is logged.
 const TALKATIVE: usize = 1024 * 1024;
@@ -222,6 +230,7 @@ pub(crate) async fn run_through(
         attempt,
         bulk_import: settings.bulk_import,
         stop_when_rejected: settings.stop_when_rejected,
+        parking: PARKING.try_with(|bounds| *bounds).unwrap_or_default(),
         emitter: &emitter,
         report,
     };

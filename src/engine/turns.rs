@@ -4,14 +4,13 @@
 //! settles (`conductor`), nor what a turn does (`execute`).
 
 use super::bulk::Group;
-use super::conductor::{Job, Jobs, MOST_JOINED, Sync};
+use super::conductor::{Job, Jobs, MOST_JOINED, Queued, Sync};
 use super::execute::{Settled, Step, Waits, World, may_go};
 use super::keeping::Came;
 use super::lanes::JobId;
-use super::parking::Part;
+use super::parking::{Kept, Part};
 use super::report::Of;
 use crate::binding::Bindings;
-use crate::errors::Code;
 use crate::failure::Failure;
 use crate::outcome::{Outcome, Skip};
 use crate::plan::hide::Values;
@@ -21,19 +20,28 @@ use crate::protocol::{Level, Outbound};
 impl Sync<'_> {
     pub(super) fn queue(&mut self, world: &World<'_>, job: Job) {
         self.queued_bytes += job.bytes();
-        let object = self.engine.bindings.at(job.stream).object;
-        world.expect(object, &job.plan);
-        self.lanes.push(world.lanes(object, &job.plan), job);
+        let lanes = queueing(world, &self.engine.bindings, &job);
+        self.lanes.push(lanes, Queued { job: Kept::Here(Box::new(job)), last_chance: false });
+    }
+
+    /// A queued record, in memory from now on.
+    fn fetch(&mut self, queued: Queued) -> Result<Job, Failure> {
+        let Queued { job, last_chance } = queued;
+        let counted = in_memory(&job);
+        let job = Job { last_chance, ..self.parking.fetch(job)? };
+        self.queued_bytes += job.bytes().saturating_sub(counted);
+        Ok(job)
     }
 
     /// The next record that may start, with those right behind it that can go with it.
     pub(super) fn start(&mut self, world: &World<'_>, bindings: &Bindings) -> Result<Option<(JobId, Jobs)>, Failure> {
         while let Some((id, first)) = self.lanes.start() {
+            let first = self.fetch(first)?;
             if let Some((lane, part)) = self.behind(&first, bindings) {
                 world.met(bindings.at(first.stream).object, &first.plan);
                 self.queued_bytes = self.queued_bytes.saturating_sub(first.bytes());
                 if self.park(lane, part, Job { stood_behind: part == Part::Completing, ..first })? {
-                    self.arrived(world, &lane);
+                    self.arrived(world, &lane)?;
                 }
                 self.lanes.done(id);
                 continue;
@@ -43,7 +51,8 @@ impl Sync<'_> {
             if world.account.names_moved() {
                 let lanes = world.lanes(object, &first.plan);
                 if !self.lanes.holds(id, &lanes) {
-                    self.lanes.push_first(vec![(lanes, first)]);
+                    let last_chance = first.last_chance;
+                    self.lanes.push_first(vec![(lanes, Queued { job: Kept::Here(Box::new(first)), last_chance })]);
                     self.lanes.done(id);
                     continue;
                 }
@@ -54,12 +63,17 @@ impl Sync<'_> {
             // What waits for it can go with it, unless an earlier record about the same waits elsewhere.
             let mut others = Vec::new();
             if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
-                others = self.parking.take(&LaneKey::key(object.resource().name, key), Job::bytes, fits);
+                others = self.parking.take(&LaneKey::key(object.resource().name, key), MOST_JOINED - 1, fits)?;
                 self.queued_bytes += others.iter().map(|job| job.bytes()).sum::<usize>();
                 others.iter().for_each(|job| world.expect(bindings.at(job.stream).object, &job.plan));
             }
             let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
-            others.extend(self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), joins));
+            // What can not be read is told when its own turn comes.
+            let wanted = |next: &Queued| self.parking.look(&next.job, joins).unwrap_or(false);
+            let absorbed = self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), wanted);
+            for queued in absorbed {
+                others.push(self.fetch(queued)?);
+            }
             if imports {
                 // Parts that wait for a whole which goes with it go with it too.
                 let wholes: Vec<usize> = (0..others.len()).filter(|_| !self.parking.is_empty()).collect();
@@ -67,7 +81,7 @@ impl Sync<'_> {
                     let whole = others[at].member(bindings);
                     let Some(key) = whole.plan.target.key() else { continue };
                     let lane = LaneKey::key(whole.object.resource().name, key);
-                    let parts = self.parking.take(&lane, Job::bytes, |part| whole.can_take(&part.member(bindings)));
+                    let parts = self.parking.take(&lane, MOST_JOINED, |part| whole.can_take(&part.member(bindings)))?;
                     self.queued_bytes += parts.iter().map(|job| job.bytes()).sum::<usize>();
                     parts.iter().for_each(|job| world.expect(bindings.at(job.stream).object, &job.plan));
                     others.extend(parts);
@@ -131,7 +145,7 @@ impl Sync<'_> {
             }
         }
         for lane in &there {
-            self.arrived(world, lane);
+            self.arrived(world, lane)?;
         }
         self.lanes.done(id);
         Ok(())
@@ -139,12 +153,8 @@ impl Sync<'_> {
 
     /// Puts a record aside. Answers whether all is there now to make the thing of the lane.
     fn park(&mut self, lane: LaneKey, part: Part, job: Job) -> Result<bool, Failure> {
-        let (bytes, own) = (job.bytes(), job.own(&self.engine.bindings));
         self.engine.report.borrow_mut().parked += 1;
-        self.parking.park(lane, part, own, job, bytes).map_err(|full| {
-            let text = format!("{} records wait for parents that have not come. {}", full.jobs, Code::ParkingFull.remedy());
-            Failure::system(Code::ParkingFull, text)
-        })
+        self.parking.park(lane, part, job)
     }
 
     /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.
@@ -159,14 +169,26 @@ impl Sync<'_> {
     }
 
     /// Children that waited for this parent go next, before what has not started.
-    pub(super) fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) {
-        let jobs = self.parking.arrived(parent, Job::bytes);
-        let object = |job: &Job| self.engine.bindings.at(job.stream).object;
-        let jobs: Vec<_> = jobs.into_iter().map(|job| (world.lanes(object(&job), &job.plan), job)).collect();
-        for (_, job) in &jobs {
-            self.queued_bytes += job.bytes();
-            world.expect(object(job), &job.plan);
-        }
-        self.lanes.push_first(jobs);
+    pub(super) fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) -> Result<(), Failure> {
+        let bindings = &self.engine.bindings;
+        let jobs = self.parking.arrived(parent, |job| queueing(world, bindings, job))?;
+        self.queued_bytes += jobs.iter().map(|(_, job)| in_memory(job)).sum::<usize>();
+        self.lanes.push_first(jobs.into_iter().map(|(lanes, job)| (lanes, Queued { job, last_chance: false })).collect());
+        Ok(())
+    }
+}
+
+/// A record is queued: the account hears what it will ask. Answers its lanes.
+pub(super) fn queueing(world: &World<'_>, bindings: &Bindings, job: &Job) -> LaneKeys {
+    let object = bindings.at(job.stream).object;
+    world.expect(object, &job.plan);
+    world.lanes(object, &job.plan)
+}
+
+/// Bytes of a record that is in memory.
+pub(super) fn in_memory(job: &Kept<Job>) -> usize {
+    match job {
+        Kept::Here(job) => job.bytes(),
+        Kept::Away(_) => 0,
     }
 }

@@ -40,7 +40,7 @@ pub enum UnknownFields {
 pub type Rename = (Vec<String>, Vec<String>);
 
 /// A place in the far object: a field of its resource, or a field nested in one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Slot {
     /// Index among [`Resource::all_fields`](crate::objects::resource::Resource::all_fields).
     pub field: u8,

@@ -1,11 +1,13 @@
 //! The values of one record in normal form, in one buffer.
 
+use serde::{Deserialize, Serialize};
+
 use crate::mapping::Slot;
 use crate::objects::resource::AttributeType;
 
 /// Normalised values of one record: JSON texts in one buffer, so that a record that waits costs three allocations and not
 /// one per field. A value is never changed once it stands here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
     text: String,
     fields: Vec<(Slot, Span)>,
@@ -13,7 +15,7 @@ pub struct Body {
 }
 
 /// An attribute, by where its texts stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
     key: Span,
     value: Span,
@@ -22,7 +24,7 @@ struct Held {
 }
 
 /// A slice of the buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Span {
     start: u32,
     end: u32,

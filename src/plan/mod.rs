@@ -60,7 +60,7 @@ pub enum MatchBy {
 }
 
 /// What to do with existing and absent objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Mode {
     /// Create what is absent; leave what exists alone.
     Insert,
@@ -91,7 +91,7 @@ impl fmt::Display for Mode {
 }
 
 /// A thing that records refer to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kin {
     /// A customer.
     Customer,
@@ -149,7 +149,7 @@ impl Kin {
 }
 
 /// One of a thing's two names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum By {
     /// ChartMogul's own UUID.
     Uuid(Box<str>),
@@ -167,7 +167,7 @@ impl By {
 }
 
 /// What a reference is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// The record's object belongs to it: it is looked for through it, and keeps its place behind it.
     Parent,
@@ -176,7 +176,7 @@ pub enum Role {
 }
 
 /// What has to be known of a thing that is referred to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Need {
     /// Its UUID. Where the record gives that, the thing is not looked at.
     Uuid,
@@ -187,7 +187,7 @@ pub enum Need {
 }
 
 /// Something that a record refers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
     /// What it is.
     pub kin: Kin,
@@ -197,7 +197,8 @@ pub struct Reference {
     pub role: Role,
     /// What has to be known of it.
     pub need: Need,
-    /// The field that names it, for people.
+    /// The field that names it, for people. Not written with the rest: whoever reads a reference back says it again.
+    #[serde(skip)]
     pub field: &'static str,
 }
 
@@ -209,7 +210,7 @@ impl Reference {
 }
 
 /// How the object of a record is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// By its UUID; how else it is found, where the record says so too, is the second try.
     Uuid(Box<str>, Option<Box<Target>>),
@@ -310,7 +311,7 @@ impl Target {
 }
 
 /// One record's intention. Everything the engine needs; the row it came from is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// What to do with existing and absent objects.
     pub mode: Mode,

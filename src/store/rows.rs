@@ -2,7 +2,7 @@
 //!
 //! A rejected record has Airbyte's five columns, in Airbyte's order; a receipt is one line of JSON.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ pub(super) const DATA: &str = "_airbyte_data";
 const FLATTENED: [&str; 3] = ["record", "error", "line"];
 
 /// A record as it came.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Its data, as JSON text.
     pub data: Box<str>,

@@ -11,6 +11,8 @@ mod group;
 mod import;
 mod merged;
 mod note;
+mod resolve;
+mod world;
 
 pub(super) use family::{Family, family, may_go};
 pub(super) use group::{Member, rest};
@@ -18,109 +20,22 @@ pub(super) use import::{Imported, Imports, import_step};
 #[cfg(test)]
 pub(super) use merged::one_by_one;
 pub(super) use note::Wrote;
+pub(super) use world::World;
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::rc::Rc;
 
 use serde_json::Value;
-use smallvec::SmallVec;
 
 use self::create::{Changed, LOOKS};
 use self::note::Note;
-use super::deletions::DeleteGuard;
-use super::report::Warnings;
-use crate::account::{Account, Found, Trouble};
-use crate::client::{Answer, ApiFault, Call, Client, Refusal, Trial};
+use crate::account::{Found, Trouble};
+use crate::client::{Answer, ApiFault, Call, Refusal, Trial};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::request::{Look, Scope};
-use crate::objects::{self, At, Existing, How, Object, Pick, Resolved};
+use crate::objects::{At, Existing, How, Object, Pick, Resolved};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
-use crate::plan::{By, Kin, Known, LaneKey, LaneKeys, Mode, Need, Parents, Plan, Reference, Role, Target};
-
-/// What the plans of one sync share. Used from one task only; no borrow is held across a wait.
-#[derive(Debug)]
-pub(super) struct World<'c> {
-    pub(super) client: &'c Client,
-    pub(super) account: Account<'c>,
-    pub(super) deletions: RefCell<DeleteGuard>,
-    pub(super) warnings: Warnings,
-    /// Whether bulk imports are used; not any longer once the API has refused one.
-    pub(super) bulk: Cell<bool>,
-    pub(super) imports: RefCell<Imports>,
-    /// The lanes of things that came into being by what this run wrote, and that no answer has shown: a list may show them late.
-    pub(super) brought: RefCell<HashSet<LaneKey>>,
-}
-
-impl World<'_> {
-    /// The lanes of a plan: its own, and those of the UUIDs that its keys are known to stand for. So records that name one
-    /// thing by key and by UUID keep their order, as soon as both names are known to be one.
-    pub(super) fn lanes(&self, object: &dyn Object, plan: &Plan) -> LaneKeys {
-        let name = object.resource().name;
-        let mut lanes = plan.lanes(name);
-        if let Target::Key(key) = &plan.target
-            && let Some(shelf) =
-                object.look_by_key(key, self.account.data_source()).and_then(|look| self.account.known(look.scope?))
-        {
-            lanes.extend(shelf.first().map(|known| LaneKey::uuid(&known.uuid)));
-        }
-        for parent in plan.parents() {
-            match &parent.by {
-                By::Key(key) => {
-                    lanes.extend(self.account.known_by_key(parent.kin, key).map(|known| LaneKey::uuid(&known.uuid)));
-                }
-                By::Uuid(uuid) => lanes.push(LaneKey::uuid(&self.account.now(uuid))),
-            }
-        }
-        if let Target::Uuid(uuid, _) = &plan.target {
-            lanes.push(LaneKey::uuid(&self.account.now(uuid)));
-        }
-        lanes
-    }
-
-    /// Says that a plan waits, so that the account knows how many keys do.
-    pub(super) fn expect(&self, object: &dyn Object, plan: &Plan) {
-        self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.expect(object, scope));
-    }
-
-    /// Says that it waits no longer.
-    pub(super) fn met(&self, object: &dyn Object, plan: &Plan) {
-        self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.met(object, scope));
-    }
-
-    /// Says that what it asks about is known now: the others that ask for the same do not wait for it any longer.
-    fn answered(&self, object: &dyn Object, plan: &Plan) {
-        self.asks(object, plan).into_iter().for_each(|(object, scope)| self.account.answered(object, scope));
-    }
-
-    /// What a plan will ask the account about: the scopes of its object and of what it refers to.
-    fn asks(&self, object: &dyn Object, plan: &Plan) -> SmallVec<[(&'static str, Scope); 2]> {
-        let source = self.account.data_source();
-        let of_key = |object: &dyn Object, key: &str| Some((object.resource().name, object.look_by_key(key, source)?.scope?));
-        let mut asks = SmallVec::new();
-        for reference in plan.refs.iter().filter(|reference| reference.kin.within().is_none()) {
-            if let (By::Key(key), Some(kin)) = (&reference.by, objects::find(reference.kin.object())) {
-                asks.extend(of_key(kin, key));
-            }
-        }
-        let looks =
-            plan.mode != Mode::Insert || !object.refuses_duplicates(plan) || (self.bulk.get() && object.import(plan).is_some());
-        match (&plan.target, plan.parents().next()) {
-            (Target::Uuid(uuid, _), _) if matches!(plan.mode, Mode::Upsert | Mode::Update) => {
-                asks.push((object.resource().name, Scope::entry(uuid)));
-            }
-            (Target::Key(key), None) if looks && !object.is_part() => asks.extend(of_key(object, key)),
-            (Target::Key(key), Some(_)) if looks && object.has_own_key() && !object.is_part() => asks.extend(of_key(object, key)),
-            (_, Some(parent)) if object.listing(source).is_some() => {
-                let name = object.resource().name;
-                asks.push((name, Scope::of(name, parent.by.text())));
-            }
-            _ => {}
-        }
-        asks
-    }
-}
+use crate::plan::{LaneKey, LaneKeys, Mode, Plan, Role, Target};
 
 /// How a plan's turn ended.
 #[derive(Debug)]
@@ -339,106 +254,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Finds what the record refers to. The inner error is a turn that ends here.
-    async fn resolve(&self, fresh: bool, wanted: impl Fn(&Reference) -> bool) -> Result<OrEnd<Vec<Resolved>>, Trouble> {
-        let refs = &self.plan.refs;
-        let mut resolved: Vec<Resolved> = refs.iter().map(|reference| unresolved(&reference.by)).collect();
-        // What is to go and has a key of its own is found by that alone.
-        let by_own_key = self.object.has_own_key() && !self.object.is_part() && self.other_target().key().is_some();
-        // What is looked for within another thing comes after that.
-        let (plain, within): (Vec<usize>, _) = (0..refs.len()).partition(|at| refs[*at].kin.within().is_none());
-        for at in plain.into_iter().chain(within) {
-            let reference = &refs[at];
-            let needed = wanted(reference) && (self.plan.mode != Mode::Delete || (reference.role == Role::Parent && !by_own_key));
-            match (&reference.by, reference.need, needed) {
-                (_, _, false) => {}
-                (By::Uuid(uuid), Need::Uuid, true) => resolved[at].uuid = self.world.account.now(uuid),
-                _ => match self.find(reference, self.surrounds(reference, &resolved), fresh).await? {
-                    Ok(known) => {
-                        let key = match &reference.by {
-                            By::Key(key) => Some(key.clone()),
-                            By::Uuid(_) => known.keys().next().map(Into::into),
-                        };
-                        if reference.need == Need::Key && key.is_none() {
-                            let text = "names something that has no external id in the data source";
-                            let fault = Fault::field(Code::ParentNotFound, reference.field, text);
-                            return Ok(Err(Step::Settled(Outcome::rejected(fault).into())));
-                        }
-                        resolved[at] = Resolved { uuid: known.uuid.clone(), key, known: Some(known) };
-                    }
-                    Err(step) => return Ok(Err(step)),
-                },
-            }
-        }
-        Ok(Ok(resolved))
-    }
-
-    /// The UUID of what a thing is looked for in, where it is not looked for by itself.
-    fn surrounds<'a>(&self, reference: &Reference, resolved: &'a [Resolved]) -> Option<&'a str> {
-        let kin = reference.kin.within()?;
-        self.plan.refs.iter().zip(resolved).find(|(other, _)| other.kin == kin).map(|(_, found)| found.uuid.as_ref())
-    }
-
-    /// One thing that the record refers to.
-    async fn find(&self, reference: &Reference, within: Option<&str>, fresh: bool) -> Result<OrEnd<Rc<Known>>, Trouble> {
-        let account = &self.world.account;
-        let found = match self.look_for(reference, within, fresh && reference.role == Role::Parent).await? {
-            // At the end of the input an absence that was seen earlier is looked at once more: others write too.
-            Found::Absent if self.last_chance && within.is_none() && !fresh && matches!(reference.by, By::Key(_)) => {
-                account.refer(reference.kin, &reference.by, true).await?
-            }
-            found => found,
-        };
-        Ok(match found {
-            Found::Present(known) => Ok(known),
-            Found::Ambiguous(many) => Err(Step::Settled(Outcome::rejected(ambiguous(reference.field, many)).into())),
-            Found::Absent => match (self.plan.mode, &reference.by) {
-                (Mode::Update | Mode::Delete, _) if reference.role == Role::Parent => {
-                    Err(Step::Settled(Outcome::Skipped(Skip::NoMatch).into()))
-                }
-                (_, By::Key(key)) if self.makes(reference) => {
-                    return self.make_customer(reference, key).await;
-                }
-                (_, By::Key(_)) if !self.last_chance => Err(Step::Park(reference.lane(), Waits::ForIt)),
-                _ => Err(Step::Settled(Outcome::rejected(self.no_parent(Some(reference))).into())),
-            },
-        })
-    }
-
-    /// Looks for one thing that the record refers to. What came into being by this run is waited for, once: a list may lag.
-    async fn look_for(&self, reference: &Reference, within: Option<&str>, fresh: bool) -> Result<Found<Rc<Known>>, Trouble> {
-        let (account, lane) = (&self.world.account, reference.lane());
-        for wait in LOOKS {
-            tokio::time::sleep(wait).await;
-            let found = match within {
-                Some(parent) => account.refer_within(reference.kin, &reference.by, parent).await?,
-                None => account.refer(reference.kin, &reference.by, fresh || !wait.is_zero()).await?,
-            };
-            if found != Found::Absent || !self.world.brought.borrow().contains(&lane) {
-                return Ok(found);
-            }
-        }
-        self.world.brought.borrow_mut().remove(&lane);
-        Ok(Found::Absent)
-    }
-
-    /// Whether what a reference names is made where it does not exist.
-    fn makes(&self, reference: &Reference) -> bool {
-        reference.kin == Kin::Customer && self.how.parents == Parents::Create && self.object.makes_parents()
-    }
-
-    fn no_parent(&self, reference: Option<&Reference>) -> Fault {
-        let Some(reference) = reference else {
-            return Fault::record(Code::ParentNotFound, "belongs to something that does not exist");
-        };
-        let what = reference.kin.words();
-        Fault::field(
-            Code::ParentNotFound,
-            reference.field,
-            format!("names {what} that does not exist in the data source and did not come in this sync"),
-        )
-    }
-
     /// Finds the object. With `fresh`, whatever is known is looked at again.
     async fn locate(&self, at: &At<'_>, look: Option<&Look>, fresh: bool) -> Result<Found<Existing>, Trouble> {
         let target = match &self.plan.target {
@@ -506,14 +321,6 @@ impl Turn<'_> {
     /// Where what is written is kept, beside the keys that it shows itself.
     fn home(&self, at: &At<'_>) -> Option<Scope> {
         self.object.look(self.plan, self.other_target(), at)?.scope
-    }
-}
-
-/// A thing of which nothing is known but the name that the record gives it.
-fn unresolved(by: &By) -> Resolved {
-    match by {
-        By::Uuid(uuid) => Resolved { uuid: uuid.clone(), key: None, known: None },
-        By::Key(key) => Resolved { uuid: Box::default(), key: Some(key.clone()), known: None },
     }
 }
 
