@@ -153,6 +153,7 @@ fn sigterm_does_not_wait_for_an_import() {
     live.signal("TERM");
     let run = live.finish();
     assert_eq!((run.code, run.states().len()), (Some(143), 0), "{run}");
+    assert!(run.logged(&["a bulk import is not waited for"]), "{run}");
     assert!(asked.elapsed() < Duration::from_secs(20));
 }
 

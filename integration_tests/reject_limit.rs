@@ -102,15 +102,6 @@ fn by_default_a_thousand_rejects_and_nothing_else_end_the_sync() {
 }
 
 #[test]
-fn rejects_that_need_no_request_do_not_outrun_the_good_records_before_them() {
-    let world = World::new();
-    world.fault("GET /customers slow=1s");
-    let goods = (0..20).map(|at| good(&format!("c-{at}")));
-    let run = world.sync().lines(goods.chain((0..1_500).map(|_| bad()))).line(state("customers", 1)).run().succeeded();
-    assert_eq!(run.counts(), [(20.0, 1500.0)]);
-}
-
-#[test]
 fn a_second_sync_after_the_source_was_mended_comes_by_the_rejected_record_again() {
     let world = World::new();
     let sync = |second: String| {

@@ -237,7 +237,7 @@ async fn table(title: &str, rows: &[(&str, Scene)], latencies: &[u64]) -> Vec<(S
             worst.turned_away,
             worst.alone
         );
-        all.push((*scene, Shared { used: mean, ..worst }));
+        all.push((*scene, worst));
     }
     // Shown with --nocapture.
     println!("{text}");
@@ -305,7 +305,7 @@ async fn connectors_share_the_connections() {
     let latencies: &[u64] = if thorough() { &[600, 1_000, 2_000] } else { &[1_000] };
     for (scene, shared) in table("20 connections, at latencies at which they are what is scarce", &rows, latencies).await {
         let told = format!("{scene:?}: {shared:?}");
-        assert!(shared.used >= 0.88, "{told}");
+        assert!(shared.used >= 0.9, "{told}");
         // Where eight share twenty connections, one connection all the time is 0.4.
         assert!(shared.lowest >= 0.35, "{told}");
     }

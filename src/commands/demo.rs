@@ -11,19 +11,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::outcomes;
+use super::progress::shown;
 use super::sandbox::listen;
-use super::{check, client, complain};
+use super::{check, client, complain, engine};
 use crate::binding::Bindings;
 use crate::config::Settings;
+use crate::engine::Ending;
 use crate::engine::intake::Intake;
 use crate::engine::report::Report;
-use crate::engine::{Attempt, Bounds, Ending, Engine};
 use crate::protocol::emit::system_clock;
 use crate::protocol::{ConfiguredCatalog, Emitter, Inbound, inbound};
 use crate::sandbox::{Observed, Options, Sandbox};
@@ -143,33 +144,12 @@ async fn write(settings: &Settings, bindings: &Arc<Bindings>) -> anyhow::Result<
     let client = client(settings, settings.limits.give_up_after)?;
     let emitter = Emitter::new(Box::new(io::sink()), system_clock());
     let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())));
-    let engine = Engine {
-        bindings: Arc::clone(bindings),
-        client: &client,
-        data_source: &settings.data_source,
-        deletions: settings.deletions,
-        attempt: Attempt::new(None, None),
-        bulk_import: settings.bulk_import,
-        stop_when_rejected: settings.stop_when_rejected,
-        parking: Bounds::default(),
-        emitter: &emitter,
-        report: &report,
-    };
+    let engine = engine(settings, bindings, &client, &emitter, &report);
     let records = SYNC.lines().filter(|line| matches!(inbound::parse(line.as_bytes()), Ok(Inbound::Record(_)))).count();
-    let bar = ProgressBar::new(records as u64)
-        .with_style(ProgressStyle::with_template("write     {bar:40} {pos}/{len} records, {msg}").context("the bar's template")?);
-    let progress = async {
-        loop {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            bar.set_position(report.borrow().total().settled());
-            bar.set_message(format!("{} requests", client.stats().attempts));
-        }
-    };
+    let bar = ProgressBar::new(0);
     let intake = Intake::threads(bindings, Box::new(Cursor::new(SYNC)));
-    let ending = tokio::select! {
-        ending = engine.run(intake, Store::nothing(), async { drop(tokio::signal::ctrl_c().await) }) => ending?,
-        () = progress => unreachable!("the bar never ends"),
-    };
+    let run = engine.run(intake, Store::nothing(), async { drop(tokio::signal::ctrl_c().await) });
+    let ending = shown("write", &bar, records as u64, &client, &report, run).await??;
     bar.finish_and_clear();
     Ok((ending, report.into_inner()))
 }

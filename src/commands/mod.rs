@@ -7,11 +7,13 @@ mod discover;
 mod docs_tests;
 mod explain;
 mod outcomes;
+mod progress;
 mod replay;
 mod sandbox;
 pub mod spec;
 mod write;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::Write as _;
@@ -23,8 +25,11 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::binding::Bindings;
 use crate::client::{Client, HttpTransport, Policy, USER_AGENT};
 use crate::config::{KEY_VARIABLE, Settings};
+use crate::engine::report::Report;
+use crate::engine::{Attempt, Bounds, Engine};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{Emitter, Level, LogLayer, Outbound};
@@ -225,4 +230,26 @@ fn client(settings: &Settings, give_up_after: std::time::Duration) -> Result<Cli
         ..Policy::default()
     };
     Ok(Client::new(Arc::new(transport), policy))
+}
+
+/// The engine that the settings ask for. Which attempt of a host it is, `write` alone is told.
+fn engine<'e>(
+    settings: &'e Settings,
+    bindings: &Arc<Bindings>,
+    client: &'e Client,
+    emitter: &'e Emitter,
+    report: &'e RefCell<Report>,
+) -> Engine<'e> {
+    Engine {
+        bindings: Arc::clone(bindings),
+        client,
+        data_source: &settings.data_source,
+        deletions: settings.deletions,
+        attempt: Attempt::new(None, None),
+        bulk_import: settings.bulk_import,
+        stop_when_rejected: settings.stop_when_rejected,
+        parking: Bounds::default(),
+        emitter,
+        report,
+    }
 }

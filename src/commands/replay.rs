@@ -10,20 +10,19 @@ use std::io::{self, Cursor, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 use tracing_subscriber::layer::SubscriberExt;
 
+use super::progress::shown;
 use super::write::asked_to_stop;
-use super::{ConfigFile, EXIT_REJECTED, client, outcomes, settings};
+use super::{ConfigFile, EXIT_REJECTED, client, engine, outcomes, settings};
 use crate::binding::Bindings;
 use crate::config::{Deletions, Settings, StopWhenRejected};
+use crate::engine::Ending;
 use crate::engine::intake::Intake;
 use crate::engine::report::Report;
-use crate::engine::{Attempt, Bounds, Ending, Engine};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::emit::system_clock;
@@ -173,36 +172,13 @@ async fn send(
     let bindings = Arc::new(Bindings::new(catalog, settings)?);
     let client = client(settings, settings.limits.give_up_after)?;
     let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())).untold());
-    let engine = Engine {
-        bindings: Arc::clone(&bindings),
-        client: &client,
-        data_source: &settings.data_source,
-        deletions: settings.deletions,
-        attempt: Attempt::new(None, None),
-        bulk_import: settings.bulk_import,
-        stop_when_rejected: settings.stop_when_rejected,
-        parking: Bounds::default(),
-        emitter,
-        report: &report,
-    };
+    let engine = engine(settings, &bindings, &client, emitter, &report);
     let store = Store::open(&settings.keeping, job(catalog))?.noting(replay);
     let input = Messages { records: Box::new(replay.rows().map(message)), rest: Cursor::default() };
     let intake = Intake::threads(&bindings, Box::new(input));
     let stop = asked_to_stop()?;
-    // The length is told last: with it the bar is shown.
-    bar.set_style(ProgressStyle::with_template("replay    {bar:40} {pos}/{len} records, {msg}").context("the bar's template")?);
-    bar.set_length(replay.entries().len() as u64);
-    let progress = async {
-        loop {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            bar.set_position(report.borrow().total().settled());
-            bar.set_message(format!("{} requests", client.stats().attempts));
-        }
-    };
-    let ended = tokio::select! {
-        ended = engine.run(intake, store, stop) => ended,
-        () = progress => unreachable!("the bar never ends"),
-    };
+    let run = engine.run(intake, store, stop);
+    let ended = shown("replay", bar, replay.entries().len() as u64, &client, &report, run).await?;
     Ok((ended, report.into_inner(), bindings))
 }
 

@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{EXIT_TERMINATED, client, settings};
+use super::{EXIT_TERMINATED, client, engine, settings};
 use crate::binding::Bindings;
 use crate::engine::intake::Intake;
 use crate::engine::report::Report;
-use crate::engine::{Attempt, Bounds, Ending, Engine, summary};
+use crate::engine::{Attempt, Ending, Engine, summary};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::protocol::{ConfiguredCatalog, ConfiguredStream, Emitter};
@@ -29,18 +29,8 @@ pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Res
     let bindings = Arc::new(Bindings::new(&catalog, &settings)?);
     let client = client(&settings, settings.limits.give_up_after)?;
     let report = RefCell::new(Report::new(bindings.iter().map(|binding| binding.id.clone())));
-    let engine = Engine {
-        bindings: Arc::clone(&bindings),
-        client: &client,
-        data_source: &settings.data_source,
-        deletions: settings.deletions,
-        attempt: Attempt::new(std::env::var("WORKER_JOB_ATTEMPT").ok().as_deref(), SystemTime::now().try_into().ok()),
-        bulk_import: settings.bulk_import,
-        stop_when_rejected: settings.stop_when_rejected,
-        parking: Bounds::default(),
-        emitter,
-        report: &report,
-    };
+    let attempt = Attempt::new(std::env::var("WORKER_JOB_ATTEMPT").ok().as_deref(), SystemTime::now().try_into().ok());
+    let engine = Engine { attempt, ..engine(&settings, &bindings, &client, emitter, &report) };
     let store = Store::open(&settings.keeping, job(&catalog))?;
     let intake = Intake::threads(&bindings, Box::new(std::io::stdin()));
     end_in_time();

@@ -1,6 +1,7 @@
 //! Bulk imports end as the single path does: over random companies, with every reading of what is unknown about the endpoint,
 //! with faults, with kills in the middle.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -8,8 +9,10 @@ use serde_json::{Map, Value, json};
 use super::chaos_tests::{FAULTS, lists_lag};
 use super::company_chaos_tests::{all_streams, assert_same, assert_states, rest, seeds, shape, text};
 use super::company_tests::{Shape, base, company};
+use super::report::Sample;
 use super::testing::{Collected, Ran, catalog, record, run, run_into, settings, state};
 use crate::config::Settings;
+use crate::outcome::Fault;
 use crate::sandbox::imports::{Reading, Readings};
 use crate::sandbox::{Options, Quirks, Sandbox};
 
@@ -122,6 +125,83 @@ async fn every_reading_of_the_endpoint_ends_with_the_same_account() {
         assert_eq!(ran.count("created"), 161, "{name}: {:?}", ran.report.total());
         let second = run(&account, &bulk(), &catalog(&STREAMS), input.clone()).await;
         assert_eq!(second.count("unchanged"), 161, "{name}: {:?}", second.report.total());
+    }
+}
+
+/// One line item and one transaction of this account are there already when an import brings them again with other invoices.
+async fn with_parts_that_are_there() -> Sandbox {
+    let account = sandbox(Readings::default());
+    let invoice = invoice("c", "i", &[item("taken-l")], &[paid("taken-t")]);
+    let input = record("customers", &json!({"external_id": "c", "name": "C"})) + &record("invoices", &invoice);
+    run(&account, &settings(&json!({})), &catalog(&STREAMS), input).await.assert_sound();
+    account
+}
+
+fn item(key: &str) -> Value {
+    json!({"type": "one_time", "external_id": key, "amount_in_cents": 1000})
+}
+
+fn paid(key: &str) -> Value {
+    json!({"type": "payment", "result": "successful", "date": "2026-01-02", "external_id": key})
+}
+
+fn invoice(customer: &str, key: &str, items: &[Value], transactions: &[Value]) -> Value {
+    json!({"customer_external_id": customer, "external_id": key, "date": "2026-01-01", "currency": "USD", "line_items": items,
+        "transactions": transactions})
+}
+
+/// What the rejected records of a sync are told, by their keys.
+fn told(ran: &Ran) -> BTreeMap<String, String> {
+    let words = |sample: &Sample| {
+        let words = |fault: &Fault| format!("{} {}: {}", fault.code, fault.field.as_deref().unwrap_or("-"), fault.message);
+        sample.rejection.faults.iter().map(words).collect::<Vec<_>>().join("; ")
+    };
+    ran.report.samples.iter().map(|sample| (sample.key.clone(), words(sample))).collect()
+}
+
+/// Each record has the words that the API says of it, and no other has them.
+#[tokio::test(start_paused = true)]
+async fn a_part_whose_id_is_taken_is_told_so_and_the_others_have_their_own() {
+    let streams = ["customers", "invoices", "line_items", "transactions"];
+    let of = |invoice: &str, mut part: Value| {
+        part["invoice_external_id"] = invoice.into();
+        part
+    };
+    let rows = [
+        record("customers", &json!({"external_id": "d", "name": "D"})),
+        record("invoices", &invoice("d", "good", &[item("l1")], &[paid("t1")])),
+        record("invoices", &invoice("d", "half", &[item("l2"), item("taken-l")], &[])),
+        record("invoices", &invoice("d", "none", &[item("taken-l")], &[])),
+        record("invoices", &invoice("d", "unpaid", &[item("l3")], &[paid("taken-t")])),
+        record("invoices", &invoice("d", "rows", &[], &[])),
+        record("line_items", &of("rows", item("l4"))),
+        record("line_items", &of("rows", item("taken-l"))),
+        record("transactions", &of("rows", paid("taken-t"))),
+        record("invoices", &invoice("d", "empty", &[], &[])),
+        record("line_items", &of("empty", item("taken-l"))),
+    ];
+    let item_is_taken = "The external ID for this line item already exists in our system.";
+    let of_invoices = [
+        ("empty of d", "IMPORTED_INVALID line_items: can't be blank".to_owned()),
+        ("half of d", format!("API_REFUSED line_items.external_id: {item_is_taken}")),
+        ("none of d", format!("API_REFUSED line_items.external_id: {item_is_taken}")),
+        ("unpaid of d", "API_REFUSED transactions.external_id: has already been taken".to_owned()),
+    ];
+    let of_parts = [
+        ("taken-l of empty", format!("API_REFUSED external_id: {item_is_taken}")),
+        ("taken-l of rows", format!("API_REFUSED external_id: {item_is_taken}")),
+        ("taken-t of rows", "API_REFUSED external_id: has already been taken".to_owned()),
+    ];
+    // An insert leaves alone what is there.
+    for (mode, rejected, skipped) in [("upsert", [&of_invoices[..], &of_parts].concat(), 0), ("insert", of_invoices.to_vec(), 3)]
+    {
+        let account = with_parts_that_are_there().await;
+        let settings = settings(&json!({"bulk_import": "auto", "mode": mode}));
+        let ran = run(&account, &settings, &catalog(&streams), rows.concat()).await;
+        ran.assert_sound();
+        assert_eq!(ran.report.client.requests_by_kind["import"], 1, "{mode}");
+        assert_eq!(told(&ran), rejected.into_iter().map(|(key, words)| (key.to_owned(), words)).collect(), "{mode}");
+        assert_eq!((ran.count("created"), ran.count("skipped")), (4, skipped), "{mode}");
     }
 }
 

@@ -316,7 +316,7 @@ impl Sync<'_> {
                     }
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
-                () = &mut stop => return self.drain(world, running).await,
+                () = &mut stop => return self.drain(world, running, importing.len()).await,
                 () = news(self.engine.client, later) => later = self.tell_throttled()?,
                 item = intake.next(), if reading => match item {
                     Some(item) => self.take(world, item)?,

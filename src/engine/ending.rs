@@ -72,9 +72,16 @@ impl Sync<'_> {
         Ok(())
     }
 
-    /// Asked to end: what is under way is finished and what it lets go is emitted; nothing new is started.
-    pub(super) async fn drain(&mut self, world: &World<'_>, mut running: Running<'_>) -> Result<Ending, Failure> {
+    /// Asked to end: what is under way is finished and what it lets go is emitted; nothing new is started, and so many imports are
+    /// not waited for.
+    pub(super) async fn drain(&mut self, world: &World<'_>, mut running: Running<'_>, imports: usize) -> Result<Ending, Failure> {
         tracing::info!("asked to stop: {} requests are finished, nothing new is started", running.len());
+        if imports > 0 {
+            tracing::info!(
+                "a bulk import is not waited for: ChartMogul goes on with it, its records have no outcome, and the next attempt \
+                 finds what it made"
+            );
+        }
         let mut grace = pin!(tokio::time::sleep(GRACE));
         let mut late = false;
         while !running.is_empty() && !late {

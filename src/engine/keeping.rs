@@ -64,8 +64,7 @@ impl Sync<'_> {
             mark = mark.and(self.store.done(line, mark));
         }
         self.engine.report.borrow_mut().settled(stream, line, of, outcome);
-        let in_turn = matches!(of, Of::Plan(..));
-        if let Some(failure) = self.rejects.count(rejected, in_turn, &self.engine.report.borrow()) {
+        if let Some(failure) = self.rejects.count(rejected, &self.engine.report.borrow()) {
             // Its STATE must not leave, so that the next attempt comes by it again.
             self.halted.get_or_insert(failure);
             return Ok(());

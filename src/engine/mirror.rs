@@ -111,7 +111,7 @@ impl Sync<'_> {
             Either::Right(_) => true,
         };
         if stopped {
-            return self.drain(world, FuturesUnordered::new()).await;
+            return self.drain(world, FuturesUnordered::new(), 0).await;
         }
         let objects = self.mirrored(world, &engine.bindings);
         if objects.is_empty() {

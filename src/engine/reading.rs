@@ -42,7 +42,6 @@ impl Sync<'_> {
             Item::Record { line, stream, planned, origin, named } => {
                 self.seen.take(stream, named.as_deref());
                 self.engine.report.borrow_mut().read(stream);
-                self.rejects.read();
                 if self.complete[stream] && !std::mem::replace(&mut self.late[stream], true) {
                     let id = &self.engine.bindings.at(stream).id;
                     tracing::warn!("stream {id}: records came after its COMPLETE (line {line}); they are written all the same");

@@ -32,7 +32,19 @@ impl Import {
     pub fn bytes(&self) -> usize {
         self.entries.iter().map(|(_, entry)| entry.len() + 1).sum()
     }
+
+    /// The lists and keys of those of its parts that have a key.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, Box<str>)> {
+        let parts = self.entries.iter().filter(|(list, _)| PARTS.contains(list));
+        parts.filter_map(|(list, entry)| {
+            let entry: Value = serde_json::from_str(entry).ok()?;
+            Some((*list, entry["external_id"].as_str()?.into()))
+        })
+    }
 }
+
+/// What stands within an invoice, each as its list.
+const PARTS: [&str; 2] = ["line_items", "transactions"];
 
 const CUSTOMER: &[&str] =
     &["external_id", "name", "email", "country", "state", "city", "zip", "company", "lead_created_at", "free_trial_started_at"];

@@ -62,12 +62,23 @@ const SLOWEST: f64 = 1.0 / 40.0;
 /// While feeling its way up, the rate grows by this part of itself a second: doubling takes 6 s.
 const CLIMB: f64 = 0.12;
 
-/// So many 429s end the climb: one alone may have met the wrong client.
+/// So many 429s end the climb: one alone may have met the wrong client. Where pauses are dear each counts double.
 const CLIMB_ENDS: u8 = 3;
 
 /// Otherwise it grows each second by this part of the cap and this part of itself.
 const GAIN_OF_FULL: f64 = 0.0005;
 const GAIN: f64 = 0.0025;
+
+/// A pause is dear that is longer than this many times [`PAUSE`].
+const DEAR: f64 = 2.0;
+
+/// The dearer the last pause was, the more slowly the next is risked: growth is slower by this power of how many times
+/// [`PAUSE`] it was, and that of the climb by the other.
+const THRIFT: f64 = 1.5;
+const THRIFT_OF_CLIMB: f64 = 0.5;
+
+/// But only from this part of the rate on at which the last 429 came: what it took is had back as fast as anywhere.
+const NEAR: f64 = 0.96;
 
 /// After so long without a 429 others have gone, and the rate climbs; twice as long where pauses are dear.
 const QUIET: Duration = Duration::from_secs(50);
@@ -96,8 +107,10 @@ pub(super) struct Pace {
     climbing: u8,
     /// When the rate begins to climb by itself.
     quiet_at: Instant,
-    /// How much slower than otherwise the rate grows.
-    thrift: f64,
+    /// How many times the usual pause the last one was; never less than 1.
+    price: f64,
+    /// The rate at which the last 429 came.
+    met: f64,
     /// Good answers so far.
     good: u64,
     last_good: Instant,
@@ -121,7 +134,8 @@ impl Pace {
             streak: 0,
             climbing: 0,
             quiet_at: now,
-            thrift: 1.0,
+            price: 1.0,
+            met: 0.0,
             good: 0,
             last_good: now,
             time_paused: Duration::ZERO,
@@ -174,8 +188,8 @@ impl Pace {
         };
         self.streak = self.streak.saturating_add(1);
         self.pause(now, pause);
-        self.thrift = PAUSE.div_duration_f64(pause.max(PAUSE));
-        let quiet = if self.thrift < 0.5 { 2 * QUIET } else { QUIET };
+        self.price = pause.max(PAUSE).div_duration_f64(PAUSE);
+        let quiet = if self.price > DEAR { 2 * QUIET } else { QUIET };
         self.quiet_at = now + pause + quiet.mul_f64(0.75 + 0.5 * self.random.unit());
     }
 
@@ -187,8 +201,9 @@ impl Pace {
             self.rate = self.rate.min(foot);
             self.climbing = CLIMB_ENDS;
         } else if self.lowered.is_none() {
+            self.met = self.rate;
             self.rate -= self.rate * (CUT + CUT_OF_FULL * self.rate / self.full);
-            self.climbing = self.climbing.saturating_sub(1);
+            self.climbing = self.climbing.saturating_sub(if self.price > DEAR { 2 } else { 1 });
         } else if self.lowered.is_some_and(|lowered| now - lowered > SECOND) {
             // That second is over, and still there is no room.
             self.rate = self.rate.min((self.rate / 2.0).max(foot));
@@ -225,10 +240,13 @@ impl Pace {
             return;
         }
         (self.spell, self.lowered, self.streak) = (None, None, 0);
-        let gain = if self.climbing > 0 || now >= self.quiet_at {
+        let gain = if self.climbing > 0 {
+            CLIMB * self.rate / self.price.powf(THRIFT_OF_CLIMB)
+        } else if now >= self.quiet_at {
             CLIMB * self.rate
         } else {
-            (GAIN_OF_FULL * self.full + GAIN * self.rate) * self.thrift
+            let thrift = if self.rate < NEAR * self.met { 1.0 } else { self.price.powf(THRIFT) };
+            (GAIN_OF_FULL * self.full + GAIN * self.rate) / thrift
         };
         self.rate = (self.rate + gain * since.as_secs_f64()).min(self.full);
         if self.rate >= self.full {
@@ -439,6 +457,22 @@ mod tests {
     }
 
     #[test]
+    fn where_pauses_are_dear_a_newcomer_climbs_more_slowly_and_bears_less() {
+        let start = Instant::now();
+        let mut pace = pace(40, start);
+        pace.good(start, start);
+        pace.throttled(start + MS, start + MS, Some(SECOND));
+        let took = climb(&mut pace, start + 2 * SECOND, 20.0);
+        assert!((22 * SECOND..32 * SECOND).contains(&took), "{took:?}");
+        for (nth, end) in [(1, false), (2, true)] {
+            let now = pace.last_good + 2 * SECOND;
+            pace.throttled(now, now, Some(SECOND));
+            assert_eq!(pace.climbing == 0, end, "{nth}");
+            pace.good(now + 2 * SECOND, now + 2 * SECOND);
+        }
+    }
+
+    #[test]
     fn the_cap_comes_back_when_the_others_have_gone() {
         for (after, most) in [(None, 100), (Some(SECOND), 160)] {
             let start = Instant::now();
@@ -453,15 +487,20 @@ mod tests {
     #[test]
     fn dear_pauses_are_risked_more_rarely() {
         let start = Instant::now();
-        let [cheap, dear] = [None, Some(SECOND)].map(|after| {
-            let mut pace = proven(start);
-            pace.rate = 20.0;
-            pace.throttled(start + MS, start + MS, after);
-            let before = pace.rate;
-            pace.good(start + 2 * SECOND, start + 2 * SECOND);
-            pace.rate - before
-        });
+        let gains = |part: f64| {
+            [None, Some(SECOND)].map(|after| {
+                let mut pace = proven(start);
+                pace.rate = 20.0;
+                pace.throttled(start + MS, start + MS, after);
+                pace.rate = part * 20.0;
+                pace.good(start + 2 * SECOND, start + 2 * SECOND);
+                pace.rate - part * 20.0
+            })
+        };
+        let [cheap, dear] = gains(0.98);
         assert!(cheap > 3.0 * dear && dear > 0.0, "{cheap} {dear}");
+        let [cheap, dear] = gains(0.9);
+        assert!((cheap - dear).abs() < 1e-9, "{cheap} {dear}: far below what was met");
     }
 
     #[test]

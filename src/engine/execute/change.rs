@@ -165,7 +165,12 @@ impl Turn<'_> {
                 Sent::Done(_) if !outcome.is_rejected() => outcome = Outcome::Updated,
                 Sent::Done(_) => {}
                 Sent::Gone => return Ok(Changed::Gone),
-                Sent::Refused(refused) => return Ok(Changed::Settled(refused)),
+                Sent::Refused(refused) => {
+                    return Ok(Changed::Settled(match shows {
+                        Shows::Part(list) => within(refused, list),
+                        _ => refused,
+                    }));
+                }
                 Sent::Lost(_) => return Ok(Changed::Lost),
             }
         }
@@ -256,6 +261,16 @@ impl Turn<'_> {
             Reply::Lost(why) => Sent::Lost(why),
         })
     }
+}
+
+/// What was refused of a part, as a refusal of the whole that it came in: as the API says it where both go in one request.
+fn within(outcome: Outcome, list: &str) -> Outcome {
+    let Outcome::Rejected(Rejection { faults, http_status }) = outcome else { return outcome };
+    let within = |fault: Fault| {
+        let field = fault.field.map_or_else(|| list.to_owned(), |field| format!("{list}.{field}"));
+        Fault { field: Some(field), ..fault }
+    };
+    Outcome::Rejected(Rejection { faults: faults.into_iter().map(within).collect(), http_status })
 }
 
 /// What a request sets.

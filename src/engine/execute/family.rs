@@ -13,7 +13,7 @@ use crate::account::{Found, Trouble};
 use crate::failure::Failure;
 use crate::objects::imports::Import;
 use crate::objects::{self, Object};
-use crate::plan::{By, Kin, LaneKeys, Mode, Plan, Reference};
+use crate::plan::{By, Kin, Known, LaneKeys, Mode, Plan, Reference};
 
 /// What of a group of records goes in an import: all of one customer, or one plan.
 #[derive(Debug, Default)]
@@ -30,6 +30,16 @@ pub(super) struct Unit {
     pub(super) import: Import,
     /// Their places in the group.
     pub(super) members: SmallVec<[usize; 1]>,
+}
+
+impl Unit {
+    /// The objects and keys of its parts that are not in the entry that stands for it.
+    pub(super) fn lacks(&self, known: &Known) -> Vec<(&'static str, Box<str>)> {
+        let is_there = |(object, key): &(&str, Box<str>)| {
+            known.parts().iter().any(|part| part.object == *object && part.known.keys().any(|held| held == key.as_ref()))
+        };
+        self.import.parts().filter(|part| !is_there(part)).collect()
+    }
 }
 
 impl Family {

@@ -5,7 +5,7 @@
 //! look shows; an import whose fate is unknown is waited for by the data source's own count of what is pending, never sent
 //! again as it is. Does not own what goes in one (`family`), nor when (`bulk`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -22,9 +22,11 @@ use crate::account::Trouble;
 use crate::client::{Call, Method, Repeat, Reply, Trial};
 use crate::errors::Code;
 use crate::failure::Failure;
+use crate::objects::Object;
 use crate::objects::imports::{LISTS, PLANS};
+use crate::objects::request::Look;
 use crate::outcome::{Fault, Outcome, Rejection};
-use crate::plan::By;
+use crate::plan::{By, LaneKey, Plan};
 
 /// Waits between looks at an import that is not done; the last one goes on.
 const POLLS: [Duration; 5] =
@@ -39,10 +41,21 @@ pub(in crate::engine) enum Imported {
     Made,
     /// It is there, and the API says itself that it counts for nothing.
     Invalid(Rejection),
+    /// It is there without some of its parts: sent singly the API says why.
+    Lacking(Lacking),
     /// It is not there: sent singly the API says why.
     Absent,
     /// The import never arrived.
     Lost,
+}
+
+/// What an import made in part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Lacking {
+    /// The objects and keys of the parts that are not there.
+    parts: Vec<(&'static str, Box<str>)>,
+    /// What the API says against what is.
+    rejection: Option<Rejection>,
 }
 
 /// How imports stand.
@@ -54,6 +67,8 @@ pub(in crate::engine) struct Imports {
     pace: Option<f64>,
     /// Imports in a row that never arrived.
     lost: u32,
+    /// What an import made in part, and whose records have yet to say the rest.
+    half_made: HashSet<LaneKey>,
 }
 
 impl World<'_> {
@@ -251,49 +266,104 @@ impl World<'_> {
             };
         }
         for (family, found) in families.iter().zip(&found) {
-            for (unit, _) in family.units.iter().zip(found).filter(|(_, found)| **found == Imported::Made) {
+            let is_made = |found: &Imported| matches!(found, Imported::Made | Imported::Lacking(_));
+            for (unit, _) in family.units.iter().zip(found).filter(|(_, found)| is_made(found)) {
                 self.deletions.borrow_mut().created(unit.object.resource().name);
             }
         }
         Ok(found)
     }
 
-    /// What a look shows of a unit. What the API would make twice is looked for several times: a list may lag.
+    /// What a look shows of a unit. What the API would make twice, and what lacks parts, is looked for several times: a list may
+    /// lag.
     async fn see(&self, unit: &Unit) -> Result<Imported, Trouble> {
         let Some(look) = unit.object.look_by_key(&unit.key, self.account.data_source()) else { return Ok(Imported::Absent) };
-        let waits = if unit.object.has_refused_key() { &LOOKS[..1] } else { &LOOKS[..] };
-        for wait in waits {
-            sleep(*wait).await;
+        let mut seen = None;
+        for wait in LOOKS {
+            sleep(wait).await;
             let known = self.account.look(unit.object, &look, !wait.is_zero()).await?;
-            let Some(known) = known.first() else { continue };
-            if known.is_sound {
-                return Ok(Imported::Made);
+            let Some(known) = known.first() else {
+                if seen.is_none() && unit.object.has_refused_key() {
+                    break;
+                }
+                continue;
+            };
+            let lacks = unit.lacks(known);
+            let is_whole = lacks.is_empty();
+            seen = Some((lacks, known.is_sound));
+            if is_whole {
+                break;
             }
-            let by = By::Key(unit.key.clone());
-            let entry = self.account.entry_of(unit.object, &by, &look).await?.unwrap_or_default();
-            let faults = unit.object.complains(&entry);
-            let said = |fault: Fault| Fault { code: Code::ImportedInvalid, ..fault };
-            return Ok(match faults.is_empty() {
-                true => Imported::Made,
-                false => Imported::Invalid(Rejection { faults: faults.into_iter().map(said).collect(), http_status: None }),
-            });
         }
-        Ok(Imported::Absent)
+        let Some((parts, is_sound)) = seen else { return Ok(Imported::Absent) };
+        let rejection = if is_sound { None } else { self.said_against(unit, &look).await? };
+        Ok(match (parts.is_empty(), rejection) {
+            (false, rejection) => Imported::Lacking(Lacking { parts, rejection }),
+            (true, Some(rejection)) => Imported::Invalid(rejection),
+            (true, None) => Imported::Made,
+        })
     }
+
+    /// What the API itself says against what it took.
+    async fn said_against(&self, unit: &Unit, look: &Look) -> Result<Option<Rejection>, Trouble> {
+        let by = By::Key(unit.key.clone());
+        let entry = self.account.entry_of(unit.object, &by, look).await?.unwrap_or_default();
+        let said = |fault: Fault| Fault { code: Code::ImportedInvalid, ..fault };
+        let faults: Vec<Fault> = unit.object.complains(&entry).into_iter().map(said).collect();
+        Ok((!faults.is_empty()).then_some(Rejection { faults, http_status: None }))
+    }
+
+    /// Whether an import made a part of what a record is about, and the record has yet to say the rest.
+    pub(super) fn is_half_made(&self, object: &dyn Object, plan: &Plan) -> bool {
+        let imports = self.imports.borrow();
+        !imports.half_made.is_empty() && lane(object, plan).is_some_and(|lane| imports.half_made.contains(&lane))
+    }
+
+    /// The record has said it.
+    pub(super) fn is_said(&self, object: &dyn Object, plan: &Plan) {
+        let lane = lane(object, plan);
+        lane.map(|lane| self.imports.borrow_mut().half_made.remove(&lane));
+    }
+}
+
+fn lane(object: &dyn Object, plan: &Plan) -> Option<LaneKey> {
+    Some(LaneKey::key(object.resource().name, plan.target.key()?))
 }
 
 /// The step of a record that went in an import; `None` where it has to be sent by itself.
 pub(in crate::engine) fn import_step(world: &World<'_>, member: &Member<'_>, imported: Imported) -> Option<Step> {
     // The import, which many others went in too.
     let wrote = Wrote { attempts: 1, ..Wrote::default() };
-    match imported {
-        Imported::Made => Some(share(world, member, &Outcome::Created, &wrote)),
-        Imported::Invalid(rejection) => Some(match of_part(member, &rejection) {
-            Some(faults) if faults.is_empty() => share(world, member, &Outcome::Created, &wrote),
-            Some(faults) => share(world, member, &Outcome::Rejected(Rejection { faults, ..rejection }), &wrote),
-            None => share(world, member, &Outcome::Rejected(rejection), &wrote),
-        }),
-        Imported::Absent | Imported::Lost => None,
+    let rejection = match imported {
+        Imported::Made => None,
+        Imported::Invalid(rejection) => Some(rejection),
+        Imported::Lacking(lacking) if lacking.is_of(member) => {
+            if !member.object.is_part() {
+                world.imports.borrow_mut().half_made.extend(lane(member.object, member.plan));
+            }
+            return None;
+        }
+        Imported::Lacking(lacking) => lacking.rejection,
+        Imported::Absent | Imported::Lost => return None,
+    };
+    let Some(rejection) = rejection else { return Some(share(world, member, &Outcome::Created, &wrote)) };
+    Some(match of_part(member, &rejection) {
+        Some(faults) if faults.is_empty() => share(world, member, &Outcome::Created, &wrote),
+        Some(faults) => share(world, member, &Outcome::Rejected(Rejection { faults, ..rejection }), &wrote),
+        None => share(world, member, &Outcome::Rejected(rejection), &wrote),
+    })
+}
+
+impl Lacking {
+    /// Whether what is not there is the record's own: it is that part, or it brought it within itself.
+    fn is_of(&self, member: &Member<'_>) -> bool {
+        let named = |(object, key): &(&str, Box<str>)| match member.object.is_part() {
+            true => *object == member.object.resource().name && member.plan.target.key() == Some(key),
+            false => {
+                member.object.import(member.plan).is_some_and(|import| import.parts().any(|part| part == (*object, key.clone())))
+            }
+        };
+        self.parts.iter().any(named)
     }
 }
 

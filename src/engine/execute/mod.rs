@@ -77,8 +77,11 @@ impl From<Outcome> for Settled {
 /// What ends the sync.
 async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
     let note = Note::default();
-    let turn = Turn { note: Some(&note), ..turn };
     let Turn { world, object, plan, .. } = turn;
+    // What this run's import made in part is not what an insert leaves alone.
+    let half_made = world.is_half_made(object, plan);
+    let whole = (half_made && plan.mode == Mode::Insert).then(|| Plan { mode: Mode::Upsert, ..plan.clone() });
+    let turn = Turn { note: Some(&note), plan: whole.as_ref().unwrap_or(plan), ..turn };
     let ended = match turn.run().await {
         Ok(Step::Settled(settled)) if nothing_there(&settled.outcome) => {
             world.account.assure_data_source().await.map(|()| Step::Settled(settled))
@@ -87,6 +90,12 @@ async fn execute_one(turn: Turn<'_>) -> Result<Step, Failure> {
     };
     match ended {
         Ok(Step::Settled(mut settled)) => {
+            if half_made {
+                world.is_said(object, plan);
+                if matches!(settled.outcome, Outcome::Updated | Outcome::Unchanged) {
+                    settled.outcome = Outcome::Created;
+                }
+            }
             settled.arrived = arrived(world, object, plan, &settled.outcome);
             settled.wrote = note.wrote(known_uuid(world, object, plan));
             Ok(Step::Settled(settled))
