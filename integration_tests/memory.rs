@@ -66,6 +66,19 @@ fn what_waits_for_parents_goes_to_a_file_that_leaves_no_trace_when_it_is_killed(
 }
 
 #[test]
+fn a_file_that_may_not_grow_is_no_sudden_death() {
+    let world = World::new();
+    let customer = |key: &str| record("customers", json!({"external_id": key}));
+    let mut live = world.sync().lines([customer("c-1"), state("customers", 1)]).start();
+    live.wait_for_states(1);
+    // What `ulimit -f` sends.
+    live.signal("XFSZ");
+    live.feed(&[customer("c-2"), state("customers", 2)]);
+    live.end_input();
+    live.finish().succeeded();
+}
+
+#[test]
 fn a_folder_that_takes_no_file_ends_the_sync_with_what_to_do() {
     let world = World::new();
     let nowhere = world.path("nowhere");

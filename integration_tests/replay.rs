@@ -387,6 +387,20 @@ fn a_cut_off_csv_or_gzip_loses_nothing_either() {
 }
 
 #[test]
+fn links_to_a_folder_and_the_mark_that_an_editor_puts_in_front_are_no_hindrance() {
+    let world = with_orphans(&Value::Null);
+    for file in reader::files(&kept(&world)).unwrap() {
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+    }
+    let job = fs::read_dir(kept(&world)).unwrap().next().unwrap().unwrap().path();
+    std::os::unix::fs::symlink(&job, kept(&world).join("latest")).unwrap();
+    std::os::unix::fs::symlink(kept(&world), job.join("up")).unwrap();
+    replay(&world, &mended()).ended(0).says(&["7 rejected records in 5 files"]);
+    assert_eq!(company::difference(&company::contents(&world), &clean()), None);
+}
+
+#[test]
 fn what_is_added_meanwhile_stays_for_the_next_time() {
     let world = with_orphans(&Value::Null);
     let people =

@@ -1,6 +1,6 @@
 //! What holds for every run, whatever it was about.
 //!
-//! - Stdout carries messages of the protocol and nothing else; stderr is silent but for usage.
+//! - Stdout carries messages of the protocol and nothing else; stderr is silent but for usage, and for a stdout that is gone.
 //! - No secret is seen anywhere, neither in clear nor within any Base64 text; no value of a record in any LOG or TRACE.
 //! - Every failure names a code of the catalogue, whichever way it is told.
 //! - Exit code 1 goes with exactly one TRACE ERROR, 0 and 143 with none.
@@ -28,7 +28,10 @@ pub(super) fn hold(run: &Run, secrets: &[String]) {
         Some(USAGE_ERROR) => assert!(run.stdout.is_empty(), "usage is no message of the protocol: {run}"),
         _ => panic!("an exit code that means nothing: {run}"),
     }
-    if run.code != Some(USAGE_ERROR) {
+    let stdout_is_gone = run.hung_up && run.code == Some(1);
+    if stdout_is_gone {
+        assert!(run.stderr.starts_with("error: STDOUT_CLOSED: "), "{run}");
+    } else if run.code != Some(USAGE_ERROR) {
         assert_eq!(run.stderr, "", "{run}");
     }
 }

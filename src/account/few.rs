@@ -2,7 +2,9 @@
 //!
 //! Small, and never suddenly larger: single things stand in a tree, whose nodes grow one by one, where a hash table doubles.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
 
 use crate::objects::request::Scope;
 

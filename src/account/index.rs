@@ -1,7 +1,8 @@
 //! What was read and what was written, by scope. Grows with the distinct keys of a sync, never with its records.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::few::FewOf;
 use crate::objects::request::Scope;

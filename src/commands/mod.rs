@@ -134,8 +134,10 @@ fn orchestrated(emitter: &Emitter, command: impl AsyncFnOnce(&Emitter) -> Result
     match ended {
         Ok(code) => code,
         Err(failure) => {
-            // When stdout is closed there is nobody left to tell.
-            let _ = emitter.emit(&Outbound::error(failure));
+            // Where stdout takes nothing more, such as on a full disk, stderr is the last place to say so.
+            if let Err(unheard) = emitter.emit(&Outbound::error(failure)) {
+                complain(&worded(&unheard.into()));
+            }
             ExitCode::FAILURE
         }
     }

@@ -20,6 +20,8 @@ use crate::store::{Job, Store, StreamFacts, random_ids};
 
 /// Past the grace of the engine, and before an orchestrator's patience of 30 s is used up.
 const LAST_MOMENT: Duration = Duration::from_secs(28);
+/// SIGXFSZ, on Linux but for MIPS and on macOS: a file would grow beyond what the process may write (`ulimit -f`).
+const FILE_TOO_LARGE: i32 = 25;
 
 pub(super) async fn run(emitter: &Emitter, config: &Path, catalog: &Path) -> Result<ExitCode, Failure> {
     let settings = settings(emitter, config)?;
@@ -83,6 +85,8 @@ pub(super) fn asked_to_stop() -> Result<impl Future<Output = ()>, Failure> {
             .map_err(|error| Failure::system(Code::Internal, "Signals can not be heard.").with_internal(error.to_string()))
     };
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    // Unheard it ends the process without a word. Heard, the write fails like one on a full disk, and is told.
+    let _heard = listen(SignalKind::from_raw(FILE_TOO_LARGE))?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -57,24 +57,31 @@ pub(super) fn text(lines: &[Line]) -> String {
 
 /// What an account holds, each kind as a list of texts. Positions of contacts tell in which order they were made.
 pub(super) fn contents(sandbox: &Sandbox) -> BTreeMap<String, Vec<String>> {
-    fn sorted(value: &Value) -> Value {
+    fn sort(value: &mut Value) {
         match value {
             Value::Object(map) => {
-                let members: BTreeMap<&String, Value> =
-                    map.iter().filter(|(key, _)| *key != "position").map(|(key, value)| (key, sorted(value))).collect();
-                members.into_iter().map(|(key, value)| (key.clone(), value)).collect::<Map<_, _>>().into()
+                map.remove("position");
+                map.values_mut().for_each(sort);
+                map.sort_keys();
             }
             Value::Array(list) => {
-                let mut list: Vec<Value> = list.iter().map(sorted).collect();
-                list.sort_by_key(ToString::to_string);
-                list.into()
+                list.iter_mut().for_each(sort);
+                list.sort_by_cached_key(ToString::to_string);
             }
-            value => value.clone(),
+            _ => {}
         }
     }
-    let contents = sorted(&sandbox.contents());
-    let kinds = contents.as_object().unwrap().iter();
-    kinds.map(|(kind, list)| (kind.clone(), list.as_array().unwrap().iter().map(ToString::to_string).collect())).collect()
+    let Value::Object(contents) = sandbox.contents() else { panic!() };
+    let kinds = contents.into_iter().map(|(kind, mut list)| {
+        let entries = list.as_array_mut().unwrap().iter_mut().map(|entry| {
+            sort(entry);
+            entry.take().to_string()
+        });
+        let mut entries: Vec<String> = entries.collect();
+        entries.sort_unstable();
+        (kind, entries)
+    });
+    kinds.collect()
 }
 
 /// Panics with what one account has and the other has not.

@@ -57,6 +57,8 @@ pub use durations::parse_duration;
 pub use faults::{Effect, Fault, FaultError};
 pub use observed::{Logged, Observed};
 pub use opportunities::Pipeline;
+#[cfg(test)]
+pub(crate) use testing::Peek;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

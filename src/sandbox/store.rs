@@ -278,9 +278,13 @@ impl State {
 
     /// Changes a customer and keeps the indexes true.
     pub(super) fn edit_customer(&mut self, place: u64, edit: impl FnOnce(&mut Customer)) {
-        if let Some(mut customer) = self.take_customer(place) {
-            edit(&mut customer);
-            self.put_customer(place, customer);
+        let Some(customer) = self.customers.get_mut(&place) else { return };
+        let before = Names::of(customer);
+        edit(customer);
+        let after = Names::of(customer);
+        if before != after {
+            self.unlist_customer(place, &before);
+            self.list_customer(place, after);
         }
     }
 
@@ -296,27 +300,35 @@ impl State {
     /// Takes a customer out of the account; what hangs on it stays until the caller has seen to it.
     pub(super) fn take_customer(&mut self, place: u64) -> Option<Customer> {
         let customer = self.customers.remove(&place)?;
-        self.customer_uuids.remove(&customer.uuid);
-        for key in &customer.keys {
-            self.customer_keys.remove(&(key.external_id.clone(), key.source.clone()));
-            remove(&mut self.customers_by_source, &key.source, place);
-        }
-        if let Some(Value::String(email)) = customer.fields.get("email") {
-            remove(&mut self.customers_by_email, email, place);
-        }
+        self.unlist_customer(place, &Names::of(&customer));
         Some(customer)
     }
 
     fn put_customer(&mut self, place: u64, customer: Customer) {
-        self.customer_uuids.insert(customer.uuid.clone(), place);
-        for key in &customer.keys {
-            self.customer_keys.insert((key.external_id.clone(), key.source.clone()), place);
-            self.customers_by_source.entry(key.source.clone()).or_default().insert(place);
-        }
-        if let Some(Value::String(email)) = customer.fields.get("email").filter(|email| *email != "") {
-            self.customers_by_email.entry(email.clone()).or_default().insert(place);
-        }
+        self.list_customer(place, Names::of(&customer));
         self.customers.insert(place, customer);
+    }
+
+    fn list_customer(&mut self, place: u64, names: Names) {
+        self.customer_uuids.insert(names.uuid, place);
+        for SourceKey { source, external_id } in names.keys {
+            self.customers_by_source.entry(source.clone()).or_default().insert(place);
+            self.customer_keys.insert((external_id, source), place);
+        }
+        if let Some(email) = names.email {
+            self.customers_by_email.entry(email).or_default().insert(place);
+        }
+    }
+
+    fn unlist_customer(&mut self, place: u64, names: &Names) {
+        self.customer_uuids.remove(&names.uuid);
+        for SourceKey { source, external_id } in &names.keys {
+            self.customer_keys.remove(&(external_id.clone(), source.clone()));
+            remove(&mut self.customers_by_source, source, place);
+        }
+        if let Some(email) = &names.email {
+            remove(&mut self.customers_by_email, email, place);
+        }
     }
 
     // Contacts.
@@ -378,6 +390,21 @@ impl State {
         for contact in self.contacts_by_customer.get(&customer).cloned().unwrap_or_default() {
             self.remove_contact(contact);
         }
+    }
+}
+
+/// What the indexes find a customer by.
+#[derive(PartialEq)]
+struct Names {
+    uuid: String,
+    keys: Vec<SourceKey>,
+    email: Option<String>,
+}
+
+impl Names {
+    fn of(customer: &Customer) -> Names {
+        let email = customer.fields.get("email").and_then(Value::as_str).filter(|email| !email.is_empty());
+        Names { uuid: customer.uuid.clone(), keys: customer.keys.clone(), email: email.map(str::to_owned) }
     }
 }
 

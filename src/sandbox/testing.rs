@@ -43,19 +43,37 @@ pub(super) async fn send(sandbox: &Sandbox, line: &str, body: impl Into<Option<V
     read(&sandbox.answer(request(line, body.into())).await)
 }
 
-impl Sandbox {
-    /// What stands there now, without a request of anybody: no limits, no faults, no time, and lists that do not lag.
-    pub(crate) fn peek(&self, path: &str, query: &[(&str, &str)]) -> (u16, Value) {
+/// Looks at what stands there, without a request of anybody: no limits, no faults, no time, and lists that do not lag.
+#[derive(Debug, Clone)]
+pub(crate) struct Peek {
+    sandbox: Sandbox,
+    options: Options,
+    authorization: String,
+}
+
+impl Peek {
+    pub(crate) fn into(sandbox: &Sandbox) -> Peek {
+        let mut options = sandbox.shared.options.clone();
+        options.quirks.list_lag = std::time::Duration::ZERO;
+        Peek { sandbox: sandbox.clone(), options, authorization: basic(&format!("{WRITE_KEY}:")) }
+    }
+
+    /// Status and body of an answer; null where there is no body.
+    pub(crate) fn at(&self, path: &str, query: &[(&str, &str)]) -> (u16, Value) {
         let encoded = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
         let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        let mut request = request(&format!("GET /v1{path}"), None);
-        request.query = query.join("&");
-        let mut options = self.shared.options.clone();
-        options.quirks.list_lag = std::time::Duration::ZERO;
+        let request = Request {
+            method: "GET".into(),
+            path: format!("/v1{path}"),
+            query: query.join("&"),
+            authorization: Some(self.authorization.clone()),
+            body: Bytes::new(),
+        };
         let call = Call::read(&request.method, &request.path);
-        let mut inner = self.lock();
-        self.settle(&mut inner);
-        read(&routes::work(&mut inner.state, &options, &call, &request).into_answer())
+        let mut inner = self.sandbox.lock();
+        self.sandbox.settle(&mut inner);
+        let reply = routes::work(&mut inner.state, &self.options, &call, &request);
+        (reply.status, reply.body.unwrap_or_default())
     }
 }
 

@@ -4,6 +4,7 @@
 //! record is a problem, never silently left out, and never in the way of those behind it; a file that was not finished ends in
 //! [`super::local::UNFINISHED`] and counts for nothing: no STATE rests on it.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -101,21 +102,32 @@ pub fn files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     if !path.is_dir() {
         return fs::metadata(path).map(|_| vec![path.to_owned()]).map_err(|error| unreadable(path, error));
     }
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    below(path, &mut seen, &mut found).map(|()| found)
+}
+
+/// What a folder holds. A folder that links lead to several times, or back to, is looked into once.
+fn below(path: &Path, seen: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
+    let unreadable =
+        |path: &Path, error: std::io::Error| Unreadable { path: path.to_owned(), row: None, what: error.to_string() };
+    if !seen.insert(path.canonicalize().map_err(|error| unreadable(path, error))?) {
+        return Ok(());
+    }
     let mut entries = Vec::new();
     for entry in fs::read_dir(path).map_err(|error| unreadable(path, error))? {
         entries.push(entry.map_err(|error| unreadable(path, error))?.path());
     }
     entries.sort_by_cached_key(|entry| natural(&entry.file_name().unwrap_or_default().to_string_lossy()));
-    let mut found = Vec::new();
     for entry in entries {
         let name = entry.file_name().unwrap_or_default().to_string_lossy();
         if entry.is_dir() {
-            found.extend(files(&entry)?);
+            below(&entry, seen, found)?;
         } else if !name.ends_with(UNFINISHED) && !name.starts_with("receipts_") && name != journal::NAME {
             found.push(entry);
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// A piece of a name, for comparing.
@@ -218,7 +230,9 @@ fn json_rows(reader: impl Read + Send, at: Whereabouts) -> impl Iterator<Item = 
                 Ok(0) => ended = true,
                 Ok(_) if line.trim_ascii().is_empty() => {}
                 Ok(_) => {
-                    let row = serde_json::from_slice(&line).map_err(|error| at.no_json(number, &error));
+                    // Editors put a byte order mark in front, which the reader of CSV knows too.
+                    let line = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line);
+                    let row = serde_json::from_slice(line).map_err(|error| at.no_json(number, &error));
                     return Some(row.and_then(|row| at.kept(number, row)));
                 }
                 Err(error) => {

@@ -14,7 +14,7 @@ use crate::engine::chaos_tests::Dice;
 use crate::engine::company_tests::{STREAMS, Shape, base_rows, rows};
 use crate::engine::testing::{record, state};
 
-/// Companies whose rows come side by side.
+/// Companies whose rows come side by side, in a long simulation.
 const AT_ONCE: u64 = 8;
 /// One STATE for so many records.
 const RECORDS_TO_A_STATE: u64 = 40;
@@ -47,6 +47,11 @@ impl Plan {
         (self.records / 50).clamp(200, 900)
     }
 
+    /// Companies whose rows come side by side: also in a small simulation some come whole.
+    fn at_once(self) -> u64 {
+        (self.records / 500).clamp(2, AT_ONCE)
+    }
+
     /// Companies that are certain to suffice.
     pub(super) fn companies(self) -> u64 {
         let (mut companies, mut rows) = (0, 0);
@@ -54,7 +59,7 @@ impl Plan {
             rows += 30 + self.rows_of(companies);
             companies += 1;
         }
-        companies + AT_ONCE
+        companies + self.at_once()
     }
 }
 
@@ -164,10 +169,10 @@ impl Rows {
     /// The next record with its company; a company ends, another begins.
     fn next(&mut self) -> (&'static str, Value, bool) {
         loop {
-            while (self.open.len() as u64) < AT_ONCE {
+            while (self.open.len() as u64) < self.plan.at_once() {
                 self.begin();
             }
-            let chosen = usize::try_from(self.dice.roll(AT_ONCE)).unwrap();
+            let chosen = usize::try_from(self.dice.roll(self.plan.at_once())).unwrap();
             let company = &mut self.open[chosen];
             let Some((stream, mut row)) = company.rows.pop_front() else {
                 self.open.swap_remove(chosen);
@@ -185,7 +190,7 @@ impl Rows {
         let number = self.opened;
         self.opened += 1;
         // The input ends within the last ones. What waits for what never comes stands there only: it holds its STATEs back.
-        let whole = self.at + (AT_ONCE + 2) * self.plan.largest() < records;
+        let whole = self.at + (self.plan.at_once() + 2) * self.plan.largest() < records;
         let shape = Shape {
             seed: seed.wrapping_mul(1_000_003).wrapping_add(number),
             records: self.plan.rows_of(number),
@@ -225,7 +230,7 @@ pub(super) fn lines(plan: Plan, uuids: Uuids, laws: Laws) -> impl Read + Send {
         let marks = rows.dice.roll(RECORDS_TO_A_STATE) == 0;
         if laws.waits(scope(stream), rows.at) {
             text.push_str(&record(stream, &row));
-            laws.record(scope(stream), stream, row, whole);
+            laws.record(scope(stream), rows.at, stream, row, whole);
         }
         // The number of a STATE is that of the last record before it.
         if marks {

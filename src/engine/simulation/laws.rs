@@ -1,25 +1,24 @@
 //! What has to hold whenever a STATE leaves.
 //!
 //! - STATEs of a scope leave in their order, each once, and each counts exactly the records since the one before it.
-//! - At that moment the far side holds what every one of these records said, or something that came later: the account is asked,
-//!   beside all limits and faults. Of a record that the company may delete, or that waits for what never comes, nothing is asked;
-//!   nor of what has no name of its own, and of how a cancellation or a connection stands. The comparison at the end sees these.
+//! - At that moment the far side holds what every one of these records said, or something that came later ([`super::account`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 
-use super::input::name;
-use crate::sandbox::{DATA_SOURCE_UUID, Sandbox};
+use super::account::{Account, said};
+use crate::sandbox::{Peek, Sandbox};
 
 /// The records before a STATE.
 #[derive(Default)]
 struct Segment {
     number: u64,
     records: u64,
-    rows: Vec<(&'static str, Value)>,
+    /// Those that say for certain what stands there, each with its place.
+    rows: Vec<(u64, &'static str, Value)>,
 }
 
 #[derive(Default)]
@@ -36,8 +35,10 @@ struct Scope {
 pub(super) type Left = (String, u64, u64, u64);
 
 struct Book {
-    sandbox: Sandbox,
+    peek: Peek,
     scopes: BTreeMap<String, Scope>,
+    /// Of what can be said otherwise: what was said since the last STATE that covers it, each with its place.
+    said: HashMap<String, Vec<(u64, Value)>>,
     left: Vec<Left>,
     asked: u64,
     line: Vec<u8>,
@@ -50,8 +51,8 @@ pub(super) struct Laws(Arc<Mutex<Book>>);
 impl Laws {
     /// Nothing has come yet.
     pub(super) fn new(sandbox: &Sandbox) -> Laws {
-        let (sandbox, scopes) = (sandbox.clone(), BTreeMap::new());
-        Laws(Arc::new(Mutex::new(Book { sandbox, scopes, left: Vec::new(), asked: 0, line: Vec::new() })))
+        let (peek, scopes) = (Peek::into(sandbox), BTreeMap::new());
+        Laws(Arc::new(Mutex::new(Book { peek, scopes, said: HashMap::new(), left: Vec::new(), asked: 0, line: Vec::new() })))
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -64,12 +65,19 @@ impl Laws {
     }
 
     /// A record comes.
-    pub(super) fn record(&self, scope: &str, stream: &'static str, row: Value, is_certain: bool) {
+    pub(super) fn record(&self, scope: &str, at: u64, stream: &'static str, row: Value, is_certain: bool) {
         let mut book = self.book();
+        if let Some((of, what)) = said(stream, &row).filter(|_| is_certain) {
+            let all = book.said.entry(of).or_default();
+            // After a kill it comes again.
+            if all.iter().all(|(other, _)| *other != at) {
+                all.push((at, what));
+            }
+        }
         let open = &mut book.scope(scope).open;
         open.records += 1;
         if is_certain {
-            open.rows.push((stream, row));
+            open.rows.push((at, stream, row));
         }
     }
 
@@ -119,119 +127,22 @@ impl Book {
         let count = |key: &str| state["destinationStats"][key].as_f64().unwrap() as u64;
         let (loaded, rejected) = (count("recordCount"), count("rejectedRecordCount"));
         assert_eq!(loaded + rejected, segment.records, "{scope:?}: the counts of STATE {number}");
-        for (stream, row) in &segment.rows {
-            if let Some(holds) = self.holds(stream, row) {
+        // Nothing is written meanwhile.
+        let account = Account::now(&self.peek);
+        for (at, stream, row) in &segment.rows {
+            // What it said itself, and what was said later.
+            let since: Option<Vec<&Value>> = said(stream, row).map(|(of, _)| {
+                let all = self.said.entry(of).or_default();
+                all.retain(|(other, _)| other >= at);
+                all.iter().map(|(_, what)| what).collect()
+            });
+            if let Some(holds) = account.holds(stream, row, since.as_deref()) {
                 self.asked += 1;
                 assert!(holds, "STATE {number} of {scope:?} left, but the account does not hold what {stream} said: {row}");
             }
         }
         self.left.push((scope, number, loaded, rejected));
     }
-
-    /// Whether the far side holds what a row said; none where that can not be told.
-    fn holds(&self, stream: &str, row: &Value) -> Option<bool> {
-        if row.get("_ab_cdc_deleted_at").is_some() || is_bad(stream, row) || may_be_deleted(stream, row) {
-            return None;
-        }
-        let said = |field: &str| row[field].as_str().unwrap_or_default();
-        let is_there = |list: &[Value], field: &str| list.iter().any(|entry| entry[field] == row[field]);
-        Some(match stream {
-            "customers" if row.get("name").is_some() => {
-                self.customer(said("external_id")).is_some_and(|found| is_as_new(&found["name"], &row["name"]))
-            }
-            "customers" => match row["uuid"].as_str() {
-                Some(uuid) => self.sandbox.peek(&format!("/customers/{uuid}"), &[]).1["company"] == row["company"],
-                None => self.customer(said("external_id")).is_some(),
-            },
-            "customer_merges" => self.customer(said("from_external_id")).is_some_and(|found| {
-                found["external_ids"].as_array().is_some_and(|keys| keys.iter().any(|key| *key == row["into_external_id"]))
-            }),
-            "contacts" => {
-                let list = self.list(&format!("/customers/{}/contacts", self.customer_of(row)?), "entries", &[]);
-                let key = ["external_id", "email", "first_name"].into_iter().find(|field| row.get(*field).is_some())?;
-                let mut same = list.iter().filter(|entry| entry[key] == row[key]);
-                same.any(|entry| row.get("title").is_none_or(|title| is_as_new(&entry["title"], title)))
-            }
-            "custom_attributes" => {
-                let customer = self.customer(said("customer_external_id"))?;
-                customer["attributes"]["custom"][said("key")].as_u64() >= row["value"].as_u64()
-            }
-            "plans" => self.keyed("/plans", "plans", row).is_some_and(|found| is_as_new(&found["name"], &row["name"])),
-            "invoices" => self.keyed("/invoices", "invoices", row).is_some(),
-            "subscription_events" => {
-                row.get("external_id")?;
-                let found = self.keyed("/subscription_events", "subscription_events", row);
-                found.is_some_and(|found| found["amount_in_cents"].as_u64() >= row["amount_in_cents"].as_u64())
-            }
-            "line_items" | "transactions" => {
-                row.get("external_id")?;
-                let key = [("data_source_uuid", DATA_SOURCE_UUID), ("external_id", said("external_id"))];
-                self.sandbox.peek(&format!("/{stream}"), &key).0 == 200
-            }
-            "customer_notes" => is_there(&self.of_customer("/customer_notes", row)?, "text"),
-            "opportunities" => is_there(&self.of_customer("/opportunities", row)?, "amount_in_cents"),
-            "tasks" => is_there(&self.of_customer("/tasks", row)?, "task_details"),
-            "data_sources" => is_there(&self.list("/data_sources", "data_sources", &[]), "name"),
-            _ => return None,
-        })
-    }
-
-    fn list(&self, path: &str, root: &str, query: &[(&str, &str)]) -> Vec<Value> {
-        match self.sandbox.peek(path, query).1[root].take() {
-            Value::Array(list) => list,
-            _ => Vec::new(),
-        }
-    }
-
-    fn keyed(&self, path: &str, root: &str, row: &Value) -> Option<Value> {
-        let key = row["external_id"].as_str()?;
-        self.list(path, root, &[("data_source_uuid", DATA_SOURCE_UUID), ("external_id", key)]).pop()
-    }
-
-    fn customer(&self, external_id: &str) -> Option<Value> {
-        self.list("/customers", "entries", &[("data_source_uuid", DATA_SOURCE_UUID), ("external_id", external_id)]).pop()
-    }
-
-    /// The UUID of the customer that a row refers to.
-    fn customer_of(&self, row: &Value) -> Option<String> {
-        let named = row["customer_uuid"].as_str().map(str::to_owned);
-        named.or_else(|| Some(self.customer(row["customer_external_id"].as_str()?)?["uuid"].as_str()?.to_owned()))
-    }
-
-    fn of_customer(&self, path: &str, row: &Value) -> Option<Vec<Value>> {
-        Some(self.list(path, "entries", &[("customer_uuid", &self.customer_of(row)?)]))
-    }
-}
-
-/// Whether what stands there is what was said, or came later: a letter, or a word, and a number that grows.
-fn is_as_new(stands: &Value, said: &Value) -> bool {
-    let number = |value: &Value| value.as_str()?.trim_start_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().ok();
-    number(stands) >= number(said)
-}
-
-/// A row that is refused.
-fn is_bad(stream: &str, row: &Value) -> bool {
-    match stream {
-        "customers" => row["email"] == "nobody",
-        "invoices" => row["date"] == "yesterday",
-        "opportunities" => row["pipeline"] == "No such",
-        "line_items" => row["external_id"].as_str().is_some_and(|key| key.ends_with("bad")),
-        _ => false,
-    }
-}
-
-/// A row about what the company deletes.
-fn may_be_deleted(stream: &str, row: &Value) -> bool {
-    let text = row.to_string();
-    text.contains("gone")
-        || match stream {
-            "contacts" => row.get("first_name").is_some() && (text.contains(".u") || row.get("customer_uuid").is_some()),
-            "customer_notes" => text.contains("note 9"),
-            "opportunities" => row["amount_in_cents"].as_u64().is_some_and(|amount| amount % 1000 == 90),
-            "tasks" => text.contains("task 9"),
-            "custom_attributes" => row["key"] == "row_9",
-            _ => false,
-        }
 }
 
 impl Write for Laws {
@@ -259,14 +170,4 @@ fn scope_of(state: &Value) -> (String, u64) {
     }
     let stream = &state["stream"];
     (stream["stream_descriptor"]["name"].as_str().unwrap().to_owned(), stream["stream_state"]["n"].as_u64().unwrap())
-}
-
-/// The customers of a company that rows name by UUID.
-pub(super) fn uuids(sandbox: &Sandbox, company: u64) -> serde_json::Map<String, Value> {
-    let uuid = |at: u64| {
-        let key = name(company, &format!("u{at}"));
-        let query = [("data_source_uuid", DATA_SOURCE_UUID), ("external_id", key.as_str())];
-        (format!("u{at}"), sandbox.peek("/customers", &query).1["entries"][0]["uuid"].clone())
-    };
-    (0..3).map(uuid).collect()
 }

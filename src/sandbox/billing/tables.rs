@@ -3,9 +3,8 @@
 //! Owns that entries and indexes agree. Every look-up is O(1) or O(log n).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::Hash;
 
-use crate::sandbox::store::SourceKey;
+use crate::sandbox::store::{SourceKey, remove};
 
 /// What an entry is found by.
 pub(super) trait Entry {
@@ -72,51 +71,65 @@ impl<T: Entry> Table<T> {
     }
 
     pub(super) fn insert(&mut self, place: u64, row: T) {
-        self.uuids.insert(row.uuid().to_owned(), place);
-        if let Some(key) = key_of(&row) {
-            self.keys.entry(key).or_default().insert(place);
-        }
-        self.sources.entry(row.source().to_owned()).or_default().insert(place);
-        if let Some(owner) = row.owner() {
-            self.owners.entry(owner.clone()).or_default().insert(place);
-        }
+        self.list(place, Names::of(&row));
         self.rows.insert(place, row);
     }
 
     pub(super) fn remove(&mut self, place: u64) -> Option<T> {
         let row = self.rows.remove(&place)?;
-        self.uuids.remove(row.uuid());
-        if let Some(key) = key_of(&row) {
-            unlist(&mut self.keys, &key, place);
-        }
-        unlist(&mut self.sources, &row.source().to_owned(), place);
-        if let Some(owner) = row.owner() {
-            unlist(&mut self.owners, owner, place);
-        }
+        self.unlist(place, &Names::of(&row));
         Some(row)
     }
 
-    /// Changes an entry and keeps the indexes true.
+    /// Changes an entry and keeps the indexes true. Most changes leave its names as they are, and so the indexes.
     pub(super) fn edit(&mut self, place: u64, edit: impl FnOnce(&mut T)) {
-        if let Some(mut row) = self.remove(place) {
-            edit(&mut row);
-            self.insert(place, row);
+        let Some(row) = self.rows.get_mut(&place) else { return };
+        let before = Names::of(row);
+        edit(row);
+        let after = Names::of(row);
+        if before != after {
+            self.unlist(place, &before);
+            self.list(place, after);
+        }
+    }
+
+    fn list(&mut self, place: u64, names: Names) {
+        self.uuids.insert(names.uuid, place);
+        if let Some(key) = names.key {
+            self.keys.entry(key).or_default().insert(place);
+        }
+        self.sources.entry(names.source).or_default().insert(place);
+        if let Some(owner) = names.owner {
+            self.owners.entry(owner).or_default().insert(place);
+        }
+    }
+
+    fn unlist(&mut self, place: u64, names: &Names) {
+        self.uuids.remove(&names.uuid);
+        if let Some(key) = &names.key {
+            remove(&mut self.keys, key, place);
+        }
+        remove(&mut self.sources, &names.source, place);
+        if let Some(owner) = &names.owner {
+            remove(&mut self.owners, owner, place);
         }
     }
 }
 
-fn key_of<T: Entry>(row: &T) -> Option<SourceKey> {
-    let external_id = row.external_id()?.to_owned();
-    Some(SourceKey { source: row.source().to_owned(), external_id })
+/// What the indexes find an entry by.
+#[derive(PartialEq)]
+struct Names {
+    uuid: String,
+    key: Option<SourceKey>,
+    source: String,
+    owner: Option<SourceKey>,
 }
 
-/// Takes a place out of an index, and the entry once it is empty.
-fn unlist<K: Hash + Eq>(index: &mut HashMap<K, BTreeSet<u64>>, key: &K, place: u64) {
-    if let Some(places) = index.get_mut(key) {
-        places.remove(&place);
-        if places.is_empty() {
-            index.remove(key);
-        }
+impl Names {
+    fn of<T: Entry>(row: &T) -> Names {
+        let source = row.source().to_owned();
+        let key = row.external_id().map(|id| SourceKey { source: source.clone(), external_id: id.to_owned() });
+        Names { uuid: row.uuid().to_owned(), key, source, owner: row.owner().cloned() }
     }
 }
 
