@@ -102,6 +102,27 @@ fn by_default_a_thousand_rejects_and_nothing_else_end_the_sync() {
 }
 
 #[test]
+fn rejects_that_need_no_request_do_not_outrun_the_good_records_before_them() {
+    let world = World::new();
+    world.fault("GET /customers slow=1s");
+    let goods = (0..20).map(|at| good(&format!("c-{at}")));
+    let run = world.sync().lines(goods.chain((0..1_500).map(|_| bad()))).line(state("customers", 1)).run().succeeded();
+    assert_eq!(run.counts(), [(20.0, 1500.0)]);
+}
+
+#[test]
+fn a_sync_that_is_mostly_good_does_not_fail_by_default() {
+    let world = World::new();
+    let lines = (0..4_000).flat_map(|at| {
+        let row = if at % 4 == 0 { bad() } else { good(&format!("c-{at}")) };
+        std::iter::once(row).chain((at % 500 == 499).then(|| state("customers", at / 500)))
+    });
+    let run =
+        world.sync().config(json!({"limits": {"requests_per_second": 5000, "connections": 50}})).lines(lines).run().succeeded();
+    assert_eq!(run.counts(), [(375.0, 125.0); 8]);
+}
+
+#[test]
 fn a_second_sync_after_the_source_was_mended_comes_by_the_rejected_record_again() {
     let world = World::new();
     let sync = |second: String| {

@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "engine/ledger.rs",
     "engine/lanes.rs",
     "engine/parking.rs",
+    "engine/in_turn.rs",
     "engine/kept.rs",
     "engine/bulk.rs",
     "engine/deletions.rs",

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::bulk::{Batch, Group, pays};
 use super::deletions::DeleteGuard;
 use super::execute::{Family, Imported, Imports, Member, World, family, import_step, rest};
+use super::in_turn::{InTurn, Place};
 use super::intake::Intake;
 use super::keeping::Held;
 use super::lanes::Lanes;
@@ -34,6 +35,7 @@ use crate::client::Client;
 use crate::config::{BulkImport, Deletions, StopWhenRejected};
 use crate::errors::Code;
 use crate::failure::Failure;
+use crate::outcome::Outcome;
 use crate::plan::{LaneKeys, Plan};
 use crate::protocol::{Emitter, StateMessage};
 use crate::store::{Origin, Store};
@@ -92,6 +94,25 @@ pub(super) struct Job {
     pub(super) part: u64,
     /// It waited for its turn behind a record of its own thing, that it was thought to complete.
     pub(super) stood_behind: bool,
+    /// Its place among the records of its stream that are under way.
+    pub(super) place: Place,
+}
+
+/// A record that was rejected as soon as it was read.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub(super) ticket: Ticket,
+    pub(super) line: u64,
+    pub(super) origin: Option<Box<Origin>>,
+    pub(super) key: String,
+    pub(super) outcome: Outcome,
+}
+
+impl Early {
+    /// Near enough: what is said of it is short.
+    pub(super) fn bytes(&self) -> usize {
+        512 + self.key.len() + self.origin.as_ref().map_or(0, |origin| origin.bytes())
+    }
 }
 
 /// A record in the queue.
@@ -157,6 +178,8 @@ impl Engine<'_> {
         let mut sync = Sync {
             engine: self,
             ledger: Ledger::new(self.bindings.len()),
+            in_turn: (0..self.bindings.len()).map(|_| InTurn::default()).collect(),
+            early: 0,
             lanes: Lanes::default(),
             parking: Parking::new(self.parking, Spill::new(&self.bindings, self.parking.away)),
             last: Vec::new().into_iter(),
@@ -198,6 +221,10 @@ pub(super) struct Sync<'e> {
     pub(super) ledger: Ledger<StateMessage>,
     /// What came, where what did not is to be deleted.
     pub(super) seen: Seen,
+    /// By stream: the rejects that wait for their turn.
+    pub(super) in_turn: Vec<InTurn<Early>>,
+    /// How many do.
+    pub(super) early: usize,
     pub(super) lanes: Lanes<Queued>,
     pub(super) parking: Parking<Job, Spill>,
     /// What waited until the end and has its last chance, in the order in which it goes.

@@ -21,6 +21,7 @@ mod deletion_tests;
 mod deletions;
 mod ending;
 mod execute;
+mod in_turn;
 pub mod intake;
 mod keeping;
 mod kept;

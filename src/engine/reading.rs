@@ -2,9 +2,10 @@
 //!
 //! Owns the bounds of what is queued. Does not own what is read ahead of that (`intake`), nor what waits for parents (`parking`).
 
-use super::conductor::{Input, Job, Sync};
+use super::conductor::{Early, Input, Job, Sync};
 use super::ending::incomplete;
 use super::execute::{World, Wrote};
+use super::in_turn::Place;
 use super::intake::{Item, PlannedRecord};
 use super::keeping::Came;
 use super::ledger::{MixedStates, Scope};
@@ -31,9 +32,26 @@ impl Sync<'_> {
     /// Whether there is room in the queue.
     pub(super) fn has_room(&self, world: &World<'_>) -> bool {
         self.halted.is_none()
-            && self.lanes.len() < if world.bulk.get() { MAX_JOBS_IN_BULK } else { MAX_JOBS }
+            && self.lanes.len() + self.early < if world.bulk.get() { MAX_JOBS_IN_BULK } else { MAX_JOBS }
             && self.queued_bytes < MAX_JOB_BYTES
             && self.store.has_room()
+    }
+
+    /// A record is under way no longer: those rejects that waited for it have their outcome.
+    pub(super) fn ends(&mut self, stream: usize, place: Place) -> Result<(), Failure> {
+        self.in_turn[stream].ends(place);
+        self.settle_early(stream)
+    }
+
+    fn settle_early(&mut self, stream: usize) -> Result<(), Failure> {
+        while let Some(early) = self.in_turn[stream].next() {
+            self.queued_bytes = self.queued_bytes.saturating_sub(early.bytes());
+            self.early -= 1;
+            let Early { ticket, line, origin, key, outcome } = early;
+            let came = Came { stream, line, origin: origin.as_deref() };
+            self.settle(ticket, &came, &Of::Key(&key), outcome, &Wrote::default())?;
+        }
+        Ok(())
     }
 
     /// Takes one item in its turn.
@@ -48,13 +66,22 @@ impl Sync<'_> {
                 }
                 let ticket = self.ledger.admit(stream);
                 match planned {
+                    PlannedRecord::Settled(outcome, key) if outcome.is_rejected() && self.rejects.is_a_part() => {
+                        let early = Early { ticket, line, origin, key, outcome };
+                        self.queued_bytes += early.bytes();
+                        self.early += 1;
+                        self.in_turn[stream].wait(early);
+                        self.settle_early(stream)?;
+                    }
                     PlannedRecord::Settled(outcome, key) => {
                         let came = Came { stream, line, origin: origin.as_deref() };
                         self.settle(ticket, &came, &Of::Key(&key), outcome, &Wrote::default())?;
                     }
                     PlannedRecord::Plan(plan) => {
                         let part = self.engine.report.borrow().states_read;
-                        let job = Job { ticket, stream, line, plan, origin, last_chance: false, part, stood_behind: false };
+                        let place = self.in_turn[stream].begins();
+                        let job =
+                            Job { ticket, stream, line, plan, origin, last_chance: false, part, stood_behind: false, place };
                         self.queue(world, job);
                     }
                 }

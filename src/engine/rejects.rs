@@ -19,6 +19,11 @@ impl RejectLimit {
         Self { limit, settled: 0, rejected: 0, passed: false }
     }
 
+    /// Whether the limit is a part of the records, so that the others matter.
+    pub(super) fn is_a_part(&self) -> bool {
+        self.limit.percent > 0.0
+    }
+
     /// One more outcome, which the report holds already; a failure where it is a reject that passes the limit.
     pub(super) fn count(&mut self, rejected: bool, report: &Report) -> Option<Failure> {
         self.settled += 1;

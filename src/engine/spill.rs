@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::conductor::Job;
+use super::in_turn;
 use super::ledger::Ticket;
 use super::parking::{Keeper, Place};
 use crate::binding::Bindings;
@@ -137,7 +138,17 @@ impl Keeper<Job> for Spill {
         for (reference, name) in plan.refs.iter_mut().zip(fields) {
             reference.field = self.names.get(name as usize).copied().unwrap_or_default();
         }
-        Ok(Job { ticket, stream: stream as usize, line, plan, origin, last_chance: false, part, stood_behind })
+        Ok(Job {
+            ticket,
+            stream: stream as usize,
+            line,
+            plan,
+            origin,
+            last_chance: false,
+            part,
+            stood_behind,
+            place: in_turn::Place::NONE,
+        })
     }
 
     fn free(&mut self, place: Place) {
@@ -249,7 +260,8 @@ mod tests {
         for item in read_block(&bindings, text.as_bytes(), 1) {
             if let Item::Record { line, stream, planned: PlannedRecord::Plan(plan), origin, .. } = item {
                 let (ticket, stood_behind) = (ledger.admit(stream), line % 2 == 0);
-                jobs.push(Job { ticket, stream, line, plan, origin, last_chance: false, part: line / 7, stood_behind });
+                let (part, place) = (line / 7, in_turn::Place::NONE);
+                jobs.push(Job { ticket, stream, line, plan, origin, last_chance: false, part, stood_behind, place });
             }
         }
         let streams: std::collections::BTreeSet<usize> = jobs.iter().map(|job| job.stream).collect();

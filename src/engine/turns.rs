@@ -138,9 +138,10 @@ impl Sync<'_> {
                 }
                 Step::Settled(Settled { outcome, arrived, wrote }) => {
                     there.extend(arrived);
-                    let Job { ticket, stream, line, plan, origin, .. } = job;
+                    let Job { ticket, stream, line, plan, origin, place, .. } = job;
                     let came = Came { stream, line, origin: origin.as_deref() };
                     self.settle(ticket, &came, &Of::Plan(&plan, all.as_ref()), outcome, &wrote)?;
+                    self.ends(stream, place)?;
                 }
             }
         }
@@ -154,7 +155,10 @@ impl Sync<'_> {
     /// Puts a record aside. Answers whether all is there now to make the thing of the lane.
     fn park(&mut self, lane: LaneKey, part: Part, job: Job) -> Result<bool, Failure> {
         self.engine.report.borrow_mut().parked += 1;
-        self.parking.park(lane, part, job)
+        let (stream, place) = (job.stream, job.place);
+        let all_is_there = self.parking.park(lane, part, job)?;
+        self.ends(stream, place)?;
+        Ok(all_is_there)
     }
 
     /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.
