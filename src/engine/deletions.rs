@@ -97,7 +97,8 @@ impl DeleteGuard {
         self.within(max_deletes)?;
         let entry = self.by_object.entry(object).or_default();
         let at_start = entry.at_start.unwrap_or_default();
-        if (entry.sent + 1) as f64 * 100.0 > max_percent * at_start as f64 {
+        // All of what was there is no limit, also where that was nothing: what goes then was made by this run.
+        if max_percent < 100.0 && (entry.sent + 1) as f64 * 100.0 > max_percent * at_start as f64 {
             return Err(limit(&format!(
                 "`max_percent` is {max_percent}, and {} of the {at_start} {object} in the data source were deleted",
                 entry.sent
@@ -172,6 +173,14 @@ mod tests {
         guard.counted("contacts", 1000);
         assert_eq!(guard.take("contacts"), Ok(()));
         assert!(guard.take("contacts").unwrap_err().message.contains("`max_deletes` is 3"));
+    }
+
+    #[test]
+    fn all_of_what_was_there_is_no_limit() {
+        let mut guard = DeleteGuard::new(Deletions::Delete { max_deletes: 2, max_percent: 100.0 });
+        guard.counted("customers", 0);
+        assert_eq!((guard.take("customers"), guard.take("customers")), (Ok(()), Ok(())));
+        assert!(guard.take("customers").unwrap_err().message.contains("`max_deletes` is 2"));
     }
 
     #[test]
