@@ -163,7 +163,7 @@ fn customers_are_matched_by_uuid_or_by_email_where_the_settings_say_so() {
     };
     assert_eq!(matched("uuid", json!({"uuid": uuid, "name": "By Uuid"})), "1 read, 1 updated");
     assert_eq!(world.customer("c-1")["fields"]["name"], "By Uuid");
-    assert_eq!(world.requests("GET", ROUTE), 0, "a UUID is used without a look-up");
+    assert_eq!(world.requests("GET", ROUTE), 1, "what stands there is read, and nothing else is looked for");
     assert_eq!(matched("email", json!({"email": "ann@lee.example", "name": "By Mail"})), "1 read, 1 updated");
     assert_eq!(world.customer("c-1")["fields"]["name"], "By Mail");
     assert_eq!(matched("email", json!({"email": "new@lee.example", "external_id": "c-2"})), "1 read, 1 created");
@@ -382,16 +382,29 @@ fn one_key_is_looked_up_once() {
 }
 
 #[test]
-fn rows_by_uuid_that_say_what_is_there_are_not_sent_where_enough_of_them_wait() {
+fn rows_by_uuid_that_say_what_is_there_are_not_sent() {
     let world = World::new();
-    let uuids: Vec<String> = (0..30).map(|n| world.given_customer(&format!("c-{n}"), json!({}))).collect();
-    let rows = |from: usize| uuids[from..].iter().map(|uuid| record("customers", json!({"uuid": uuid, "name": "By Uuid"})));
-    let run = world.sync().lines(rows(0)).run().succeeded();
-    assert_eq!((run.outcomes("customers"), world.writes()), ("30 read, 30 updated", 30));
-    let run = world.sync().lines(rows(0)).run().succeeded();
-    assert_eq!((run.outcomes("customers"), world.writes()), ("30 read, 30 unchanged", 30));
-    // A page would cost as much as it saves: without one they are sent as they are.
-    let before = world.requests("GET", ROUTE);
-    let run = world.sync().lines(rows(25)).run().succeeded();
-    assert_eq!((run.outcomes("customers"), world.writes(), world.requests("GET", ROUTE)), ("5 read, 5 updated", 35, before));
+    let uuids: Vec<String> = (0..401).map(|n| world.given_customer(&format!("c-{n}"), json!({}))).collect();
+    let run = |uuids: &[String]| {
+        let before = world.writes();
+        let rows = uuids.iter().map(|uuid| record("customers", json!({"uuid": uuid, "name": "By Uuid"})));
+        let run = world.sync().lines(rows).run().succeeded();
+        let reads = [world.requests("GET", ROUTE), world.requests("GET", "/v1/customers/{uuid}")];
+        (run.outcomes("customers").to_owned(), world.writes() - before, reads)
+    };
+    assert_eq!(run(&uuids[370..]), ("31 read, 31 updated".into(), 31, [3, 0]), "pages, where many wait");
+    assert_eq!(run(&uuids[370..]), ("31 read, 31 unchanged".into(), 0, [6, 0]));
+    // The first page shows none of the older ones: a single one is read by itself.
+    let last = &uuids[..1];
+    assert_eq!(run(last), ("1 read, 1 updated".into(), 1, [7, 1]));
+    assert_eq!(run(last), ("1 read, 1 unchanged".into(), 0, [8, 2]));
+}
+
+#[test]
+fn what_may_not_be_read_by_its_uuid_is_sent_as_it_is() {
+    let world = World::new();
+    let uuid = world.given_customer("c-1", json!({}));
+    world.sandbox.script("GET /customers status=422".parse().unwrap());
+    let run = world.sync().customer(json!({"uuid": uuid, "name": "By Uuid"})).run().succeeded();
+    assert_eq!((run.outcomes("customers"), world.writes()), ("1 read, 1 updated", 1));
 }

@@ -436,14 +436,18 @@ fn parts_are_changed_and_deleted_by_their_own_keys_where_no_invoice_is_named() {
     let update = |rows: &[(&str, Value)]| write_with(&world, json!({"mode": "update"}), |stream| stream, rows).succeeded();
     let run = update(&rows("i-1-li", "i-1-tr"));
     assert_eq!((run.outcomes("line_items"), run.outcomes("transactions")), ("1 read, 1 updated", "1 read, 1 updated"));
-    assert_eq!(world.requests_with("GET") - looks, 1, "the plan that is mentioned");
+    assert_eq!(world.requests_with("GET") - looks, 3, "the two, and the plan that is mentioned");
     let invoice = &invoices(&world)[0];
     assert_eq!(invoice["line_items"][0]["fields"]["amount_in_cents"], 5000, "{invoice:#}");
     assert_eq!(invoice["transactions"][0]["result"], "failed", "{invoice:#}");
+    let before = world.writes();
+    let run = update(&rows("i-1-li", "i-1-tr"));
+    assert_eq!((run.outcomes("line_items"), run.outcomes("transactions")), ("1 read, 1 unchanged", "1 read, 1 unchanged"));
     let run = update(&rows("nobody", "nobody"));
     for name in ["line_items", "transactions"] {
         assert_eq!(run.outcomes(name), "1 read, 1 skipped, 1 skipped as no_match");
     }
+    assert_eq!(world.writes(), before, "what is as it should be, and what is not there, is not written");
 
     let policy = || json!({"deletions": {"policy": "delete", "max_percent": 100}});
     let gone = |key: &str| json!({"external_id": key, "_ab_cdc_deleted_at": "2026-02-01"});

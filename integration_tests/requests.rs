@@ -294,6 +294,62 @@ fn a_second_identical_run_writes_nothing() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// ChartMogul's own names that something in the sandbox has.
+fn own_names(entry: &Value, names: &mut BTreeSet<String>) {
+    match entry {
+        Value::Object(fields) => {
+            names.extend(["uuid", "id"].into_iter().filter_map(|name| match fields.get(name)? {
+                Value::String(own) => Some(own.clone()),
+                Value::Number(own) => Some(own.to_string()),
+                _ => None,
+            }));
+            fields.values().for_each(|value| own_names(value, names));
+        }
+        Value::Array(list) => list.iter().for_each(|entry| own_names(entry, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_second_run_of_rows_with_chartmoguls_own_names_writes_nothing() {
+    let names = |world: &World, prefix: &str| {
+        let mut names = BTreeSet::new();
+        own_names(&world.sandbox.dump(), &mut names);
+        names.retain(|name| name.starts_with(prefix));
+        names
+    };
+    let prefixes = [
+        ("customers", "cus_"),
+        ("contacts", "con_"),
+        ("plans", "pl_"),
+        ("plan_groups", "plg_"),
+        ("invoices", "inv_"),
+        ("line_items", "li_"),
+        ("transactions", "tr_"),
+        ("subscription_events", ""),
+        ("customer_notes", "note_"),
+        ("opportunities", ""),
+        ("tasks", ""),
+    ];
+    for (object, prefix) in prefixes {
+        let (world, case) = (prepared(), cases().into_iter().find(|case| case.object == object).unwrap());
+        let before = names(&world, prefix);
+        run(&world, &case, Mode::Upsert, &case.new);
+        let new: Vec<String> = names(&world, prefix).difference(&before).cloned().collect();
+        let [own] = &new[..] else { panic!("{object}: {new:?}") };
+        let field = if object == "subscription_events" { "id" } else { "uuid" };
+        let row = with(&json!({field: own}), &case.changed);
+        for mode in [Mode::Update, Mode::Upsert] {
+            if mode == Mode::Update {
+                let first = run(&world, &case, mode, &row);
+                assert_eq!((first.writes, &*first.outcomes), (1, "1 read, 1 updated"), "{object}");
+            }
+            let second = run(&world, &case, mode, &row);
+            assert_eq!((second.writes, &*second.outcomes), (0, "1 read, 1 unchanged"), "{object} {mode}");
+        }
+    }
+}
+
 #[test]
 fn waiting_updates_of_one_key_share_their_requests() {
     // Long enough for all of them to be read while the first look is under way.

@@ -42,12 +42,6 @@ impl Listing {
         None
     }
 
-    /// The page to read for so many that wait and are not looked for by themselves; `None` where it does not pay.
-    pub(super) fn page(&mut self, waiting: usize, refuses_twice: bool) -> Option<Option<String>> {
-        let is_of_use = !self.first.tally.complete && (refuses_twice || !self.disturbed);
-        (is_of_use && self.first.tally.next(waiting) == Next::Page).then(|| self.first.cursor.clone())
-    }
-
     /// A page was read. With the last one of the first pass, what is staged is given out: all entries of each scope.
     pub(super) fn read(&mut self, again: bool, total: Option<usize>, next: Option<String>) -> HashMap<Scope, Vec<Rc<Known>>> {
         let pages = if again { &mut self.again } else { &mut self.first };

@@ -232,21 +232,25 @@ impl<'c> Account<'c> {
         Ok(entries.iter().find(is_it).cloned())
     }
 
-    /// Whether there is an entry of this key, of an object that the API finds by it.
+    /// The entry of this key as the API shows it, of an object that the API finds by it; `None` when there is none.
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn stands(&self, object: &dyn Object, key: &str) -> Result<bool, Trouble> {
+    pub async fn entry_by_key(&self, object: &dyn Object, key: &str) -> Result<Option<Value>, Trouble> {
         let resource = object.resource();
         let query = vec![("data_source_uuid".into(), self.data_source.to_string()), ("external_id".into(), key.to_owned())];
         let call = Call { query, ..read_call(resource.path.to_owned(), resource.calls.read) };
         match self.client.ask(&call).await? {
             // Documented: one object, or a 404. The tests of an official client know a list there.
             Reply::Done(answer) => {
-                let answer: Value = answer.json()?;
-                Ok(answer.get(resource.list_root).and_then(Value::as_array).is_none_or(|list| !list.is_empty()))
+                let mut answer: Value = answer.json()?;
+                Ok(match answer.get_mut(resource.list_root).and_then(Value::as_array_mut) {
+                    Some(list) if list.is_empty() => None,
+                    Some(list) => Some(list.swap_remove(0)),
+                    None => Some(answer),
+                })
             }
-            Reply::Missing(_) => Ok(false),
+            Reply::Missing(_) => Ok(None),
             Reply::Exists(refusal) | Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
             Reply::Lost(why) => Err(never_lost(&why)),
         }

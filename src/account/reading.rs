@@ -7,14 +7,10 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::lookup::{Account, Page, Trouble};
+use super::lookup::{Account, Found, Page, Trouble};
 use crate::objects::Object;
 use crate::objects::request::{Look, Scope};
 use crate::plan::Known;
-
-/// So many rows that name things by UUID have to wait before pages are read for their sake alone: without being known they
-/// cost a request each, and no look.
-const WORTH_A_PAGE: usize = 20;
 
 impl Account<'_> {
     /// What entries of a list tell, beside the entries.
@@ -125,12 +121,27 @@ impl Account<'_> {
         self.expected.borrow_mut().remove(object, scope);
     }
 
-    /// What is known of the entry of this identity, after as many pages of its object's listing as pay: it is never looked for
-    /// by itself.
+    /// What there is under this identity: what is known of it, after as many pages of its object's listing as the rule allows, else
+    /// the entry as it is read by itself. `None` where it can not be told: the object is not read one by one, or that is refused.
     ///
     /// # Errors
     /// See [`Trouble`].
-    pub async fn entry_or_listed(&self, object: &'static dyn Object, uuid: &str) -> Result<Option<Rc<Known>>, Trouble> {
+    pub async fn entry_or_read(&self, object: &'static dyn Object, uuid: &str) -> Result<Option<Found<Rc<Known>>>, Trouble> {
+        let found = match self.entry_or_listed(object, uuid).await {
+            Ok(Some(known)) => Ok(Found::Present(known)),
+            Ok(None) if object.resource().calls.read.is_empty() => return Ok(None),
+            Ok(None) => self.read(object, uuid).await,
+            Err(trouble) => Err(trouble),
+        };
+        match found {
+            // What may not be read may be written all the same.
+            Err(Trouble::Refused(_)) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// What is known of an entry after as many pages of its object's listing as the rule allows.
+    async fn entry_or_listed(&self, object: &'static dyn Object, uuid: &str) -> Result<Option<Rc<Known>>, Trouble> {
         let Some(all) = object.listing(&self.data_source) else { return Ok(self.known_entry(uuid)) };
         let name = object.resource().name;
         if let Some(known) = self.known_entry(uuid) {
@@ -144,9 +155,7 @@ impl Account<'_> {
             }
             let next = {
                 let mut listings = self.listings.borrow_mut();
-                let waiting = self.waiting(name, false);
-                let listing = listings.entry(name).or_default();
-                if waiting < WORTH_A_PAGE { None } else { listing.page(waiting, object.has_refused_key()) }
+                listings.entry(name).or_default().next(false, || self.waiting(name, false), object.has_refused_key())
             };
             let Some(cursor) = next else { return Ok(None) };
             if quiet.is_none() && !object.has_refused_key() {

@@ -187,7 +187,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "uuid",
             Kind::Uuid("con_"),
-            "ChartMogul's own UUID of the contact; used without a look-up.",
+            "ChartMogul's own UUID of the contact; no key is looked up for it.",
             "\"con_36399f04-7686-11ee-86f6-8727560009c2\"",
         ),
         field("customer_external_id", Kind::ExternalId, "Your key of the customer the contact belongs to.", "\"c-1001\""),

@@ -149,7 +149,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "uuid",
             Kind::Uuid("note_"),
-            "ChartMogul's own UUID of the note; used without a look-up.",
+            "ChartMogul's own UUID of the note; no key is looked up for it.",
             "\"note_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
         ),
         field("customer_external_id", Kind::ExternalId, "Your key of the customer.", "\"c-1001\""),

@@ -322,7 +322,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "uuid",
             Kind::Uuid("cus_"),
-            "ChartMogul's own UUID of the customer; used without a look-up.",
+            "ChartMogul's own UUID of the customer; no key is looked up for it.",
             "\"cus_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
         ),
         field(

@@ -381,7 +381,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "uuid",
             Kind::Uuid("inv_"),
-            "ChartMogul's own UUID of the invoice; used without a look-up.",
+            "ChartMogul's own UUID of the invoice; no key is looked up for it.",
             "\"inv_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
         ),
         field(

@@ -116,7 +116,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "uuid",
             Kind::Uuid(""),
-            "ChartMogul's own UUID of the opportunity; used without a look-up.",
+            "ChartMogul's own UUID of the opportunity; no key is looked up for it.",
             "\"23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
         ),
         field("customer_external_id", Kind::ExternalId, "Your key of the customer.", "\"c-1001\""),

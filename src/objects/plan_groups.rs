@@ -190,7 +190,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "uuid",
             Kind::Uuid("plg_"),
-            "ChartMogul's own UUID of the group; used without a look-up.",
+            "ChartMogul's own UUID of the group; no key is looked up for it.",
             "\"plg_5f1af63a-ec94-4688-9127-5eb816d05a8f\"",
         ),
         field(

@@ -132,7 +132,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "uuid",
             Kind::Uuid("pl_"),
-            "ChartMogul's own UUID of the plan; used without a look-up.",
+            "ChartMogul's own UUID of the plan; no key is looked up for it.",
             "\"pl_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
         ),
         field(

@@ -296,7 +296,7 @@ pub static RESOURCE: Resource = Resource {
     },
     statuses: Statuses { created: 201, updated: 200, deleted: 204 },
     references: &[
-        field("id", Kind::ExternalId, "ChartMogul's own number of the event; used without a look-up.", "\"378040197\""),
+        field("id", Kind::ExternalId, "ChartMogul's own number of the event; no key is looked up for it.", "\"378040197\""),
         field(
             "data_source_uuid",
             Kind::Uuid("ds_"),

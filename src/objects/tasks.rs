@@ -105,7 +105,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "uuid",
             Kind::Uuid(""),
-            "ChartMogul's own UUID of the task; used without a look-up.",
+            "ChartMogul's own UUID of the task; no key is looked up for it.",
             "\"23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
         ),
         field("customer_external_id", Kind::ExternalId, "Your key of the customer.", "\"c-1001\""),

@@ -41,7 +41,7 @@ impl Object for Transactions {
             Mode::Insert => "1 look-up per invoice, then 1; 0 when it joins the import of its invoice",
             Mode::Upsert => "1 look-up per invoice, then 1; 0 when nothing differs, or when it joins the import of its invoice",
             Mode::Update => {
-                "1 look-up per invoice, then 1; 0 when nothing differs; 1 without a look-up where it names no invoice"
+                "1 look-up per invoice, then 1; 0 when nothing differs; where it names no invoice 1 look-up of its own"
             }
             Mode::Delete => "1 look-up per invoice, then 1; 1 look-up of its own, then 1 where it names no invoice",
         }
@@ -169,7 +169,7 @@ pub static RESOURCE: Resource = Resource {
         field(
             "uuid",
             Kind::Uuid("tr_"),
-            "ChartMogul's own UUID; used without a look-up.",
+            "ChartMogul's own UUID; no key is looked up for it.",
             "\"tr_23740208-2c7e-11ee-9ea2-ffd2435982bb\"",
         ),
         field(

@@ -44,7 +44,7 @@ impl Turn<'_> {
         }
         // What is not there must not count as a deletion.
         if let Some(key) = self.plan.target.key().filter(|_| existing.uuid.is_empty())
-            && !account.stands(self.object, key).await?
+            && account.entry_by_key(self.object, key).await?.is_none()
         {
             return settled(Outcome::Skipped(Skip::NoMatch));
         }

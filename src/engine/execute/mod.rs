@@ -9,6 +9,7 @@ mod delete;
 mod family;
 mod group;
 mod import;
+mod locate;
 mod merged;
 mod note;
 mod resolve;
@@ -26,14 +27,13 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use self::create::{Changed, LOOKS};
+use self::create::Changed;
 use self::note::Note;
 use crate::account::{Found, Trouble};
 use crate::client::{Answer, ApiFault, Call, Refusal, Trial};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::objects::request::{Look, Scope};
-use crate::objects::{At, Existing, How, Object, Pick, Resolved};
+use crate::objects::{At, Existing, How, Object, Resolved};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
 use crate::plan::{LaneKey, LaneKeys, Mode, Plan, Role, Target};
 
@@ -172,7 +172,11 @@ impl Turn<'_> {
                 existing.known = match seen.take() {
                     Some(Found::Present(seen)) => seen.known.clone(),
                     _ if lost => None,
-                    _ => self.world.account.entry_or_listed(self.object, uuid).await?,
+                    _ => match self.world.account.entry_or_read(self.object, uuid).await? {
+                        Some(Found::Present(known)) => Some(known),
+                        Some(_) => break,
+                        None => None,
+                    },
                 };
                 if existing.known.is_none() && self.object.needs_known(self.plan) {
                     match self.world.account.read(self.object, uuid).await? {
@@ -263,52 +267,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Finds the object. With `fresh`, whatever is known is looked at again.
-    async fn locate(&self, at: &At<'_>, look: Option<&Look>, fresh: bool) -> Result<Found<Existing>, Trouble> {
-        let target = match &self.plan.target {
-            Target::Uuid(uuid, _) if !fresh => {
-                return Ok(Found::Present(Existing { uuid: self.world.account.now(uuid), known: None }));
-            }
-            Target::Uuid(_, None) => return Ok(Found::Absent),
-            Target::Uuid(_, Some(other)) => other,
-            Target::Part => {
-                let Some(whole) = at.refs.first() else { return Ok(Found::Absent) };
-                self.note_uuid(&whole.uuid);
-                return Ok(Found::Present(Existing { uuid: whole.uuid.clone(), known: whole.known.clone() }));
-            }
-            target => target,
-        };
-        if self.object.is_addressed_by_key(self.plan) {
-            return Ok(Found::Present(Existing { uuid: Box::default(), known: None }));
-        }
-        let Some(look) = look else { return Ok(Found::Absent) };
-        if let (None, false, Some(seen)) = (look.scope, fresh, self.seen) {
-            return Ok(seen.clone());
-        }
-        // What this run made without having seen it may be listed late.
-        let account = &self.world.account;
-        let is_unseen = target.key().is_some_and(|key| account.is_unseen(self.object, key));
-        let mut entries = Vec::new();
-        for wait in if is_unseen { &LOOKS[..] } else { &LOOKS[..1] } {
-            tokio::time::sleep(*wait).await;
-            let seen = account.look(self.object, look, fresh || !wait.is_zero()).await?;
-            entries = self.object.found(target, &seen);
-            if !entries.is_empty() {
-                break;
-            }
-        }
-        self.world.answered(self.object, self.plan);
-        Ok(match self.object.pick(self.plan, target, &entries) {
-            Pick::Nothing => Found::Absent,
-            Pick::Many(many) => Found::Ambiguous(many),
-            Pick::One(place) => {
-                let known = &entries[place];
-                self.note_uuid(&known.uuid);
-                Found::Present(Existing { uuid: known.uuid.clone(), known: Some(Rc::clone(known)) })
-            }
-        })
-    }
-
     fn key_field(&self) -> &'static str {
         match &self.plan.target {
             Target::Uuid(..) => "uuid",
@@ -319,17 +277,6 @@ impl Turn<'_> {
                 self.plan.parents().next().map_or("external_id", |parent| parent.field)
             }
         }
-    }
-
-    /// Where the object stands that is addressed by its key, as far as this run has seen it.
-    fn home_by_key(&self) -> Option<Scope> {
-        let key = self.plan.target.key().filter(|_| self.object.is_addressed_by_key(self.plan))?;
-        self.world.account.home_of(self.object, key)
-    }
-
-    /// Where what is written is kept, beside the keys that it shows itself.
-    fn home(&self, at: &At<'_>) -> Option<Scope> {
-        self.object.look(self.plan, self.other_target(), at)?.scope
     }
 }
 
