@@ -33,13 +33,15 @@ pub(super) struct Group {
     pub(super) singly: SmallVec<[bool; 1]>,
     /// What of them goes in the next import.
     pub(super) family: Family,
+    /// Of which an import made less than they say, for parts that are others' records: what the API says of them is asked once more.
+    pub(super) judged: SmallVec<[usize; 1]>,
 }
 
 impl Group {
     pub(super) fn new(id: JobId, jobs: Jobs) -> Self {
         let count = jobs.len();
         let steps = std::iter::repeat_with(|| None).take(count).collect();
-        Self { id, jobs, steps, singly: SmallVec::from_elem(false, count), family: Family::default() }
+        Self { id, jobs, steps, singly: SmallVec::from_elem(false, count), family: Family::default(), judged: SmallVec::new() }
     }
 
     /// The same, with nothing that goes in an import.

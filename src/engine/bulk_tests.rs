@@ -13,7 +13,7 @@ use super::report::Sample;
 use super::testing::{Collected, Ran, catalog, record, run, run_into, settings, state};
 use crate::config::Settings;
 use crate::outcome::Fault;
-use crate::sandbox::imports::{Reading, Readings};
+use crate::sandbox::imports::{Parts, Reading, Readings};
 use crate::sandbox::{Options, Quirks, Sandbox};
 
 fn bulk() -> Settings {
@@ -203,6 +203,80 @@ async fn a_part_whose_id_is_taken_is_told_so_and_the_others_have_their_own() {
         assert_eq!(told(&ran), rejected.into_iter().map(|(key, words)| (key.to_owned(), words)).collect(), "{mode}");
         assert_eq!((ran.count("created"), ran.count("skipped")), (4, skipped), "{mode}");
     }
+}
+
+fn without_key(mut part: Value) -> Value {
+    part.as_object_mut().unwrap().remove("external_id");
+    part
+}
+
+/// A line item without a key can not be looked for by one: it is counted.
+#[tokio::test(start_paused = true)]
+async fn a_line_item_without_a_key_that_an_import_lost_is_told() {
+    let account = sandbox(Readings { parts: Parts::Dropped, ..Readings::default() });
+    let mut long = without_key(item(""));
+    long["description"] = "d".repeat(300).into();
+    let good = without_key(item(""));
+    let mut rows = vec![
+        record("customers", &json!({"external_id": "d", "name": "D"})),
+        record("invoices", &invoice("d", "half", &[good.clone(), long.clone()], &[])),
+        record("invoices", &invoice("d", "rows", &[long, item("l")], &[])),
+    ];
+    rows.extend(
+        (0..8).map(|n| record("invoices", &invoice("d", &format!("good{n}"), &[good.clone()], &[paid(&format!("t{n}"))]))),
+    );
+    let ran = run(&account, &bulk(), &catalog(&["customers", "invoices"]), rows.concat()).await;
+    ran.assert_sound();
+    assert_eq!(ran.report.client.requests_by_kind["import"], 1);
+    let keys: Vec<String> = told(&ran).into_keys().collect();
+    assert_eq!(keys, ["half of d", "rows of d"], "{:?}", told(&ran));
+    assert!(told(&ran).values().all(|words| words.starts_with("API_REFUSED line_items.description: ")), "{:?}", told(&ran));
+    assert_eq!(ran.count("created"), 9);
+}
+
+/// Nothing shows that an import takes them, and one that it does not take may cost all that goes with it.
+#[tokio::test(start_paused = true)]
+async fn an_invoice_with_a_transaction_without_a_key_goes_by_itself() {
+    let account = sandbox(Readings::default());
+    let of = |n: usize| {
+        let keyed = invoice("d", &format!("i{n}"), &[item(&format!("l{n}"))], &[paid(&format!("t{n}"))]);
+        record("invoices", &keyed)
+    };
+    let keyless = invoice("d", "keyless", &[item("l")], &[without_key(paid(""))]);
+    let mut rows = vec![record("customers", &json!({"external_id": "d", "name": "D"})), record("invoices", &keyless)];
+    rows.extend((0..8).map(of));
+    let ran = run(&account, &bulk(), &catalog(&["customers", "invoices"]), rows.concat()).await;
+    ran.assert_sound();
+    assert_eq!(ran.count("created"), 10);
+    let requests = &ran.report.client.requests_by_kind;
+    assert_eq!((requests["import"], requests["create invoice"]), (1, 1), "{requests:?}");
+}
+
+/// An invoice that an import left without what it needs is asked about once more when that came singly.
+#[tokio::test(start_paused = true)]
+async fn an_invoice_whose_lost_part_passes_singly_counts() {
+    let account = with_parts_that_are_there().await;
+    let part = |invoice: &str, mut part: Value| {
+        part["invoice_external_id"] = invoice.into();
+        record("line_items", &part)
+    };
+    let mut rows = vec![record("customers", &json!({"external_id": "d", "name": "D"}))];
+    rows.extend((0..8).map(|n| record("invoices", &invoice("d", &format!("i{n}"), &[item(&format!("l{n}"))], &[]))));
+    rows.extend([record("invoices", &invoice("d", "late", &[], &[])), part("late", item("taken-l"))]);
+    let (bulk, streams) = (bulk(), catalog(&["customers", "invoices", "line_items"]));
+    let sync = run(&account, &bulk, &streams, rows.concat());
+    // Somebody else takes away meanwhile what was in the way of the import.
+    let other = async {
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let delete = settings(&json!({"deletions": {"policy": "delete", "max_percent": 100}}));
+        let row = record("line_items", &json!({"external_id": "taken-l", "_ab_cdc_deleted_at": "2026-01-01"}));
+        run(&account, &delete, &catalog(&["line_items"]), row).await
+    };
+    let (ran, other) = tokio::join!(sync, other);
+    assert_eq!(other.count("deleted"), 1);
+    ran.assert_sound();
+    assert_eq!(ran.report.client.requests_by_kind["import"], 1);
+    assert_eq!((ran.count("created"), told(&ran)), (11, BTreeMap::new()), "{:?}", ran.report.streams);
 }
 
 /// Companies of all objects, by imports where that is possible, under faults and killed again and again.

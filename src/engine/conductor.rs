@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::bulk::{Batch, Group, pays};
 use super::deletions::DeleteGuard;
-use super::execute::{Family, Imported, Imports, Member, World, family, import_step, rest};
+use super::execute::{Family, Imported, Imports, Member, World, family, import_step, is_to_be_judged, judge, rest};
 use super::in_turn::{InTurn, Place};
 use super::intake::Intake;
 use super::keeping::Held;
@@ -363,7 +363,11 @@ impl Sync<'_> {
     ) -> Result<Option<One<'w>>, Failure> {
         let (spread, again) = std::mem::take(&mut group.family).spread(found);
         for (at, imported) in spread {
-            group.steps[at] = import_step(world, &group.jobs[at].member(bindings), imported);
+            let member = group.jobs[at].member(bindings);
+            if is_to_be_judged(&member, &imported) {
+                group.judged.push(at);
+            }
+            group.steps[at] = import_step(world, &member, imported);
             group.singly[at] = group.steps[at].is_none();
         }
         if again.is_empty() {
@@ -387,7 +391,11 @@ fn take_turn<'w>(world: &'w World<'w>, bindings: &'w Bindings, mut group: Group)
                     return Ok(Goes::Imports);
                 }
             }
-            rest(world, &members, &mut group.steps).await.map(|()| Goes::Ended)
+            rest(world, &members, &mut group.steps).await?;
+            for at in std::mem::take(&mut group.judged) {
+                judge(world, &members, &mut group.steps, at).await?;
+            }
+            Ok(Goes::Ended)
         }
         .await;
         drop(members);

@@ -41,6 +41,21 @@ impl Import {
             Some((*list, entry["external_id"].as_str()?.into()))
         })
     }
+
+    /// How many parts of each kind it has, with a key or without.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        PARTS.into_iter().map(|part| (part, self.entries.iter().filter(|(list, _)| *list == part).count()))
+    }
+
+    /// Whether some of its parts have no key.
+    pub fn has_keyless_parts(&self) -> bool {
+        self.entries.iter().any(|(list, entry)| PARTS.contains(list) && !has_key(entry))
+    }
+}
+
+/// Whether an entry has a key of its own.
+fn has_key(entry: &str) -> bool {
+    serde_json::from_str::<Value>(entry).is_ok_and(|entry| !entry["external_id"].is_null())
 }
 
 /// What stands within an invoice, each as its list.
@@ -112,7 +127,13 @@ pub(super) fn invoice(resource: &'static Resource, plan: &Plan) -> Option<Import
     billing::check_sums(&items, &transactions, &mut faults);
     items.iter().for_each(|item| billing::check_line_item("", item, true, &mut faults));
     transactions.iter().for_each(|transaction| billing::check_transaction("", transaction, true, &mut faults));
-    if items.is_empty() || !faults.is_empty() || items.iter().any(|item| item.contains_key(PLAN_UUID.name)) {
+    // Of the parts only a line item is shown without a key of its own.
+    let has_key = |transaction: &Map<String, Value>| transaction.get("external_id").is_some_and(|key| !key.is_null());
+    if !transactions.iter().all(has_key)
+        || items.is_empty()
+        || !faults.is_empty()
+        || items.iter().any(|item| item.contains_key(PLAN_UUID.name))
+    {
         return None;
     }
     let mut header = JsonObject::new();

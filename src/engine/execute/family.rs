@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use super::super::bulk::MOST_BYTES;
 use super::World;
 use super::group::Member;
-use super::import::Imported;
+use super::imported::Imported;
 use crate::account::{Found, Trouble};
 use crate::failure::Failure;
 use crate::objects::imports::Import;
@@ -39,6 +39,12 @@ impl Unit {
             known.parts().iter().any(|part| part.object == *object && part.known.keys().any(|held| held == key.as_ref()))
         };
         self.import.parts().filter(|part| !is_there(part)).collect()
+    }
+
+    /// Whether some kind of part is fewer in the entry that stands for it: those without a key can only be counted.
+    pub(super) fn has_fewer(&self, known: &Known) -> bool {
+        let there = |object: &str| known.parts().iter().filter(|part| part.object == object).count();
+        self.import.counts().any(|(object, count)| there(object) < count)
     }
 }
 

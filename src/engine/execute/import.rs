@@ -3,7 +3,8 @@
 //! Vendor pages: "Bulk Import", "Track Import Status". Nobody has recorded the endpoint. What rests on that: nothing goes in an
 //! import that is not known to be absent; nothing counts as made that the report of the import does not plainly say, or a
 //! look shows; an import whose fate is unknown is waited for by the data source's own count of what is pending, never sent
-//! again as it is. Does not own what goes in one (`family`), nor when (`bulk`).
+//! again as it is. Does not own what goes in one (`family`), when (`bulk`), nor what its end
+//! means for a record (`imported`).
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,49 +15,24 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use super::World;
 use super::create::LOOKS;
 use super::family::{Family, Unit};
-use super::group::{Member, share};
-use super::{Step, World, Wrote};
+use super::imported::{Imported, Lacking};
 use crate::account::Trouble;
 use crate::client::{Call, Method, Repeat, Reply, Trial};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::objects::Object;
 use crate::objects::imports::{LISTS, PLANS};
 use crate::objects::request::Look;
-use crate::outcome::{Fault, Outcome, Rejection};
-use crate::plan::{By, LaneKey, Plan};
+use crate::outcome::{Fault, Rejection};
+use crate::plan::{By, LaneKey};
 
 /// Waits between looks at an import that is not done; the last one goes on.
 const POLLS: [Duration; 5] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5), Duration::from_secs(10)];
 /// So many imports in a row whose answer was lost and of which nothing arrived end the sync.
 pub(in crate::engine) const MOST_LOST: u32 = 5;
-
-/// What became of one record of an import.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine) enum Imported {
-    /// It is there.
-    Made,
-    /// It is there, and the API says itself that it counts for nothing.
-    Invalid(Rejection),
-    /// It is there without some of its parts: sent singly the API says why.
-    Lacking(Lacking),
-    /// It is not there: sent singly the API says why.
-    Absent,
-    /// The import never arrived.
-    Lost,
-}
-
-/// What an import made in part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine) struct Lacking {
-    /// The objects and keys of the parts that are not there.
-    parts: Vec<(&'static str, Box<str>)>,
-    /// What the API says against what is.
-    rejection: Option<Rejection>,
-}
 
 /// How imports stand.
 #[derive(Debug, Default)]
@@ -68,7 +44,7 @@ pub(in crate::engine) struct Imports {
     /// Imports in a row that never arrived.
     lost: u32,
     /// What an import made in part, and whose records have yet to say the rest.
-    half_made: HashSet<LaneKey>,
+    pub(super) half_made: HashSet<LaneKey>,
 }
 
 impl World<'_> {
@@ -288,17 +264,17 @@ impl World<'_> {
                 }
                 continue;
             };
-            let lacks = unit.lacks(known);
-            let is_whole = lacks.is_empty();
-            seen = Some((lacks, known.is_sound));
+            let (lacks, fewer) = (unit.lacks(known), unit.has_fewer(known));
+            let is_whole = lacks.is_empty() && !fewer;
+            seen = Some((lacks, fewer, known.is_sound));
             if is_whole {
                 break;
             }
         }
-        let Some((parts, is_sound)) = seen else { return Ok(Imported::Absent) };
+        let Some((parts, fewer, is_sound)) = seen else { return Ok(Imported::Absent) };
         let rejection = if is_sound { None } else { self.said_against(unit, &look).await? };
-        Ok(match (parts.is_empty(), rejection) {
-            (false, rejection) => Imported::Lacking(Lacking { parts, rejection }),
+        Ok(match (parts.is_empty() && !fewer, rejection) {
+            (false, rejection) => Imported::Lacking(Lacking { parts, fewer, rejection }),
             (true, Some(rejection)) => Imported::Invalid(rejection),
             (true, None) => Imported::Made,
         })
@@ -312,69 +288,6 @@ impl World<'_> {
         let faults: Vec<Fault> = unit.object.complains(&entry).into_iter().map(said).collect();
         Ok((!faults.is_empty()).then_some(Rejection { faults, http_status: None }))
     }
-
-    /// Whether an import made a part of what a record is about, and the record has yet to say the rest.
-    pub(super) fn is_half_made(&self, object: &dyn Object, plan: &Plan) -> bool {
-        let imports = self.imports.borrow();
-        !imports.half_made.is_empty() && lane(object, plan).is_some_and(|lane| imports.half_made.contains(&lane))
-    }
-
-    /// The record has said it.
-    pub(super) fn is_said(&self, object: &dyn Object, plan: &Plan) {
-        let lane = lane(object, plan);
-        lane.map(|lane| self.imports.borrow_mut().half_made.remove(&lane));
-    }
-}
-
-fn lane(object: &dyn Object, plan: &Plan) -> Option<LaneKey> {
-    Some(LaneKey::key(object.resource().name, plan.target.key()?))
-}
-
-/// The step of a record that went in an import; `None` where it has to be sent by itself.
-pub(in crate::engine) fn import_step(world: &World<'_>, member: &Member<'_>, imported: Imported) -> Option<Step> {
-    // The import, which many others went in too.
-    let wrote = Wrote { attempts: 1, ..Wrote::default() };
-    let rejection = match imported {
-        Imported::Made => None,
-        Imported::Invalid(rejection) => Some(rejection),
-        Imported::Lacking(lacking) if lacking.is_of(member) => {
-            if !member.object.is_part() {
-                world.imports.borrow_mut().half_made.extend(lane(member.object, member.plan));
-            }
-            return None;
-        }
-        Imported::Lacking(lacking) => lacking.rejection,
-        Imported::Absent | Imported::Lost => return None,
-    };
-    let Some(rejection) = rejection else { return Some(share(world, member, &Outcome::Created, &wrote)) };
-    Some(match of_part(member, &rejection) {
-        Some(faults) if faults.is_empty() => share(world, member, &Outcome::Created, &wrote),
-        Some(faults) => share(world, member, &Outcome::Rejected(Rejection { faults, ..rejection }), &wrote),
-        None => share(world, member, &Outcome::Rejected(rejection), &wrote),
-    })
-}
-
-impl Lacking {
-    /// Whether what is not there is the record's own: it is that part, or it brought it within itself.
-    fn is_of(&self, member: &Member<'_>) -> bool {
-        let named = |(object, key): &(&str, Box<str>)| match member.object.is_part() {
-            true => *object == member.object.resource().name && member.plan.target.key() == Some(key),
-            false => {
-                member.object.import(member.plan).is_some_and(|import| import.parts().any(|part| part == (*object, key.clone())))
-            }
-        };
-        self.parts.iter().any(named)
-    }
-}
-
-/// Those of the faults of a whole that are a part's own; `None` for the whole itself.
-fn of_part(member: &Member<'_>, rejection: &Rejection) -> Option<Vec<Fault>> {
-    let list = member.object.is_part().then(|| format!("{}.", member.object.resource().list_root))?;
-    let own = rejection.faults.iter().filter_map(|fault| {
-        let field = fault.field.as_deref()?.strip_prefix(&list)?;
-        Some(Fault { field: Some(field.to_owned()), ..fault.clone() })
-    });
-    Some(own.collect())
 }
 
 /// The data source's own counts of records.

@@ -9,6 +9,7 @@ mod delete;
 mod family;
 mod group;
 mod import;
+mod imported;
 mod locate;
 mod merged;
 mod note;
@@ -17,7 +18,8 @@ mod world;
 
 pub(super) use family::{Family, family, may_go};
 pub(super) use group::{Member, rest};
-pub(super) use import::{Imported, Imports, import_step};
+pub(super) use import::Imports;
+pub(super) use imported::{Imported, import_step, is_to_be_judged, judge};
 #[cfg(test)]
 pub(super) use merged::one_by_one;
 pub(super) use note::Wrote;

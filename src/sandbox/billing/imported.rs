@@ -15,12 +15,12 @@ use super::store::{INVOICE, NO_LINE_ITEMS};
 use super::tables::Entry as _;
 use super::transactions::is_too_much;
 use super::values::{BLANK, Errors, Said, need, text};
-use crate::sandbox::imports::{Existing, Fate};
+use crate::sandbox::imports::{Existing, Fate, Readings};
 use crate::sandbox::store::{Fields, SourceKey, State};
 
 type Body = Map<String, Value>;
 
-pub(in crate::sandbox) fn plan(state: &mut State, source: &str, existing: Existing, body: &Body) -> Fate {
+pub(in crate::sandbox) fn plan(state: &mut State, source: &str, readings: &Readings, body: &Body) -> Fate {
     let said = Said::read(PLAN, body);
     let mut errors = said.errors;
     need(&["name", "interval_count", "interval_unit"], &said.set, &mut errors);
@@ -33,7 +33,7 @@ pub(in crate::sandbox) fn plan(state: &mut State, source: &str, existing: Existi
             fate
         }
         Some(place) => {
-            let (writes, fate) = existing.meets(&errors);
+            let (writes, fate) = readings.existing.meets(&errors);
             if writes {
                 state.billing.plans.edit(place, |plan| {
                     plan.fields = said.set;
@@ -46,7 +46,7 @@ pub(in crate::sandbox) fn plan(state: &mut State, source: &str, existing: Existi
 }
 
 /// An invoice, still without line items: they come after it.
-pub(in crate::sandbox) fn invoice(state: &mut State, source: &str, existing: Existing, body: &Body) -> Fate {
+pub(in crate::sandbox) fn invoice(state: &mut State, source: &str, readings: &Readings, body: &Body) -> Fate {
     let (said, key) = (Said::read(HEADER, body), Said::read(KEY, body));
     let mut errors: Errors = said.errors.into_iter().chain(key.errors).collect();
     let fields: Fields = said.set.into_iter().chain(key.set).collect();
@@ -66,13 +66,13 @@ pub(in crate::sandbox) fn invoice(state: &mut State, source: &str, existing: Exi
     if state.billing.invoices.get(place).is_some_and(|invoice| invoice.owner != owner) {
         errors.entry("customer_external_id").or_insert("can't be changed".into());
     }
-    let (writes, fate) = existing.meets(&errors);
+    let (writes, fate) = readings.existing.meets(&errors);
     if writes {
         state.billing.invoices.edit(place, |invoice| {
             invoice.fields = fields;
             invoice.errors.retain(|field, _| field == NO_LINE_ITEMS);
         });
-    } else if existing == Existing::Failed {
+    } else if readings.existing == Existing::Failed {
         errors.insert("external_id".into(), DUPLICATE.into());
         add_invoice(state, owner, fields, errors, true);
     }
@@ -87,27 +87,30 @@ fn add_invoice(state: &mut State, owner: SourceKey, fields: Fields, errors: Erro
     });
 }
 
-pub(in crate::sandbox) fn line_item(state: &mut State, source: &str, existing: Existing, body: &Body) -> Fate {
+pub(in crate::sandbox) fn line_item(state: &mut State, source: &str, readings: &Readings, body: &Body) -> Fate {
     let reading = Reading { billing: &state.billing, source, null_clears: true };
     let (draft, mut errors) = reading.imported_line_item(body);
     let invoice = invoice_of(state, source, body, &mut errors);
     let id = text(&draft.fields, "external_id");
     let Some(place) = id.and_then(|id| state.billing.line_items.first_by_key(source, id)) else {
         let fate = Fate::of(&errors);
+        if readings.parts.lets_go(fate) {
+            return fate;
+        }
         state.put_line_item((source.to_owned(), invoice), draft, errors);
         return fate;
     };
     if state.billing.line_items.get(place).is_some_and(|one| one.invoice != invoice) {
         errors.entry(INVOICE).or_insert("can't be changed".into());
     }
-    let (writes, fate) = existing.meets(&errors);
+    let (writes, fate) = readings.existing.meets(&errors);
     if writes {
         state.edit_line_item(place, draft);
     }
     fate
 }
 
-pub(in crate::sandbox) fn transaction(state: &mut State, source: &str, existing: Existing, body: &Body) -> Fate {
+pub(in crate::sandbox) fn transaction(state: &mut State, source: &str, readings: &Readings, body: &Body) -> Fate {
     let reading = Reading { billing: &state.billing, source, null_clears: true };
     let (fields, mut errors) = reading.transaction(body, Fields::new());
     let invoice = invoice_of(state, source, body, &mut errors);
@@ -117,13 +120,16 @@ pub(in crate::sandbox) fn transaction(state: &mut State, source: &str, existing:
     }
     let Some(place) = place else {
         let fate = Fate::of(&errors);
+        if readings.parts.lets_go(fate) {
+            return fate;
+        }
         state.put_transaction((source.to_owned(), invoice), fields, errors);
         return fate;
     };
     if state.billing.transactions.get(place).is_some_and(|one| one.invoice != invoice) {
         errors.entry(INVOICE).or_insert("can't be changed".into());
     }
-    let (writes, fate) = existing.meets(&errors);
+    let (writes, fate) = readings.existing.meets(&errors);
     if writes {
         state.billing.transactions.edit(place, |transaction| {
             transaction.fields = fields;
@@ -133,7 +139,7 @@ pub(in crate::sandbox) fn transaction(state: &mut State, source: &str, existing:
     fate
 }
 
-pub(in crate::sandbox) fn event(state: &mut State, source: &str, existing: Existing, body: &Body) -> Fate {
+pub(in crate::sandbox) fn event(state: &mut State, source: &str, readings: &Readings, body: &Body) -> Fate {
     let (draft, errors) = events::draft(state, body, source, (Fields::new(), true));
     match state.billing.events.first_by_key(source, named(body, "external_id")) {
         None => {
@@ -142,7 +148,7 @@ pub(in crate::sandbox) fn event(state: &mut State, source: &str, existing: Exist
             fate
         }
         Some(place) => {
-            let (writes, fate) = existing.meets(&errors);
+            let (writes, fate) = readings.existing.meets(&errors);
             if writes {
                 state.edit_event(place, draft);
             }

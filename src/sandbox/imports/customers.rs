@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::{Existing, Fate};
+use super::{Fate, Readings};
 use crate::objects::customers::RESOURCE;
 use crate::sandbox::fields::{Changes, settle_state};
 use crate::sandbox::store::{Fields, SourceKey, State, timestamp};
 
 /// Fields that are wrong are not kept. That a customer needs a name is strict: elsewhere it is optional according to newer
 /// documentation and needed according to older, and every example of an import has one.
-pub(super) fn import(state: &mut State, source: &str, existing: Existing, body: &Map<String, Value>) -> Fate {
+pub(super) fn import(state: &mut State, source: &str, readings: &Readings, body: &Map<String, Value>) -> Fate {
     let (mut fields, mut errors) = read(state, body);
     if fields.get("name").is_none_or(|name| name == "") {
         errors.entry("name").or_insert("can't be blank".into());
@@ -24,7 +24,7 @@ pub(super) fn import(state: &mut State, source: &str, existing: Existing, body: 
             fate
         }
         Some(place) => {
-            let (writes, fate) = existing.meets(&errors);
+            let (writes, fate) = readings.existing.meets(&errors);
             if writes {
                 state.edit_customer(place, |customer| {
                     customer.fields.extend(fields);

@@ -15,7 +15,7 @@ mod readings;
 mod tests;
 
 pub(super) use queue::Imports;
-pub use readings::{Again, End, Existing, Failures, Overlap, Reading, Readings, Record, Status};
+pub use readings::{Again, End, Existing, Failures, Overlap, Parts, Reading, Readings, Record, Status};
 
 use std::collections::HashMap;
 
@@ -96,7 +96,7 @@ pub(super) fn settle(state: &mut State, readings: &Readings) {
         let Some((source, step)) = state.imports.take(turn) else { continue };
         let fate = match step.is_lost {
             true => Fate::Imported,
-            false => state.as_of(turn.moment, |state| process(state, &source, readings.existing, &step.sent)),
+            false => state.as_of(turn.moment, |state| process(state, &source, readings, &step.sent)),
         };
         for invoice in state.imports.note(turn, &step, fate) {
             if imported::lacks_line_items(state, &source, &invoice) {
@@ -107,7 +107,7 @@ pub(super) fn settle(state: &mut State, readings: &Readings) {
     state.imports.forget(now.saturating_sub(readings.record.lasts()));
 }
 
-fn process(state: &mut State, source: &str, existing: Existing, sent: &Sent) -> Fate {
+fn process(state: &mut State, source: &str, readings: &Readings, sent: &Sent) -> Fate {
     let rule = match sent.kind {
         Kind::Plans => imported::plan,
         Kind::Customers => customers::import,
@@ -116,5 +116,5 @@ fn process(state: &mut State, source: &str, existing: Existing, sent: &Sent) -> 
         Kind::Transactions => imported::transaction,
         Kind::Events => imported::event,
     };
-    rule(state, source, existing, &sent.body)
+    rule(state, source, readings, &sent.body)
 }

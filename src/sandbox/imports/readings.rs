@@ -18,6 +18,8 @@ pub struct Readings {
     pub status: Status,
     /// What becomes of a record whose external id is there already.
     pub existing: Existing,
+    /// What becomes of a line item or transaction that fails.
+    pub parts: Parts,
     /// How failed records stand in `status_details`.
     pub failures: Failures,
     /// How an import ends in which records failed.
@@ -39,6 +41,7 @@ impl Default for Readings {
         Readings {
             status: Status::default(),
             existing: Existing::default(),
+            parts: Parts::default(),
             failures: Failures::default(),
             end: End::default(),
             again: Again::default(),
@@ -57,6 +60,7 @@ impl Readings {
         match reading {
             Reading::Status(status) => Readings { status, ..self },
             Reading::Existing(existing) => Readings { existing, ..self },
+            Reading::Parts(parts) => Readings { parts, ..self },
             Reading::Failures(failures) => Readings { failures, ..self },
             Reading::End(end) => Readings { end, ..self },
             Reading::Again(again) => Readings { again, ..self },
@@ -117,6 +121,24 @@ impl Existing {
             Existing::Kept => (false, Fate::Imported),
             Existing::Updated => (errors.is_empty(), Fate::of(errors)),
         }
+    }
+}
+
+/// What becomes of a line item or transaction that fails and whose key is not there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Parts {
+    /// It is kept in its invoice as a failed one. Documented is that invalid objects are imported ("Import Data in Bulk"), not whether
+    /// that holds within an invoice too.
+    #[default]
+    Kept,
+    /// It is nowhere.
+    Dropped,
+}
+
+impl Parts {
+    /// Whether nothing is kept of a part that ended so.
+    pub(in crate::sandbox) fn lets_go(self, fate: Fate) -> bool {
+        self == Parts::Dropped && fate == Fate::Failed
     }
 }
 
@@ -192,6 +214,8 @@ pub enum Reading {
     Status(Status),
     /// Of [`Readings::existing`].
     Existing(Existing),
+    /// Of [`Readings::parts`].
+    Parts(Parts),
     /// Of [`Readings::failures`].
     Failures(Failures),
     /// Of [`Readings::end`].
@@ -213,6 +237,8 @@ impl Reading {
         ("existing=failed", Reading::Existing(Existing::Failed)),
         ("existing=kept", Reading::Existing(Existing::Kept)),
         ("existing=updated", Reading::Existing(Existing::Updated)),
+        ("parts=kept", Reading::Parts(Parts::Kept)),
+        ("parts=dropped", Reading::Parts(Parts::Dropped)),
         ("failures=silent", Reading::Failures(Failures::Silent)),
         ("failures=told", Reading::Failures(Failures::Told)),
         ("failures=missing", Reading::Failures(Failures::Missing)),
