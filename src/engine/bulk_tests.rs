@@ -223,7 +223,9 @@ async fn a_line_item_without_a_key_that_an_import_lost_is_told() {
         record("invoices", &invoice("d", "rows", &[long, item("l")], &[])),
     ];
     rows.extend(
-        (0..8).map(|n| record("invoices", &invoice("d", &format!("good{n}"), &[good.clone()], &[paid(&format!("t{n}"))]))),
+        (0..8).map(|n| {
+            record("invoices", &invoice("d", &format!("good{n}"), std::slice::from_ref(&good), &[paid(&format!("t{n}"))]))
+        }),
     );
     let ran = run(&account, &bulk(), &catalog(&["customers", "invoices"]), rows.concat()).await;
     ran.assert_sound();
