@@ -164,18 +164,28 @@ struct Cost {
 }
 
 fn run(world: &World, case: &Case, mode: Mode, row: &Value) -> Cost {
+    run_all(world, case, mode, std::slice::from_ref(row))
+}
+
+fn run_all(world: &World, case: &Case, mode: Mode, rows: &[Value]) -> Cost {
     let before = (world.requests_with("GET"), world.writes());
-    let mut row = row.clone();
+    let mut rows = rows.to_vec();
     let mut config = json!({"deletions": {"policy": "delete", "max_percent": 100}});
     if mode == Mode::Delete {
-        row["_ab_cdc_deleted_at"] = "2026-01-01T00:00:00Z".into();
+        rows.iter_mut().for_each(|row| row["_ab_cdc_deleted_at"] = "2026-01-01T00:00:00Z".into());
     } else {
         config["mode"] = mode.as_str().into();
     }
     if let Some(field) = matching(case.object) {
         config["streams"] = json!([{"stream": case.object, "match": field}]);
     }
-    let run = world.sync().config(config).stream(stream(case.object)).line(record(case.object, row)).run().succeeded();
+    let run = world
+        .sync()
+        .config(config)
+        .stream(stream(case.object))
+        .lines(rows.into_iter().map(|row| record(case.object, row)))
+        .run()
+        .succeeded();
     Cost {
         reads: world.requests_with("GET") - before.0,
         writes: world.writes() - before.1,
@@ -346,6 +356,8 @@ fn a_second_run_of_rows_with_chartmoguls_own_names_writes_nothing() {
             }
             let second = run(&world, &case, mode, &row);
             assert_eq!((second.writes, &*second.outcomes), (0, "1 read, 1 unchanged"), "{object} {mode}");
+            let twice = run_all(&world, &case, mode, &[row.clone(), row.clone()]);
+            assert_eq!((twice.writes, &*twice.outcomes), (0, "2 read, 2 unchanged"), "{object} {mode}");
         }
     }
 }

@@ -10,7 +10,7 @@
 //! - A value that only ChartMogul would refuse, and that a later record says otherwise, is never seen there: it is no reject.
 //! - What the API sets by itself in a thing that is made counts as changed where a later record says the same.
 //!
-//! - Of a thing that is named by its UUID and that this run has not seen, nothing is known before the request: all that go in it are
+//! - Of a thing that is named by its UUID and that can not be read, nothing is known before the request: all that go in it are
 //!   `updated`.
 //!
 //! What is refused together is sent one by one.
@@ -170,13 +170,12 @@ async fn standing(turn: &Turn<'_>) -> Result<Option<(Vec<Resolved>, Found<Existi
         return Ok(None);
     };
     if let Some(uuid) = by_uuid {
-        let mut existing = Existing { uuid, known: None };
-        if turn.object.needs_known(turn.plan) {
-            match turn.world.account.read(turn.object, &existing.uuid).await? {
-                Found::Present(known) => existing.known = Some(known),
-                _ => return Ok(None),
-            }
-        }
+        let known = match turn.world.account.entry_or_read(turn.object, &uuid).await? {
+            Some(Found::Present(known)) => Some(known),
+            None if !turn.object.needs_known(turn.plan) => None,
+            _ => return Ok(None),
+        };
+        let existing = turn.with_members(&Existing { uuid, known }).await?;
         return Ok(Some((refs, Found::Present(existing))));
     }
     let at = turn.at(&refs);
