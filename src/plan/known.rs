@@ -357,7 +357,8 @@ fn is_comparable(kind: &Kind) -> bool {
 fn in_one_form(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
-        Value::Number(number) => format!("n{}", number.as_f64().unwrap_or_default()),
+        // Less than nothing is nothing: a zero that is added takes the sign of a zero away.
+        Value::Number(number) => format!("n{}", number.as_f64().unwrap_or_default() + 0.0),
         Value::String(text) => format!("s{text}"),
         other => other.to_string(),
     })
