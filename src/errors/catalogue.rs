@@ -99,7 +99,7 @@ codes! {
     StateMixed "STATE_MIXED": "STREAM states and GLOBAL states came in one sync.", "Report it to the maker of the source: one sync uses one kind.";
     ParkingFull "PARKING_FULL": "Too many records wait for parents that have not come.", "Sync the customers before their children.";
     ParkingDisk "PARKING_DISK": "The temporary file for records that wait for their parents can not be used.", "Give the folder of temporary files (TMPDIR) more room and the right to write, or sync the customers before their children.";
-    StdoutClosed "STDOUT_CLOSED": "The reader of our output went away.", "Look for the failure of the orchestrator.";
+    StdoutClosed "STDOUT_CLOSED": "Our output is not taken any more: its reader went away, or the disk that it goes to is full.", "Look for the failure of the orchestrator, or free the disk.";
     UnexpectedAnswer "UNEXPECTED_ANSWER": "ChartMogul answered in a form that is not understood.", "Report it to the maintainers with the log.";
     Internal "INTERNAL": "A bug in this destination.", "Report it to the maintainers with the log.";
 }
