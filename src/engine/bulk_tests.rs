@@ -281,6 +281,28 @@ async fn an_invoice_whose_lost_part_passes_singly_counts() {
     assert_eq!((ran.count("created"), told(&ran)), (11, BTreeMap::new()), "{:?}", ran.report.streams);
 }
 
+/// Only what no answer has shown yet may be listed late.
+#[tokio::test(start_paused = true)]
+async fn what_an_import_made_and_this_run_deleted_is_not_waited_for() {
+    let looks = async |child: bool| {
+        let account = sandbox(Readings::default());
+        let mut rows: Vec<String> =
+            (0..8).map(|n| record("customers", &json!({"external_id": format!("c{n}"), "name": "C"}))).collect();
+        let contact = |n: usize| record("contacts", &json!({"customer_external_id": "c0", "external_id": format!("k{n}")}));
+        if child {
+            rows.push(contact(1));
+        }
+        rows.push(record("customers", &json!({"external_id": "c0", "_ab_cdc_deleted_at": "2026-01-01"})));
+        rows.push(contact(2));
+        let settings = settings(&json!({"bulk_import": "auto", "deletions": {"policy": "delete", "max_percent": 100}}));
+        let ran = run(&account, &settings, &catalog(&["customers", "contacts"]), rows.concat()).await;
+        ran.assert_sound();
+        assert_eq!((ran.report.client.requests_by_kind["import"], ran.count("deleted"), ran.count("rejected")), (1, 1, 1));
+        ran.report.client.requests_by_kind["look up customers"]
+    };
+    assert_eq!((looks(true).await, looks(false).await), (1, 1), "once more at the end");
+}
+
 /// Companies of all objects, by imports where that is possible, under faults and killed again and again.
 #[tokio::test(start_paused = true)]
 async fn companies_end_as_by_the_single_path() {

@@ -121,6 +121,11 @@ fn known_uuid(world: &World<'_>, object: &dyn Object, plan: &Plan) -> Option<Box
 fn arrived(world: &World<'_>, object: &dyn Object, plan: &Plan, outcome: &Outcome) -> LaneKeys {
     let nothing = outcome.is_rejected() || plan.mode == Mode::Delete || *outcome == Outcome::Skipped(Skip::NoMatch);
     if nothing {
+        if *outcome == Outcome::Deleted {
+            for lane in plan.own_lanes(object.resource().name) {
+                world.brought.borrow_mut().remove(&lane);
+            }
+        }
         return LaneKeys::new();
     }
     let lanes = object.brings(plan);

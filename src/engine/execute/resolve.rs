@@ -93,7 +93,12 @@ impl Turn<'_> {
                 Some(parent) => account.refer_within(reference.kin, &reference.by, parent).await?,
                 None => account.refer(reference.kin, &reference.by, fresh || !wait.is_zero()).await?,
             };
-            if found != Found::Absent || !self.world.brought.borrow().contains(&lane) {
+            if found != Found::Absent {
+                // It has been shown: should it be absent later, it is gone.
+                self.world.brought.borrow_mut().remove(&lane);
+                return Ok(found);
+            }
+            if !self.world.brought.borrow().contains(&lane) {
                 return Ok(found);
             }
         }
