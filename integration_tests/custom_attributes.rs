@@ -238,3 +238,19 @@ fn an_answer_that_was_lost_does_no_harm() {
     assert_eq!(outcomes(&world, &json!({"nulls": "clear"}), &rows), "2 read, 2 updated");
     assert_eq!(custom(&world), json!({"a": 1}));
 }
+
+#[test]
+fn a_zero_has_no_sign() {
+    let world = World::new();
+    // As a source may write it; a map of JSON would tell it as a decimal number.
+    let row = r#"{"type":"RECORD","record":{"stream":"customers","data":{"external_id":"c-1","seats":-0,"rate":-0.00},"emitted_at":1}}"#;
+    let outcomes = || world.sync().line(row).run().succeeded().outcomes("customers").to_owned();
+    assert_eq!(outcomes(), "1 read, 1 created");
+    assert_eq!(custom(&world), json!({"seats": 0, "rate": 0}));
+    assert_eq!(outcomes(), "1 read, 1 unchanged");
+    // By hand, to the account itself: a number that is zero, whatever its sign.
+    let customer = world.customer("c-1")["uuid"].as_str().unwrap().to_owned();
+    let body = serde_json::from_str(r#"{"custom":{"seats":-0}}"#).unwrap();
+    let answered = world.must(&format!("PUT /customers/{customer}/attributes/custom"), body);
+    assert_eq!(answered["custom"]["seats"], json!(0));
+}

@@ -90,3 +90,28 @@ fn the_ways_a_sync_fails_each_tell_their_code() {
     told(Command::new(&["write", "--config", "/nowhere", "--catalog", "/nowhere"]).run(), "config_error", "CONFIG_UNREADABLE");
     told(world.sync().env("DATA_CHANNEL_MEDIUM", "SOCKET").run(), "system_error", "SOCKET_MODE");
 }
+
+/// A full disk, as the machine offers one to try.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_can_not_be_printed_is_told_as_that() {
+    let world = World::new();
+    let config = world.file("config.json", &world.config(json!({})).to_string());
+    let config = ["--config", config.to_str().unwrap()];
+    for (command, more) in [
+        ("explain", &[][..]),
+        ("explain", &["KEY_REFUSED"]),
+        ("sandbox", &["--port", "0"]),
+        ("demo", &[]),
+        ("spec", &[]),
+        ("check", &config),
+        ("discover", &config),
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_destination-chartmogul"));
+        let run = run.arg(command).args(more).env_clear().stdout(full).output().unwrap();
+        let told = String::from_utf8(run.stderr).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{command}: {told}");
+        assert!(told.starts_with("error: STDOUT_CLOSED: ") && told.matches("error: ").count() == 1, "{command}: {told}");
+    }
+}

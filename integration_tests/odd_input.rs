@@ -241,3 +241,21 @@ fn a_column_that_stands_twice_in_a_row_has_one_outcome() {
     let run = world.sync().lines([line, &state("customers", 1)]).run().succeeded();
     assert_eq!(run.outcomes("customers"), "1 read, 1 rejected, 1 rejected with FIELD_TWICE");
 }
+
+/// Were each column compared with those before it, the watchdog would come first.
+#[test]
+fn a_record_of_a_hundred_thousand_columns_is_read_like_any_other() {
+    let mut columns: serde_json::Map<String, serde_json::Value> =
+        (0..100_000).map(|at| (format!("column_{at:06}"), json!(at))).collect();
+    columns.insert("external_id".to_owned(), json!("c-1"));
+    let row = record("customers", columns.into());
+    let world = World::new();
+    let outcomes = |config: serde_json::Value| {
+        let run = world.sync().config(config).lines([row.clone(), state("customers", 1)]).run().succeeded();
+        assert_eq!(run.state_ids(), [1]);
+        run.outcomes("customers").to_owned()
+    };
+    assert_eq!(outcomes(json!({"mode": "update"})), "1 read, 1 skipped, 1 skipped as no_match");
+    assert_eq!(outcomes(json!({"unknown_fields": "reject"})), "1 read, 1 rejected, 1 rejected with FIELD_UNKNOWN");
+    assert_eq!(outcomes(json!({"unknown_fields": "ignore"})), "1 read, 1 created");
+}

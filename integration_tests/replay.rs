@@ -57,6 +57,11 @@ impl Replaying {
     fn kill(&mut self) {
         self.0.kill().unwrap();
     }
+
+    fn ask_to_stop(&self) {
+        let kill = format!("kill -TERM {}", self.0.id());
+        assert!(std::process::Command::new("sh").arg("-c").arg(&kill).status().unwrap().success(), "{kill}");
+    }
 }
 
 impl Drop for Replaying {
@@ -81,13 +86,26 @@ fn keeping(world: &World, more: &Value) -> Value {
 }
 
 fn start(world: &World, more: &Value, rejects: &Path, args: &[&str]) -> Replaying {
+    spawn(&mut command(world, more, rejects, args))
+}
+
+fn spawn(command: &mut std::process::Command) -> Replaying {
+    Replaying(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
+fn command(world: &World, more: &Value, rejects: &Path, args: &[&str]) -> std::process::Command {
     let mut config = world.config(keeping(world, more));
     let key = config.as_object_mut().unwrap().shift_remove("api_key").unwrap();
     let config = world.file("replay.json", &config.to_string());
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_destination-chartmogul"));
     command.args(["replay", "--config"]).arg(config).arg("--rejects").arg(rejects).args(args).env_clear();
     command.env("CHARTMOGUL_API_KEY", key.as_str().unwrap());
-    Replaying(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    command
+}
+
+/// The file of a stream's rejects.
+fn file_of(world: &World, stream: &str) -> PathBuf {
+    reader::files(&kept(world)).unwrap().into_iter().find(|file| file.to_str().unwrap().contains(stream)).unwrap()
 }
 
 /// Replays all that was kept.
@@ -356,12 +374,17 @@ fn rows_that_can_not_be_read_are_told_and_hold_up_nothing() {
     fs::write(&people, format!("{{\"some\":\"thing\"}}\n{second}{}", &first[..first.len() / 2])).unwrap();
     let ran = replay(&world, &mended()).failed(Code::RejectsUnreadable);
     let at = people.display();
-    ran.says(&["6 records are done", &format!("{at}, row 1: is no rejected record\n{at}, row 3: is cut off in the middle")]);
+    ran.says(&[
+        "6 records are done",
+        "All others had their turn.",
+        &format!("{at}, row 1: is no rejected record\n{at}, row 3: is cut off in the middle"),
+    ]);
     // Nothing was lost for it.
     fs::write(&people, whole).unwrap();
     replay(&world, &mended()).ended(0).says(&["1 rejected records in 5 files, 6 that are done left out"]);
     assert_eq!(company::difference(&company::contents(&world), &clean()), None);
-    start(&world, &mended(), &world.path("nowhere"), &[]).end().failed(Code::RejectsUnreadable);
+    let nowhere = start(&world, &mended(), &world.path("nowhere"), &[]).end().failed(Code::RejectsUnreadable);
+    assert!(!nowhere.told.contains("turn") && !nowhere.told.contains("sent"), "nothing was: {}", nowhere.told);
     fs::create_dir(world.path("empty")).unwrap();
     start(&world, &mended(), &world.path("empty"), &[]).end().ended(0);
     assert_eq!(fs::read_dir(world.path("empty")).unwrap().count(), 0, "no journal where there is nothing");
@@ -478,6 +501,94 @@ fn where_nothing_can_be_noted_nothing_is_sent() {
     let arrived = world.arrived();
     replay(&world, &mended()).failed(Code::ReplayNotNoted).says(&["copy the files, with their `replayed.log`"]);
     assert_eq!(world.arrived(), arrived);
+}
+
+#[test]
+fn what_is_no_file_is_told_and_never_opened() {
+    let world = with_orphans(&Value::Null);
+    let job = file_of(&world, "people").parent().unwrap().to_owned();
+    let (pipe, socket, link) = (job.join("a.jsonl"), job.join("b.jsonl"), job.join("c.jsonl"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+    let ran =
+        replay(&world, &mended()).failed(Code::RejectsUnreadable).says(&["7 rejected records in 8 files", "7 records are done"]);
+    for path in [&pipe, &socket, &link] {
+        assert!(ran.told.contains(&format!("{}: is no regular file", path.display())), "{}", ran.told);
+    }
+    let ran = start(&world, &mended(), &pipe, &[]).end().failed(Code::RejectsUnreadable);
+    assert!(ran.told.contains("is no regular file") && !ran.told.contains("had their turn"), "{}", ran.told);
+    for path in [pipe, socket, link] {
+        fs::remove_file(path).unwrap();
+    }
+    // Nor as a journal.
+    fs::remove_file(job.join(journal::NAME)).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(job.join(journal::NAME)).status().unwrap().success());
+    replay(&world, &mended()).failed(Code::ReplayNotNoted).says(&["is no regular file"]);
+}
+
+#[test]
+fn asked_to_stop_it_ends_as_done_where_nothing_is_left_and_as_stopped_where_something_is() {
+    let world = with_orphans(&Value::Null);
+    world.fault("POST /customers slow=3s\nPOST /contacts slow=3s");
+    let one = start(&world, &mended(), &file_of(&world, "shop"), &[]);
+    world.wait_until("the customer is made", |world| world.customer_keys().len() == 2);
+    one.ask_to_stop();
+    let ran = one.end().ended(0).says(&["1 records are done"]);
+    assert!(!ran.told.contains("asked to stop"), "{}", ran.told);
+    // The second of them stands behind the first.
+    let two = start(&world, &mended(), &file_of(&world, "people"), &[]);
+    world.wait_until("the first contact is made", |world| !world.contacts().is_empty());
+    two.ask_to_stop();
+    two.end().ended(143).says(&[
+        "1 records are done",
+        "1 records were not sent to their end",
+        "the next replay goes on from here",
+    ]);
+    world.fault("POST /contacts slow=0s");
+    replay(&world, &mended()).ended(0).says(&["5 rejected records in 5 files, 2 that are done left out"]);
+    assert_eq!(company::difference(&company::contents(&world), &clean()), None);
+}
+
+#[test]
+fn only_what_is_noted_is_told_as_noted() {
+    let world = with_orphans(&Value::Null);
+    let people = file_of(&world, "people");
+    // So much that one more line fits into the block that a file may have, and a second does not.
+    let (block, line) = (512, "00000000-0000-4000-8000-000000000001\n".len());
+    fs::write(people.with_file_name(journal::NAME), format!("#{}\n", "-".repeat(block - line - line / 2))).unwrap();
+    let replay = command(&world, &mended(), &people, &[]);
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -f 1; exec \"$@\"", "sh"]).arg(replay.get_program()).args(replay.get_args()).env_clear();
+    limited.envs(replay.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ran = spawn(&mut limited).end().failed(Code::ReplayNotNoted);
+    ran.says(&[
+        "\n1 records are done and noted in replayed.log",
+        "\n1 more are done, but not noted; the next replay sends them again\n",
+    ]);
+    assert_eq!(world.contacts().len(), 2);
+    start(&world, &mended(), &people, &[]).end().ended(0).says(&["1 rejected records in 1 files, 1 that are done left out"]);
+    assert_eq!(world.contacts().len(), 2);
+}
+
+#[test]
+fn a_stream_of_a_long_name_stands_apart_from_what_it_becomes() {
+    let world = World::new();
+    let name = "customers_of_the_second_warehouse";
+    let lines = [record(name, json!({"external_id": "a", "bad key": 1}))];
+    let config = |exclude: &[&str]| json!({"streams": [{"stream": name, "object": "customers", "exclude": exclude}]});
+    sync(&world, &config(&[]), &[stream(name)], &lines).run().succeeded();
+    let ran = replay(&world, &config(&["bad key"])).ended(0);
+    let row = ran.told.lines().find(|line| line.starts_with(name)).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), [name, "customers", "1", "1"], "{row}");
+}
+
+#[test]
+fn a_record_that_is_wrong_as_a_whole_is_told_without_a_field() {
+    let world = World::new();
+    let run = sync(&world, &json!({}), &[stream("customers")], &[record("customers", json!([1]))]).run().succeeded();
+    assert!(run.logged(&["FIELD_TYPE: record rejected: line 1, stream customers: "]), "{run}");
+    replay(&world, &json!({})).ended(2).says(&["\n    FIELD_TYPE: "]);
 }
 
 /// A place at which a replay is killed.

@@ -89,3 +89,20 @@ fn what_was_throttled_is_counted() {
     assert_eq!(requests["answered_429"], 1, "{run}");
     assert!(requests["seconds_throttled"].as_f64().unwrap() > 0.0, "{run}");
 }
+
+#[test]
+fn the_first_reject_is_the_first_of_the_input_and_not_the_first_in_time() {
+    let world = World::new();
+    let task = |customer: &str, details: &str| {
+        world.given_customer(customer, json!({}));
+        let row = json!({"customer_external_id": customer, "task_details": details, "assignee": "nobody@example.com",
+            "due_date": "2027-01-01"});
+        record("tasks", row)
+    };
+    world.fault("POST /tasks body=late slow=2s");
+    let lines = [task("c-1", "late"), task("c-2", "early"), state("tasks", 1)];
+    let run = world.sync().stream(stream("tasks")).lines(lines).run().succeeded();
+    let summary = summary(&run);
+    assert_eq!(summary["total"]["rejected_by_code"], json!({"API_REFUSED": 2}));
+    assert_eq!(summary["first_rejects"][0]["line"], 1, "{summary}");
+}

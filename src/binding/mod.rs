@@ -324,7 +324,7 @@ impl Binding {
         let how = if deletes {
             // Only the key of a deleted row counts; its other columns may be empty or stale.
             self.keep_keys(mapped);
-            mapped.attributes.clear();
+            mapped.drop_attributes();
             mapped.unknown.clear();
             mapped.twice.clear();
             mapped.faults.clear();

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::outcomes;
 use super::progress::shown;
 use super::sandbox::listen;
+use super::stdout::Stdout;
 use super::{check, client, complain, engine};
 use crate::binding::Bindings;
 use crate::config::Settings;
@@ -57,7 +58,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    let mut out = io::stdout().lock();
+    let mut out = Stdout::new();
     let haste = if args.real_limits { 1 } else { HASTE };
     let limits = Options::default();
     let options = Options {

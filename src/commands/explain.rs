@@ -5,6 +5,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use super::stdout::Stdout;
 use super::{EXIT_USAGE, complain};
 use crate::errors::{CODES, Code};
 
@@ -32,7 +33,7 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     };
     let page: Vec<String> =
         codes.iter().map(|code| format!("{code}\n  Cause:  {}\n  Remedy: {}\n", code.cause(), code.remedy())).collect();
-    let mut stdout = std::io::stdout();
+    let mut stdout = Stdout::new();
     stdout.write_all(page.join("\n").as_bytes())?;
     stdout.flush()?;
     Ok(ExitCode::SUCCESS)

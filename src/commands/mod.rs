@@ -11,6 +11,7 @@ mod progress;
 mod replay;
 mod sandbox;
 pub mod spec;
+mod stdout;
 mod write;
 
 use std::cell::RefCell;
@@ -165,17 +166,16 @@ fn complain(told: &str) {
 
 /// What went wrong with a command that people run. What is no failure of ours is one of this machine.
 fn worded(error: &anyhow::Error) -> String {
-    if let Some(failure) = error.downcast_ref::<Failure>() {
-        return match failure.internal.as_str() {
-            "" => failure.told(),
-            internal => format!("{}\n({internal})", failure.told()),
-        };
+    match error.chain().find_map(|cause| failure(cause)) {
+        Some(failure) if failure.internal.is_empty() => failure.told(),
+        Some(failure) => format!("{}\n({})", failure.told(), failure.internal),
+        None => Failure::system(Code::Internal, format!("{error:#}")).told(),
     }
-    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
-    match error.chain().any(|cause| cause.downcast_ref().is_some_and(closed)) {
-        true => Failure::system(Code::StdoutClosed, Code::StdoutClosed.cause()).told(),
-        false => Failure::system(Code::Internal, format!("{error:#}")).told(),
-    }
+}
+
+/// The failure that an error is. One that stdout met comes in an error of the machine, as those who print expect.
+fn failure<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Failure> {
+    error.downcast_ref().or_else(|| error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref())
 }
 
 /// One thread: the engine is one task, and what can be shared out has threads of its own.

@@ -17,7 +17,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::progress::shown;
 use super::write::asked_to_stop;
-use super::{ConfigFile, EXIT_REJECTED, client, engine, outcomes, settings};
+use super::{ConfigFile, EXIT_REJECTED, EXIT_TERMINATED, client, engine, outcomes, settings};
 use crate::binding::Bindings;
 use crate::config::{Deletions, Settings, StopWhenRejected};
 use crate::engine::Ending;
@@ -46,7 +46,7 @@ same thing was written since, the replay writes the old over it: replay soon, or
 take out of the files what is outdated.
 
 Exit codes: 0 when all is done; 2 when records were rejected again; 1 when anything
-could not be read or sent.")]
+could not be read or sent; 143 when it was asked to stop before all was done.")]
 pub(super) struct ReplayArgs {
     #[command(flatten)]
     config: ConfigFile,
@@ -79,6 +79,11 @@ pub(super) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     summary(&mut text, &replay, &report, &bindings)?;
     tell(&String::from_utf8_lossy(&text));
     let gone = replay.entries().len() as u64 - report.total().read;
+    // Asked to stop when all was done already, or is by now: nothing was left out for it.
+    let ended = match ended {
+        Ok(Ending::Interrupted) if is_done(&replay, &report) => Ok(Ending::Complete),
+        ended => ended,
+    };
     match (ended, unread(&replay, gone)) {
         (Ok(Ending::Complete), Some(unread)) => Err(unread.into()),
         (Ok(Ending::Complete), None) if report.total().rejected() > 0 => Ok(ExitCode::from(EXIT_REJECTED)),
@@ -87,7 +92,7 @@ pub(super) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         (Ok(Ending::Interrupted), _) => {
             replay.unread().iter().for_each(|told| tell(told));
             tell("asked to stop: the next replay goes on from here");
-            Ok(ExitCode::FAILURE)
+            Ok(ExitCode::from(EXIT_TERMINATED))
         }
         (Err(failure), _) => {
             replay.unread().iter().for_each(|told| tell(told));
@@ -230,11 +235,19 @@ impl Read for Messages {
     }
 }
 
+/// Whether every record has its outcome, and all of those that are done are noted.
+fn is_done(replay: &Replay, report: &Report) -> bool {
+    let total = report.total();
+    total.settled() == replay.entries().len() as u64 && replay.noted() == total.settled() - total.rejected()
+}
+
 /// What can not be read, and records that were read once and then no more.
 fn unread(replay: &Replay, gone: u64) -> Option<Failure> {
     let gone = (gone > 0).then(|| format!("{gone} records are not there any more: their files changed while they were replayed"));
     let told: Vec<String> = replay.unread().into_iter().chain(gone).collect();
-    let failure = |told: &str| Failure::config(Code::RejectsUnreadable, format!("{told}\n{}", Code::RejectsUnreadable.remedy()));
+    let others = if replay.entries().is_empty() { "" } else { "All others had their turn. " };
+    let remedy = Code::RejectsUnreadable.remedy();
+    let failure = |told: &str| Failure::config(Code::RejectsUnreadable, format!("{told}\n{others}{remedy}"));
     (!told.is_empty()).then(|| failure(&told.join("\n")))
 }
 
@@ -251,7 +264,12 @@ fn summary(out: &mut dyn Write, replay: &Replay, report: &Report, bindings: &Bin
     outcomes::table(out, report, bindings)?;
     let total = report.total();
     let done = total.settled() - total.rejected();
-    writeln!(out, "\n{done} records are done and noted in {}; {} requests", journal::NAME, report.client.attempts)?;
+    let noted = replay.noted();
+    writeln!(out, "\n{noted} records are done and noted in {}; {} requests", journal::NAME, report.client.attempts)?;
+    let unnoted = done.saturating_sub(noted);
+    if unnoted > 0 {
+        writeln!(out, "{unnoted} more are done, but not noted; the next replay sends them again")?;
+    }
     let left = replay.entries().len() as u64 - total.settled();
     if left > 0 {
         writeln!(out, "{left} records were not sent to their end; the next replay takes them")?;

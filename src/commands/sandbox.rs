@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::stdout::Stdout;
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::sandbox::imports::{Reading, Readings};
@@ -85,7 +86,7 @@ pub(super) async fn run(args: SandboxArgs) -> anyhow::Result<()> {
     if (limits.0, limits.1) != (defaults.requests_per_second, defaults.connections) {
         config["limits"] = json!({"requests_per_second": limits.0.max(1), "connections": limits.1.max(1)});
     }
-    let mut stdout = std::io::stdout();
+    let mut stdout = Stdout::new();
     writeln!(stdout, "{config}").and_then(|()| stdout.flush()).context("cannot write the config to standard output")?;
     // The hint is a courtesy: without standard error the sandbox runs on.
     let _ = writeln!(

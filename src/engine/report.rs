@@ -57,7 +57,7 @@ pub struct Sample {
     pub rejection: Rejection,
 }
 
-/// The first reject with a code: where it is, and nothing of what it holds.
+/// The first reject with a code, by its line: where it is, and nothing of what it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstReject {
     /// Line of the input.
@@ -104,13 +104,10 @@ impl Of<'_> {
     }
 }
 
-/// The name of the field at fault. What the API calls one need not be a name.
-fn logged_field<'f>(fault: &'f Fault, http_status: Option<u16>, of: &Of<'_>) -> Cow<'f, str> {
-    match (fault.field.as_deref(), http_status) {
-        (None, _) => Cow::Borrowed("-"),
-        (Some(field), None) => Cow::Borrowed(field),
-        (Some(field), Some(_)) => Cow::Owned(of.hide(field)),
-    }
+/// The name of the field at fault, where it is one. What the API calls one need not be a name.
+fn logged_field<'f>(fault: &'f Fault, http_status: Option<u16>, of: &Of<'_>) -> Option<Cow<'f, str>> {
+    let field = fault.field.as_deref()?;
+    Some(if http_status.is_none() { Cow::Borrowed(field) } else { Cow::Owned(of.hide(field)) })
 }
 
 /// See the module's header.
@@ -190,16 +187,18 @@ impl Report {
             Outcome::Rejected(rejection) => {
                 let code = rejection.code();
                 *tally.rejects.entry(code).or_default() += 1;
-                self.first_rejects.entry(code).or_insert_with(|| {
-                    let fault = rejection.faults.first().filter(|fault| fault.field.is_some());
-                    let field = fault.map(|fault| logged_field(fault, rejection.http_status, of).into_owned());
-                    FirstReject { line, stream: id.clone(), field }
-                });
+                // Those that need requests end in any order.
+                if self.first_rejects.get(&code).is_none_or(|first| line < first.line) {
+                    let fault = rejection.faults.first();
+                    let field = fault.and_then(|fault| logged_field(fault, rejection.http_status, of)).map(Cow::into_owned);
+                    self.first_rejects.insert(code, FirstReject { line, stream: id.clone(), field });
+                }
                 let logged = self.logged.entry((stream, code)).or_default();
                 *logged += 1;
                 if *logged <= LOGGED_EACH && !self.untold {
                     for fault in rejection.faults.iter().take(LOGGED_EACH as usize) {
                         let field = logged_field(fault, rejection.http_status, of);
+                        let field = field.map(|field| format!(", field {field}")).unwrap_or_default();
                         // Our own words name rules and no values; the API's may quote the record, and after an import others, too.
                         let message = match rejection.http_status {
                             _ if fault.code == Code::ImportedInvalid => fault.code.cause().to_owned(),
@@ -211,10 +210,7 @@ impl Report {
                             Some(status) => format!("{message} (HTTP {status})."),
                         };
                         let remedy = if *logged == 1 { fault.code.remedy() } else { "" };
-                        tracing::warn!(
-                            "{}: record rejected: line {line}, stream {id}, field {field}: {reason} {remedy}",
-                            fault.code
-                        );
+                        tracing::warn!("{}: record rejected: line {line}, stream {id}{field}: {reason} {remedy}", fault.code);
                     }
                     if *logged == LOGGED_EACH {
                         tracing::warn!(
@@ -301,6 +297,24 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn the_first_reject_of_a_code_is_that_of_the_lowest_line() {
+        let mut report = Report::new(["a", "b"].into_iter().map(|name| StreamId::new(None, name)));
+        let faults = |code, field: &str| vec![Fault::field(code, field, "wrong"), Fault::record(code, "all wrong")];
+        for (stream, line, code, field) in [
+            (0, 7, Code::FieldValue, "seventh"),
+            (1, 3, Code::FieldValue, "third"),
+            (0, 2, Code::FieldMissing, "second"),
+            (0, 5, Code::FieldValue, "fifth"),
+        ] {
+            report.settled(stream, line, &Of::Key(""), Outcome::Rejected(Rejection::local(faults(code, field))));
+        }
+        let firsts: Vec<_> =
+            report.first_rejects.values().map(|first| (first.line, &*first.stream.name, first.field.as_deref())).collect();
+        assert_eq!(firsts.len(), 2);
+        assert!(firsts.contains(&(2, "a", Some("second"))) && firsts.contains(&(3, "b", Some("third"))), "{firsts:?}");
+    }
 
     #[test]
     fn time_lost_to_throttling_is_told_apart_and_only_where_there_was_some() {

@@ -77,7 +77,7 @@ codes! {
     DataSourceUnknown "DATA_SOURCE_UNKNOWN": "The configured data source does not exist in the account.", "Use the UUID of one of the listed data sources.";
     BaseUrlWrong "BASE_URL_WRONG": "The address answers, but not like ChartMogul's API.", "Check `base_url`; it ends in /v1.";
     StoreRefused "STORE_REFUSED": "Rejected records or receipts can not be kept where the configuration says: the bucket, the folder or the webhook refuses them.", "Check `object_storage_config` and `receipts`: the bucket or folder must exist and may be written to, keys and region must be right, and the webhook must answer with a 2xx; then run the sync again: everything before the last STATE is safe.";
-    RejectsUnreadable "REJECTS_UNREADABLE": "Files of rejected records, or rows of them, can not be read back.", "Look at the files and rows that are named: they may be cut off, or no rejected records at all. What could be read was sent; correct them or take them away, then run the replay again.";
+    RejectsUnreadable "REJECTS_UNREADABLE": "Files of rejected records, or rows of them, can not be read back.", "Look at the paths, files and rows that are named: they may be mistyped, cut off, or no rejected records at all. Correct them or take them away, then run the replay again.";
     ReplayUnresolved "REPLAY_UNRESOLVED": "The files do not tell how a stream's records were to be written, or tell it in several ways.", "Give the catalog that is to count with `--catalog`, or replay folder by folder.";
     ReplayRunning "REPLAY_RUNNING": "Another replay of the same folder is under way.", "Wait until it has ended.";
     ReplayNotNoted "REPLAY_NOT_NOTED": "What was sent again can not be noted beside the files of rejected records, so that nothing may be sent.", "Make the folder writable, or free the disk; or copy the files, with their `replayed.log`, to where they can be written.";
@@ -99,7 +99,7 @@ codes! {
     StateMixed "STATE_MIXED": "STREAM states and GLOBAL states came in one sync.", "Report it to the maker of the source: one sync uses one kind.";
     ParkingFull "PARKING_FULL": "Too many records wait for parents that have not come.", "Sync the customers before their children.";
     ParkingDisk "PARKING_DISK": "The temporary file for records that wait for their parents can not be used.", "Give the folder of temporary files (TMPDIR) more room and the right to write, or sync the customers before their children.";
-    StdoutClosed "STDOUT_CLOSED": "The reader of our output went away.", "Look for the failure of the orchestrator.";
+    StdoutClosed "STDOUT_CLOSED": "Our output is not taken any more: its reader went away, or the disk that it goes to is full.", "Look for the failure of the orchestrator, or free the disk.";
     UnexpectedAnswer "UNEXPECTED_ANSWER": "ChartMogul answered in a form that is not understood.", "Report it to the maintainers with the log.";
     Internal "INTERNAL": "A bug in this destination.", "Report it to the maintainers with the log.";
 }

@@ -243,6 +243,8 @@ mod tests {
             ("true", String, "\"true\""),
             ("\"1\"", Boolean, "true"),
             ("0", Boolean, "false"),
+            ("-0", Integer, "0"),
+            ("-0.00", Decimal, "0"),
             ("\"2022-02-28\"", Timestamp, "\"2022-02-28T00:00:00.000Z\""),
         ] {
             assert_eq!(typed(raw, Some(wanted)), Ok((wanted, out.to_owned())), "{raw}");

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::attributes::Wanted;
 use super::names::fold;
+use super::places::Places;
 use super::presets::End;
 use super::target::{Found, Table, Target};
 use super::{steps, values};
@@ -74,6 +75,8 @@ pub struct Mapped<'a> {
     /// Slots that a preset filled, and by which rank.
     pub(super) ranks: Vec<(Slot, u8)>,
     recent: Recent<'a>,
+    /// Where keys stand among the attributes.
+    places: Places,
 }
 
 /// A column that becomes a custom attribute.
@@ -125,10 +128,23 @@ impl<'a> Recent<'a> {
     }
 }
 
-impl Mapped<'_> {
+impl<'a> Mapped<'a> {
+    /// The attribute of this key.
+    pub(super) fn attribute(&mut self, key: &str) -> Option<&mut MappedAttribute<'a>> {
+        let Self { attributes, places, .. } = self;
+        let at = places.find(attributes.len(), |at| &attributes[at].key, key)?;
+        attributes.get_mut(at)
+    }
+
+    /// Leaves all attributes out.
+    pub fn drop_attributes(&mut self) {
+        self.attributes.clear();
+        self.places.forget();
+    }
+
     fn clear(&mut self) {
         self.fields.clear();
-        self.attributes.clear();
+        self.drop_attributes();
         self.unknown.clear();
         self.twice.clear();
         self.faults.clear();
@@ -212,7 +228,7 @@ impl Mapper {
                     Some(_) => {}
                     None => mapped.fields.push((*slot, Cow::Borrowed(value))),
                 },
-                Target::Attribute(key, wanted) => match mapped.attributes.iter_mut().find(|at| at.key == key.as_ref()) {
+                Target::Attribute(key, wanted) => match mapped.attribute(key) {
                     Some(present) if present.raw == "null" => present.raw = Cow::Borrowed(value),
                     Some(_) => {}
                     None => mapped.attributes.push(MappedAttribute {
@@ -373,7 +389,7 @@ fn put_field<'a>(slot: Slot, value: Cow<'a, str>, mapped: &mut Mapped<'a>) {
 
 /// A row with one name twice: the last value counts, as for any JSON reader.
 fn put_attribute<'a>(attribute: MappedAttribute<'a>, mapped: &mut Mapped<'a>) {
-    match mapped.attributes.iter_mut().find(|at| at.key == attribute.key) {
+    match mapped.attribute(&attribute.key) {
         None => mapped.attributes.push(attribute),
         Some(present) => present.raw = attribute.raw,
     }

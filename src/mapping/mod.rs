@@ -7,6 +7,7 @@ pub mod attributes;
 mod compile;
 pub mod fields;
 pub mod names;
+mod places;
 pub mod presets;
 mod steps;
 mod target;
@@ -14,4 +15,5 @@ pub mod values;
 
 pub use compile::{Extras, MapperInput, Values};
 pub use fields::{Mapped, MappedAttribute, Mapper, Rename, Slot, UnknownFields};
+pub use places::Places;
 pub use presets::Preset;

@@ -190,7 +190,7 @@ fn put_ranked<'a>(slot: Slot, rank: u8, value: Cow<'a, str>, mapped: &mut Mapped
 
 /// Adds an attribute that several columns can give: the first value counts.
 pub(super) fn put_first<'a>(attribute: MappedAttribute<'a>, mapped: &mut Mapped<'a>) {
-    match mapped.attributes.iter_mut().find(|at| at.key == attribute.key) {
+    match mapped.attribute(&attribute.key) {
         None => mapped.attributes.push(attribute),
         Some(present) if is_nothing(&present.raw) => present.raw = attribute.raw,
         Some(_) => {}

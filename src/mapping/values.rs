@@ -118,8 +118,16 @@ pub fn as_text(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The digits of a number that is whole, whatever its notation: `5`, `5.0`, `-3`, `15001.000000000`, `1e3`.
-/// `None` when it has a fraction or is no number.
+/// `None` when it has a fraction or is no number. A zero has no sign.
 pub fn whole_digits(number: &str) -> Option<Cow<'_, str>> {
+    let digits = signed_digits(number)?;
+    match digits.strip_prefix('-') {
+        Some(zeros) if zeros.bytes().all(|b| b == b'0') => Some(Cow::Borrowed("0")),
+        _ => Some(digits),
+    }
+}
+
+fn signed_digits(number: &str) -> Option<Cow<'_, str>> {
     let unsigned = number.strip_prefix('-').unwrap_or(number);
     if unsigned.is_empty() {
         return None;
@@ -337,6 +345,9 @@ mod tests {
             ("76888.0", Some("76888")),
             ("15001.000000000", Some("15001")),
             ("1e3", Some("1000")),
+            ("-0", Some("0")),
+            ("-0.0", Some("0")),
+            ("-0e7", Some("0")),
             ("123456789012345678901234567890", Some("123456789012345678901234567890")),
             ("1.5", None),
             ("8999999999999999.4", None),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::mapping::Slot;
+use crate::mapping::{Places, Slot};
 use crate::objects::resource::AttributeType;
 
 /// Normalised values of one record: JSON texts in one buffer, so that a record that waits costs three allocations and not
@@ -12,6 +12,9 @@ pub struct Body {
     text: String,
     fields: Vec<(Slot, Span)>,
     attributes: Vec<Held>,
+    /// Where keys stand among the attributes.
+    #[serde(skip)]
+    places: Places,
 }
 
 /// An attribute, by where its texts stand.
@@ -28,6 +31,12 @@ struct Held {
 struct Span {
     start: u32,
     end: u32,
+}
+
+impl Span {
+    fn of(self, text: &str) -> &str {
+        &text[self.start as usize..self.end as usize]
+    }
 }
 
 /// One custom attribute.
@@ -61,6 +70,7 @@ impl Body {
             text: String::with_capacity(bytes),
             fields: Vec::with_capacity(fields),
             attributes: Vec::with_capacity(attributes),
+            places: Places::default(),
         }
     }
 
@@ -101,8 +111,7 @@ impl Body {
                 // Most values are their own normal form.
                 let given = given.map(|given| if self.slice(value) == given { value } else { self.append(given) });
                 let held = Held { key: key_span, value, kind, given };
-                let same = self.attributes.iter().position(|other| self.slice(other.key) == key);
-                match same {
+                match self.place(key) {
                     Some(at) => self.attributes[at] = held,
                     None => self.attributes.push(held),
                 }
@@ -118,7 +127,8 @@ impl Body {
     /// Leaves an attribute out.
     pub fn drop_attribute(&mut self, key: &str) {
         let text = &self.text;
-        self.attributes.retain(|held| text[held.key.start as usize..held.key.end as usize] != *key);
+        self.attributes.retain(|held| held.key.of(text) != key);
+        self.places.forget();
     }
 
     /// Puts a field's JSON text in the place of what the record gave for it.
@@ -143,17 +153,20 @@ impl Body {
 
     /// All given attributes.
     pub fn attributes(&self) -> impl Iterator<Item = Attribute<'_>> {
-        self.attributes.iter().map(|held| Attribute {
-            key: self.slice(held.key),
-            value: self.slice(held.value),
-            kind: held.kind,
-            given: held.given.map(|given| self.slice(given)),
-        })
+        self.attributes.iter().map(|held| self.attribute_at(held))
     }
 
-    /// Puts the fields into the order of the resource's table, so that equal records give equal requests.
+    /// The given attribute of this key. Of many it is found faster than by going through all.
+    pub fn attribute(&mut self, key: &str) -> Option<Attribute<'_>> {
+        let at = self.place(key)?;
+        self.attributes.get(at).map(|held| self.attribute_at(held))
+    }
+
+    /// Puts the fields into the order of the resource's table, so that equal records give equal requests, and keeps no more
+    /// than has to wait.
     pub fn finish(&mut self) {
         self.fields.sort_unstable_by_key(|(slot, _)| *slot);
+        self.places = Places::default();
     }
 
     /// Size in memory, in bytes.
@@ -173,6 +186,21 @@ impl Body {
     }
 
     fn slice(&self, span: Span) -> &str {
-        &self.text[span.start as usize..span.end as usize]
+        span.of(&self.text)
+    }
+
+    fn attribute_at(&self, held: &Held) -> Attribute<'_> {
+        Attribute {
+            key: self.slice(held.key),
+            value: self.slice(held.value),
+            kind: held.kind,
+            given: held.given.map(|given| self.slice(given)),
+        }
+    }
+
+    /// Where the attribute of this key stands.
+    fn place(&mut self, key: &str) -> Option<usize> {
+        let Self { text, attributes, places, .. } = self;
+        places.find(attributes.len(), |at| attributes[at].key.of(text), key)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
 use serde_json::{Map, Value};
 
 use super::prints::{self, FIELD_MASK, Prints, UNSET, hash};
@@ -205,18 +206,19 @@ impl Known {
         if let Some(tags) = beside.get("tags").and_then(Value::as_array) {
             self.set_members(Some(tags.iter().filter_map(Value::as_str).map(Into::into).collect()));
         }
-        for attribute in beside.get("custom").and_then(Value::as_array).into_iter().flatten() {
-            let (Some(key), value) = (attribute["key"].as_str(), in_one_form(&attribute["value"])) else { continue };
-            let Some(there) = self.prints.has_attribute(key) else { return false };
-            told &= value.is_some();
-            // A key that was not defined in the app may be dropped.
-            if there || keeps == Keeps::All || resource.attributes == Some(AttributeForm::Typed) {
-                self.prints.drop_attributes(std::iter::once(key));
-                let held = self.prints.attributes().into_iter().flatten().copied();
-                let all = held.chain(value.map(|value| prints::attribute(key, &value))).collect();
-                self.prints.set_attributes(Some(all));
-            }
+        let given = beside.get("custom").and_then(Value::as_array).into_iter().flatten();
+        let given = given.filter_map(|attribute| Some((attribute["key"].as_str()?, in_one_form(&attribute["value"]))));
+        let mut given: HashMap<&str, Option<String>> = given.collect();
+        if given.is_empty() {
+            return told;
         }
+        let Some(held) = self.prints.attributes().map(<[u64]>::to_vec) else { return false };
+        told &= given.values().all(Option::is_some);
+        // A key that was not defined in the app may be dropped.
+        let is_sure = keeps == Keeps::All || resource.attributes == Some(AttributeForm::Typed);
+        given.retain(|key, _| is_sure || self.prints.has_attribute(key) == Some(true));
+        let set = given.iter().filter_map(|(key, value)| Some(prints::attribute(key, value.as_ref()?)));
+        self.prints.set_attributes(Some(prints::without(&held, given.keys().copied()).chain(set).collect()));
         told
     }
 
@@ -357,7 +359,8 @@ fn is_comparable(kind: &Kind) -> bool {
 fn in_one_form(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
-        Value::Number(number) => format!("n{}", number.as_f64().unwrap_or_default()),
+        // Less than nothing is nothing: a zero that is added takes the sign of a zero away.
+        Value::Number(number) => format!("n{}", number.as_f64().unwrap_or_default() + 0.0),
         Value::String(text) => format!("s{text}"),
         other => other.to_string(),
     })

@@ -27,7 +27,7 @@ impl Plan {
             let stays = || first_stays.contains(&slot.field) && is_set(self.body.get(slot));
             field_fits(resource, &self.body, &next.body, slot) && (stays() || value_fits(&self.body, slot, value))
         });
-        if !fits || !next.body.attributes().all(|attribute| attribute_fits(resource, &self.body, &attribute)) {
+        if !fits || !next.body.attributes().all(|attribute| attribute_fits(resource, &mut self.body, &attribute)) {
             return false;
         }
         for (slot, value) in next.body.fields() {
@@ -82,9 +82,8 @@ fn value_fits(earlier: &Body, slot: Slot, value: &str) -> bool {
 
 /// An attribute that changes its type is refused by some accounts and not by others, and comes to another end when it was
 /// removed before. One that is removed stays so where that has a request of its own.
-fn attribute_fits(resource: &'static Resource, earlier: &Body, later: &Attribute<'_>) -> bool {
-    let held = earlier.attributes().find(|attribute| attribute.key == later.key);
-    held.is_none_or(|held| {
+fn attribute_fits(resource: &'static Resource, earlier: &mut Body, later: &Attribute<'_>) -> bool {
+    earlier.attribute(later.key).is_none_or(|held| {
         (held.kind == later.kind && later.stands_for(&held))
             || later.kind.is_none() && resource.attributes == Some(AttributeForm::Typed)
     })

@@ -21,7 +21,7 @@ const COUNT_AT: u32 = 48;
 const SHOWS_ATTRIBUTES: u64 = 1 << 63;
 
 /// See the module's header. One allocation, since there is one of these for each entry: a head, the fields that are set, then
-/// the attributes.
+/// the attributes, ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Prints(Box<[u64]>);
 
@@ -47,7 +47,7 @@ impl Prints {
             }
         }
         packed[0] = head | (packed.len() as u64 - 1) << COUNT_AT;
-        packed.extend(attributes.into_iter().flatten());
+        packed.extend(ordered(attributes));
         Self(packed.into())
     }
 
@@ -73,7 +73,7 @@ impl Prints {
         let flag = if attributes.is_some() { SHOWS_ATTRIBUTES } else { 0 };
         let mut packed = vec![self.head() & !SHOWS_ATTRIBUTES | flag];
         packed.extend(self.fields());
-        packed.extend(attributes.into_iter().flatten());
+        packed.extend(ordered(attributes));
         self.0 = packed.into();
     }
 
@@ -85,19 +85,19 @@ impl Prints {
     /// Whether there is an attribute of this key; `None` where the entry shows no attributes.
     pub(super) fn has_attribute(&self, key: &str) -> Option<bool> {
         let mark = mark(key);
-        Some(self.attributes()?.iter().any(|print| print & !ATTRIBUTE_MASK == mark))
+        let all = self.attributes()?;
+        let at = all.partition_point(|print| *print < mark);
+        Some(all.get(at).is_some_and(|print| print & !ATTRIBUTE_MASK == mark))
     }
 
     /// Whether this very attribute is there; `None` where the entry shows no attributes.
     pub(super) fn holds_attribute(&self, packed: u64) -> Option<bool> {
-        Some(self.attributes()?.contains(&packed))
+        Some(self.attributes()?.binary_search(&packed).is_ok())
     }
 
     /// Attributes of these keys are gone.
     pub(super) fn drop_attributes<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
-        let gone: Vec<u64> = keys.map(mark).collect();
-        let left =
-            self.attributes().map(|all| all.iter().copied().filter(|one| !gone.contains(&(one & !ATTRIBUTE_MASK))).collect());
+        let left = self.attributes().map(|all| without(all, keys).collect());
         self.set_attributes(left);
     }
 
@@ -121,6 +121,23 @@ impl Prints {
     }
 }
 
+/// Attributes without those of these keys.
+pub(super) fn without<'a, 'k, K: Iterator<Item = &'k str>>(
+    all: &'a [u64],
+    keys: K,
+) -> impl Iterator<Item = u64> + use<'a, 'k, K> {
+    let mut gone: Vec<u64> = keys.map(mark).collect();
+    gone.sort_unstable();
+    all.iter().copied().filter(move |one| gone.binary_search(&(one & !ATTRIBUTE_MASK)).is_err())
+}
+
+/// Attributes in the order in which they are looked for.
+fn ordered(attributes: Option<Vec<u64>>) -> Vec<u64> {
+    let mut all = attributes.unwrap_or_default();
+    all.sort_unstable();
+    all
+}
+
 /// An attribute, packed. `value` is its value in a form that is one where the API stores one.
 pub(super) fn attribute(key: &str, value: &str) -> u64 {
     mark(key) | hash((key, value)) & ATTRIBUTE_MASK
@@ -139,6 +156,27 @@ pub(super) fn hash(of: impl Hash) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_attributes_each_is_found_in_whatever_order_they_came() {
+        let of = |keys: &mut dyn Iterator<Item = usize>| {
+            Prints::new(std::iter::empty(), Some(keys.map(|at| attribute(&format!("k{at}"), &format!("n{at}"))).collect()))
+        };
+        let prints = of(&mut (0..1_000));
+        assert_eq!(prints, of(&mut (0..1_000).rev()));
+        for at in 0..1_000 {
+            let key = format!("k{at}");
+            assert_eq!(prints.has_attribute(&key), Some(true));
+            assert_eq!(prints.holds_attribute(attribute(&key, &format!("n{at}"))), Some(true));
+            assert_eq!(prints.holds_attribute(attribute(&key, "n-1")), Some(false));
+        }
+        assert_eq!(prints.has_attribute("k1000"), Some(false));
+        let mut fewer = prints;
+        fewer.drop_attributes(
+            (0..1_000).filter(|at| at % 3 > 0).map(|at| format!("k{at}")).collect::<Vec<_>>().iter().map(String::as_str),
+        );
+        assert_eq!(fewer, of(&mut (0..1_000).step_by(3)));
+    }
 
     #[test]
     fn fields_and_attributes_are_told_apart_and_changed_apart() {

@@ -154,7 +154,8 @@ impl fmt::Debug for Emitter {
     }
 }
 
-fn closed(reason: &str) -> Failure {
+/// Stdout takes nothing more.
+pub fn closed(reason: &str) -> Failure {
     let code = Code::StdoutClosed;
     Failure::system(code, format!("{} {}", code.cause(), code.remedy())).with_internal(format!("write to stdout: {reason}"))
 }

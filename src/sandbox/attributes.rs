@@ -3,6 +3,8 @@
 //! Documented on the pages "Add Tags to a Customer", "Remove Tags", "Add Custom Attributes", "Update Custom Attributes" and
 //! "Adding custom attributes".
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::answers::{Outcome, Reply, coded, done, missing, ok, refused_field};
@@ -155,12 +157,13 @@ fn sent_custom<'a>(context: &'a Context<'_>) -> Result<&'a Value, Box<Reply>> {
 /// Reads `[{type, key, value, source}]`. Nothing is set when one entry is wrong; whether the API sets the others is unknown.
 fn read_typed(context: &Context<'_>, custom: &Value) -> Result<Checked, Box<Reply>> {
     let mut checked = Checked::new();
+    let mut earlier: HashMap<&str, AttributeType> = HashMap::new();
     for entry in custom.as_array().ok_or_else(|| refused_field("custom", "must be a list of type, key and value"))? {
         let text = |name| entry.get(name).and_then(Value::as_str);
         let key = text("key").filter(|key| is_key(key)).ok_or_else(|| refused_field("custom", "key is invalid"))?;
         let kind = text("type").and_then(AttributeType::named).ok_or_else(|| refused_field("custom", "type is invalid"))?;
-        let earlier = checked.iter().find(|(name, _, _)| name == key).map(|(_, kind, _)| *kind);
-        if let Some(known) = context.state.attribute_types.get(key).copied().or(earlier).filter(|known| *known != kind) {
+        let known = context.state.attribute_types.get(key).copied().unwrap_or_else(|| *earlier.entry(key).or_insert(kind));
+        if known != kind {
             // Unknown; that a conflict is refused is what the documentation suggests.
             return Err(refused_field("custom", &format!("{key} is already defined with the type {known}")));
         }

@@ -193,7 +193,11 @@ impl AttributeType {
     pub(super) fn value(self, value: &Value) -> Option<Value> {
         match (self, value) {
             (AttributeType::String, Value::String(text)) => (text.chars().count() <= MAX_TEXT).then(|| value.clone()),
-            (AttributeType::Integer, Value::Number(number)) => (number.is_i64() || number.is_u64()).then(|| value.clone()),
+            (AttributeType::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => Some(value.clone()),
+            // `-0` is read as a decimal number, since no integer can hold its sign. That the API shows it without is unknown.
+            (AttributeType::Integer, Value::Number(number)) => {
+                number.as_f64().filter(|number| *number == 0.0 && number.is_sign_negative()).map(|_| 0.into())
+            }
             (AttributeType::Integer, Value::String(text)) => text.parse::<i64>().ok().map(Value::from),
             (AttributeType::Decimal, Value::Number(_)) => Some(value.clone()),
             (AttributeType::Decimal, Value::String(text)) => {
@@ -277,7 +281,9 @@ mod tests {
         assert_eq!(taken("String", json!(5)), None);
         assert_eq!(taken("String", json!("x".repeat(256))), None);
         assert_eq!(taken("Integer", json!("12")), Some(json!(12)));
+        assert_eq!(taken("Integer", serde_json::from_str("-0").unwrap()), Some(json!(0)));
         assert_eq!(taken("Integer", json!(1.5)), None);
+        assert_eq!(taken("Integer", json!(0.0)), None);
         assert_eq!(taken("Decimal", json!("1.5")), Some(json!(1.5)));
         assert_eq!(taken("Timestamp", json!("2016-01-31 00:00:00 UTC")), Some(json!("2016-01-31T00:00:00.000Z")));
         assert_eq!(taken("Boolean", json!("TRUE")), Some(json!(true)));

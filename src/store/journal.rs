@@ -8,10 +8,12 @@ use std::fs::{self, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
 use super::queue::Batch;
+use super::reader::NO_FILE;
 use crate::errors::Code;
 use crate::failure::Failure;
 
@@ -34,6 +36,9 @@ impl Journal {
         let path = folder.join(NAME);
         let refused = |error: &io::Error| not_noted(&path, error);
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(|error| refused(&error))?;
+        if !file.metadata().map_err(|error| refused(&error))?.is_file() {
+            return Err(refused(&io::Error::other(NO_FILE)));
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -74,17 +79,31 @@ pub(super) fn line(raw_id: Uuid) -> Vec<u8> {
 
 /// The journals of a replay, by their numbers.
 #[derive(Debug)]
-pub(super) struct Journals(pub(super) Vec<Journal>);
+pub(super) struct Journals {
+    journals: Vec<Journal>,
+    noted: AtomicU64,
+}
 
 impl Journals {
+    pub(super) fn new(journals: Vec<Journal>) -> Self {
+        Self { journals, noted: AtomicU64::new(0) }
+    }
+
+    /// How many records were noted: what a write that failed has left in its file does not count.
+    pub(super) fn noted(&self) -> u64 {
+        self.noted.load(Ordering::Relaxed)
+    }
+
     /// Appends to each what is for it. Answers when it is durable.
     pub(super) async fn append(self: Arc<Self>, batch: Batch) -> Result<(), Failure> {
         // Files block: they are left to a thread that may.
         let written = tokio::task::spawn_blocking(move || {
             batch.into_iter().try_for_each(|(at, lines)| {
-                let Journal { path, file } = &self.0[at];
+                let Journal { path, file } = &self.journals[at];
                 let mut file = file;
-                file.write_all(&lines).and_then(|()| file.sync_data()).map_err(|error| not_noted(path, &error))
+                file.write_all(&lines).and_then(|()| file.sync_data()).map_err(|error| not_noted(path, &error))?;
+                self.noted.fetch_add(lines.iter().filter(|byte| **byte == b'\n').count() as u64, Ordering::Relaxed);
+                Ok(())
             })
         });
         written.await.unwrap_or_else(|_| Err(Failure::system(Code::Internal, "The thread that writes journals ended.")))

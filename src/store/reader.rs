@@ -53,6 +53,8 @@ pub struct Unreadable {
 /// What a row says that is none.
 const NO_REJECT: &str = "is no rejected record";
 const CUT_OFF: &str = "is cut off in the middle";
+/// Of what a folder holds that is no file: a pipe, a socket, a device. Reading one may never end.
+pub(super) const NO_FILE: &str = "is no regular file";
 
 #[derive(Deserialize)]
 struct Meta {
@@ -164,11 +166,16 @@ pub type Rows = Box<dyn Iterator<Item = Result<Kept, Unreadable>> + Send>;
 /// The rejected records of one file, one after another: a file may be larger than the memory.
 ///
 /// # Errors
-/// When the file can not be opened. What is wrong within is told by the items; those behind it come all the same, unless the file
+/// When the file can not be opened, or is none. What is wrong within is told by the items; those behind it come all the same, unless the file
 /// can not be read on.
 pub fn read(path: &Path) -> Result<Rows, Unreadable> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let file = fs::File::open(path).map_err(|error| Unreadable { path: path.to_owned(), row: None, what: error.to_string() })?;
+    let unreadable = |what: String| Unreadable { path: path.to_owned(), row: None, what };
+    // Asked before it is opened: a pipe that nobody writes to is not even opened in time.
+    if !fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.is_file() {
+        return Err(unreadable(NO_FILE.to_owned()));
+    }
+    let file = fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
     let (reader, name): (Box<dyn Read + Send>, &str) = match name.strip_suffix(".gz") {
         Some(name) => (Box::new(MultiGzDecoder::new(file)), name),
         None => (Box::new(file), &name),

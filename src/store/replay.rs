@@ -104,7 +104,7 @@ impl Replay {
         Ok(Self {
             files: files.into(),
             entries: entries.into(),
-            journals: Arc::new(Journals(kept)),
+            journals: Arc::new(Journals::new(kept)),
             streams: used.into_iter().map(|(_, stream)| stream).collect(),
             done,
             unreadable,
@@ -129,6 +129,11 @@ impl Replay {
     /// How many records are done already.
     pub fn done(&self) -> u64 {
         self.done
+    }
+
+    /// How many records were noted as done since it began.
+    pub fn noted(&self) -> u64 {
+        self.journals.noted()
     }
 
     /// The streams, each as often as its records say different things of it, the newest last.
