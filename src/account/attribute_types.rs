@@ -6,6 +6,7 @@
 //! reject. Does not own what a type is and how a value becomes one (`mapping`), nor who waits for whom (`claims`).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use hashbrown::HashMap;
 use serde_json::{Map, Value};
@@ -182,6 +183,7 @@ impl AttributeTypes {
     pub(super) fn bring<'p>(&self, object: &dyn Object, plan: &'p Plan, nulls: Nulls) -> Result<Brought<'p>, Vec<Fault>> {
         let mut brought = Brought { plan: Cow::Borrowed(plan), claims: Vec::new(), waits: false };
         let mut faults = Vec::new();
+        let mut dropped = HashSet::new();
         let Some(resource) = object.attributes_on() else { return Ok(brought) };
         let table = self.0.iter().find(|(of, _)| *of == resource.name).map(|(_, table)| table);
         for attribute in plan.body.attributes() {
@@ -194,10 +196,10 @@ impl AttributeTypes {
                     (kind, Cow::Owned(value))
                 }
                 Fit::Null => {
-                    let plan = brought.plan.to_mut();
+                    let null = Attribute { value: "null", kind: None, given: None, ..attribute };
                     match nulls {
-                        Nulls::Ignore => plan.body.drop_attribute(attribute.key),
-                        Nulls::Clear => write(plan, &Attribute { value: "null", kind: None, given: None, ..attribute }),
+                        Nulls::Ignore => drop(dropped.insert(attribute.key)),
+                        Nulls::Clear => write(brought.plan.to_mut(), &null),
                     }
                     continue;
                 }
@@ -212,6 +214,9 @@ impl AttributeTypes {
                 Claiming::Claims => brought.claims.push((attribute.key.into(), types)),
                 Claiming::Waits => brought.waits = true,
             }
+        }
+        if !dropped.is_empty() {
+            brought.plan.to_mut().body.drop_attributes(&dropped);
         }
         if faults.is_empty() { Ok(brought) } else { Err(faults) }
     }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
@@ -133,9 +134,9 @@ impl Claim<'_> {
         }
         let body = request.body.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok()).unwrap_or_default();
         let lists = [body.pointer("/attributes/custom"), body.get("custom")].into_iter().flatten();
-        let sent: Vec<&str> =
+        let sent: HashSet<&str> =
             lists.filter_map(Value::as_array).flatten().filter_map(|entry| entry.get("key")?.as_str()).collect();
-        let sent = self.keys.iter().filter(|(key, _)| sent.contains(&key.as_ref())).cloned().collect();
+        let sent = self.keys.iter().filter(|(key, _)| sent.contains(key.as_ref())).cloned().collect();
         Fixes { claim: self, sent }
     }
 }

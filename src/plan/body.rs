@@ -1,5 +1,7 @@
 //! The values of one record in normal form, in one buffer.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::mapping::{Places, Slot};
@@ -124,10 +126,10 @@ impl Body {
         }
     }
 
-    /// Leaves an attribute out.
-    pub fn drop_attribute(&mut self, key: &str) {
+    /// Leaves attributes out.
+    pub fn drop_attributes(&mut self, keys: &HashSet<&str>) {
         let text = &self.text;
-        self.attributes.retain(|held| held.key.of(text) != key);
+        self.attributes.retain(|held| !keys.contains(held.key.of(text)));
         self.places.forget();
     }
 
