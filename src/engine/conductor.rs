@@ -393,7 +393,7 @@ fn take_turn<'w>(world: &'w World<'w>, bindings: &'w Bindings, mut group: Group)
             }
             rest(world, &members, &mut group.steps).await?;
             for at in std::mem::take(&mut group.judged) {
-                judge(world, &members, &mut group.steps, at).await?;
+                judge(world, &members, &mut group.steps, &group.singly, at).await?;
             }
             Ok(Goes::Ended)
         }

@@ -41,10 +41,12 @@ impl Unit {
         self.import.parts().filter(|part| !is_there(part)).collect()
     }
 
-    /// Whether some kind of part is fewer in the entry that stands for it: those without a key can only be counted.
-    pub(super) fn has_fewer(&self, known: &Known) -> bool {
+    /// Whether of some kind of part there are fewer than the import had, beside those that it `lacks`: parts without a key can
+    /// only be counted.
+    pub(super) fn has_fewer(&self, known: &Known, lacks: &[(&'static str, Box<str>)]) -> bool {
         let there = |object: &str| known.parts().iter().filter(|part| part.object == object).count();
-        self.import.counts().any(|(object, count)| there(object) < count)
+        let missed = |object: &str| lacks.iter().filter(|(of, _)| *of == object).count();
+        self.import.counts().any(|(object, count)| there(object) + missed(object) < count)
     }
 }
 

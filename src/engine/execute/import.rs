@@ -264,7 +264,8 @@ impl World<'_> {
                 }
                 continue;
             };
-            let (lacks, fewer) = (unit.lacks(known), unit.has_fewer(known));
+            let lacks = unit.lacks(known);
+            let fewer = unit.has_fewer(known, &lacks);
             let is_whole = lacks.is_empty() && !fewer;
             seen = Some((lacks, fewer, known.is_sound));
             if is_whole {

@@ -116,8 +116,8 @@ pub(in crate::engine) fn is_to_be_judged(member: &Member<'_>, imported: &Importe
     matches!(imported, Imported::Lacking(lacking) if lacking.rejection.is_some() && !member.object.is_part() && !lacking.is_of(member))
 }
 
-/// What became of a whole against which something was said for its parts, some of which were sent since: `steps` are those of all
-/// members, and its own is at this place.
+/// What became of a whole, at this place among the members, against which something was said for its parts: asked once more where
+/// some of these went `singly` since, and were taken.
 ///
 /// # Errors
 /// What ends the sync.
@@ -125,14 +125,16 @@ pub(in crate::engine) async fn judge(
     world: &World<'_>,
     members: &[Member<'_>],
     steps: &mut [Option<Step>],
+    singly: &[bool],
     at: usize,
 ) -> Result<(), Failure> {
     let whole = &members[at];
-    let came = |(part, step): (&Member<'_>, &Option<Step>)| {
+    let came = |other: usize| {
+        let part = &members[other];
         let joins = part.object.is_part() && whole.object.joins(whole.plan, part.object.resource().name, part.plan);
-        joins && matches!(step, Some(Step::Settled(settled)) if !settled.outcome.is_rejected())
+        joins && singly[other] && matches!(&steps[other], Some(Step::Settled(settled)) if !settled.outcome.is_rejected())
     };
-    if !members.iter().zip(&*steps).any(came) {
+    if !(0..members.len()).any(came) {
         return Ok(());
     }
     let wrote = Wrote { attempts: 1, ..Wrote::default() };
