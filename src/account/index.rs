@@ -171,6 +171,18 @@ impl Index {
         self.made_empty.remove(uuid);
     }
 
+    /// A thing was deleted, and what belonged to it went with it: what names it by one of these is no longer known, nor what stands
+    /// in these scopes of its own. What a listing told of them is older.
+    pub(super) fn bereaved(&mut self, names: &[&str], own: impl IntoIterator<Item = Scope>) {
+        let names: Vec<u64> = names.iter().map(|name| fingerprint(&Kind::Uuid(""), &(*name).into())).collect();
+        let orphans = self.shelves.where_any(|entry| self.naming(entry).names_any(&names));
+        for scope in orphans.into_iter().chain(own) {
+            self.shelves.remove(scope);
+            self.some.remove(scope);
+            self.unlisted.insert(scope);
+        }
+    }
+
     /// A thing became part of another: its keys lead there, and what belonged to it belongs there. `children` are the scopes
     /// of what may belong to a thing.
     pub(super) fn absorbed(&mut self, from: &str, into: &str, children: impl Fn(&str) -> Vec<Scope>) {

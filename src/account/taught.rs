@@ -79,6 +79,14 @@ impl Account<'_> {
         self.index.borrow_mut().gone(uuid);
     }
 
+    /// A thing to which others may belong was deleted. Documented: everything of a customer goes with it.
+    pub fn deleted(&self, known: &Known) {
+        let names: Vec<&str> = known.keys().chain([known.uuid.as_ref()]).collect();
+        let own = names.iter().flat_map(|name| OBJECTS.iter().map(|object| Scope::of(object.read_by(), name)));
+        self.index.borrow_mut().bereaved(&names, own.collect::<Vec<_>>());
+        self.gone(&known.uuid);
+    }
+
     /// A thing became part of another. It may take the API a while (202): what is listed under its UUID until then is the
     /// other's already.
     pub fn absorbed(&self, from: &str, into: &str) {

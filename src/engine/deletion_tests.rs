@@ -113,3 +113,47 @@ async fn what_does_not_rest_on_the_data_source_does_not_look_at_it() {
     let ran = run(&sandbox, &policy, &catalog(&["api_requests"]), ask(json!({"data_source_uuid": nowhere}))).await;
     assert_eq!(ran.ending.unwrap_err().code, Code::DataSourceUnknown);
 }
+
+/// What a listing told, or this run made, of what belongs to a customer went with it, as far as anybody knows.
+#[tokio::test(start_paused = true)]
+async fn what_belonged_to_a_deleted_customer_is_made_again() {
+    let item = json!({"type": "one_time", "external_id": "l", "amount_in_cents": 1000});
+    let plan = record("plans", &json!({"external_id": "p", "name": "P", "interval_count": 1, "interval_unit": "month"}));
+    let customer = |key: &str| record("customers", &json!({"external_id": key, "name": key}));
+    let event = |customer: &str, key: &str| {
+        let event = json!({"customer_external_id": customer, "external_id": key, "event_type": "subscription_start",
+            "event_date": "2026-01-01", "effective_date": "2026-01-01", "subscription_external_id": format!("s{key}"),
+            "plan_external_id": "p", "currency": "USD", "amount_in_cents": 1000, "quantity": 1});
+        record("subscription_events", &event)
+    };
+    let invoice = |customer: &str, key: &str, items: &[Value]| {
+        let row = json!({"customer_external_id": customer, "external_id": key, "date": "2026-01-01", "currency": "USD", "line_items": items});
+        record("invoices", &row)
+    };
+    let part =
+        record("line_items", &json!({"invoice_external_id": "i", "type": "one_time", "external_id": "l2", "amount_in_cents": 5}));
+    let all = || vec![event("c", "e"), invoice("c", "i", std::slice::from_ref(&item)), part.clone()];
+    let delete = record("customers", &json!({"external_id": "c", "_ab_cdc_deleted_at": "2026-01-01"}));
+    let streams = catalog(&["plans", "customers", "invoices", "line_items", "subscription_events"]);
+    let settings = settings(&json!({"deletions": {"policy": "delete", "max_percent": 100}}));
+    let others = || {
+        let item = json!({"type": "one_time", "external_id": "ol", "amount_in_cents": 1});
+        vec![event("c2", "1"), invoice("c2", "other", &[item])]
+    };
+    for seen in [true, false] {
+        let sandbox = Sandbox::new(Options::default());
+        let first = [vec![plan.clone(), customer("c"), customer("c2")], all(), others()].concat().concat();
+        run(&sandbox, &settings, &streams, first).await.assert_sound();
+        // Seen by itself, or on the page that others bring.
+        let before = if seen { all() } else { others() };
+        let rows = [before, vec![delete.clone(), customer("c")], all(), others()].concat();
+        let ran = run(&sandbox, &settings, &streams, rows.concat()).await;
+        ran.assert_sound();
+        assert_eq!((ran.count("rejected"), ran.count("created"), ran.count("deleted")), (0, 4, 1), "{:?}", ran.report.streams);
+        let contents = sandbox.contents();
+        assert_eq!(contents["subscription_events"].as_array().unwrap().len(), 2, "{contents:#}");
+        let lines: usize =
+            contents["invoices"].as_array().unwrap().iter().map(|one| one["line_items"].as_array().unwrap().len()).sum();
+        assert_eq!((contents["invoices"].as_array().unwrap().len(), lines), (2, 3), "{contents:#}");
+    }
+}

@@ -249,6 +249,11 @@ impl Known {
         Some(Self { prints: self.prints.renamed(now)?, ..self.clone() })
     }
 
+    /// Whether a field of its own holds one of these fingerprints.
+    pub fn names_any(&self, prints: &[u64]) -> bool {
+        self.prints.holds_any(prints)
+    }
+
     /// Attributes of these keys are gone.
     pub fn drop_attributes<'k>(&mut self, keys: impl Iterator<Item = &'k str>) {
         self.prints.drop_attributes(keys);

@@ -111,6 +111,11 @@ impl Prints {
         })
     }
 
+    /// Whether a field has one of these fingerprints.
+    pub(super) fn holds_any(&self, prints: &[u64]) -> bool {
+        self.fields().iter().any(|print| prints.contains(&(print & FIELD_MASK)))
+    }
+
     fn head(&self) -> u64 {
         self.0[0]
     }

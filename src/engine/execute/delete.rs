@@ -71,7 +71,10 @@ impl Turn<'_> {
         match look.and_then(|look| look.scope) {
             Some(home) if self.object.is_part() => account.part_gone(home, &existing.uuid),
             _ if remains || self.plan.target == Target::Part => {}
-            _ => account.gone(&existing.uuid),
+            _ => match existing.known.as_deref().filter(|_| self.object.can_be_merged()) {
+                Some(known) => account.deleted(known),
+                None => account.gone(&existing.uuid),
+            },
         }
         settled(outcome)
     }
