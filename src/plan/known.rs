@@ -364,6 +364,8 @@ fn is_comparable(kind: &Kind) -> bool {
 fn in_one_form(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
+        // Whole numbers are told apart however many digits they have.
+        Value::Number(number) if !number.is_f64() => format!("n{number}"),
         // Less than nothing is nothing: a zero that is added takes the sign of a zero away.
         Value::Number(number) => format!("n{}", number.as_f64().unwrap_or_default() + 0.0),
         Value::String(text) => format!("s{text}"),
@@ -404,6 +406,14 @@ fn number(value: &Value) -> Option<f64> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn whole_numbers_are_told_apart_however_many_digits_they_have() {
+        let one = |a: Value, b: Value| in_one_form(&a) == in_one_form(&b);
+        assert!(!one(json!(9_007_199_254_740_992_u64), json!(9_007_199_254_740_993_u64)));
+        assert!(!one(json!(-1_234_567_890_123_456_789_i64), json!(-1_234_567_890_123_456_790_i64)));
+        assert!(one(json!(5), json!(5.0)) && one(json!(0), json!(-0.0)) && !one(json!(5), json!("5")));
+    }
 
     #[test]
     fn values_are_one_where_the_api_stores_one() {
