@@ -6,6 +6,7 @@
 mod body;
 mod countries;
 pub mod hide;
+mod keys;
 mod known;
 mod normal;
 mod overlay;
