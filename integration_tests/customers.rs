@@ -404,7 +404,12 @@ fn rows_by_uuid_that_say_what_is_there_are_not_sent() {
 fn what_may_not_be_read_by_its_uuid_is_sent_as_it_is() {
     let world = World::new();
     let uuid = world.given_customer("c-1", json!({}));
-    world.sandbox.script("GET /customers status=422".parse().unwrap());
-    let run = world.sync().customer(json!({"uuid": uuid, "name": "By Uuid"})).run().succeeded();
+    world.sandbox.script("GET /customers status=422 x2".parse().unwrap());
+    let row = json!({"uuid": uuid, "name": "By Uuid"});
+    let run = world.sync().customer(row.clone()).run().succeeded();
     assert_eq!((run.outcomes("customers"), world.writes()), ("1 read, 1 updated", 1));
+    // Whether it would write over something is not known.
+    let held = json!({"streams": [{"stream": "customers", "only_if_empty": ["name"]}]});
+    let run = world.sync().config(held).customer(row).run().succeeded();
+    assert_eq!((run.outcomes("customers"), world.writes()), ("1 read, 1 rejected, 1 rejected with API_REFUSED", 1));
 }

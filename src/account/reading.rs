@@ -122,22 +122,16 @@ impl Account<'_> {
     }
 
     /// What there is under this identity: what is known of it, after as many pages of its object's listing as the rule allows, else
-    /// the entry as it is read by itself. `None` where it can not be told: the object is not read one by one, or that is refused.
+    /// the entry as it is read by itself. `None` where the object is not read one by one.
     ///
     /// # Errors
     /// See [`Trouble`].
     pub async fn entry_or_read(&self, object: &'static dyn Object, uuid: &str) -> Result<Option<Found<Rc<Known>>>, Trouble> {
-        let found = match self.entry_or_listed(object, uuid).await {
-            Ok(Some(known)) => Ok(Found::Present(known)),
-            Ok(None) if object.resource().calls.read.is_empty() => return Ok(None),
-            Ok(None) => self.read(object, uuid).await,
-            Err(trouble) => Err(trouble),
-        };
-        match found {
-            // What may not be read may be written all the same.
-            Err(Trouble::Refused(_)) => Ok(None),
-            found => found.map(Some),
-        }
+        Ok(match self.entry_or_listed(object, uuid).await? {
+            Some(known) => Some(Found::Present(known)),
+            None if object.resource().calls.read.is_empty() => None,
+            None => Some(self.read(object, uuid).await?),
+        })
     }
 
     /// What is known of an entry after as many pages of its object's listing as the rule allows.
@@ -157,7 +151,11 @@ impl Account<'_> {
                 let mut listings = self.listings.borrow_mut();
                 listings.entry(name).or_default().next(false, || self.waiting(name, false), object.has_refused_key())
             };
-            let Some(cursor) = next else { return Ok(None) };
+            let Some(cursor) = next else {
+                // It is read by itself, and waits for no page any longer.
+                self.expected.borrow_mut().answered(name, Scope::entry(uuid));
+                return Ok(None);
+            };
             if quiet.is_none() && !object.has_refused_key() {
                 quiet = Some(self.making(name).write_owned().await);
             }

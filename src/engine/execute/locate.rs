@@ -72,7 +72,7 @@ impl Turn<'_> {
             Ok(Some(entry)) => Ok(self.saw(&entry, at, home).map_or(Found::Absent, present)),
             Ok(None) => Ok(Found::Absent),
             // What may not be read may be written all the same.
-            Err(Trouble::Refused(_)) => unread,
+            Err(Trouble::Refused(_)) if self.how.only_if_empty.is_empty() => unread,
             Err(trouble) => Err(trouble),
         }
     }

@@ -170,7 +170,7 @@ async fn standing(turn: &Turn<'_>) -> Result<Option<(Vec<Resolved>, Found<Existi
         return Ok(None);
     };
     if let Some(uuid) = by_uuid {
-        let known = match turn.world.account.entry_or_read(turn.object, &uuid).await? {
+        let known = match turn.entry_or_read(&uuid).await? {
             Some(Found::Present(known)) => Some(known),
             None if !turn.object.needs_known(turn.plan) => None,
             _ => return Ok(None),

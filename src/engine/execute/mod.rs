@@ -37,7 +37,7 @@ use crate::errors::Code;
 use crate::failure::Failure;
 use crate::objects::{At, Existing, How, Object, Resolved};
 use crate::outcome::{Fault, Outcome, Rejection, Skip};
-use crate::plan::{LaneKey, LaneKeys, Mode, Plan, Role, Target};
+use crate::plan::{Known, LaneKey, LaneKeys, Mode, Plan, Role, Target};
 
 /// How a plan's turn ended.
 #[derive(Debug)]
@@ -179,7 +179,7 @@ impl Turn<'_> {
                 existing.known = match seen.take() {
                     Some(Found::Present(seen)) => seen.known.clone(),
                     _ if lost => None,
-                    _ => match self.world.account.entry_or_read(self.object, uuid).await? {
+                    _ => match self.entry_or_read(uuid).await? {
                         Some(Found::Present(known)) => Some(known),
                         Some(_) => break,
                         None => None,
@@ -210,6 +210,15 @@ impl Turn<'_> {
             return Box::pin(Turn { plan: &plan, seen: None, ..*self }.run_fresh(true)).await;
         }
         self.run_fresh(false).await
+    }
+
+    /// What there is under a UUID; `None` where it can not be told. What may not be read may be written all the same, but for what
+    /// must not be written over.
+    async fn entry_or_read(&self, uuid: &str) -> Result<Option<Found<Rc<Known>>>, Trouble> {
+        match self.world.account.entry_or_read(self.object, uuid).await {
+            Err(Trouble::Refused(_)) if self.how.only_if_empty.is_empty() => Ok(None),
+            found => found,
+        }
     }
 
     /// With `look_again`, what is known of the object itself is not trusted.
