@@ -83,8 +83,9 @@ impl Account<'_> {
     pub fn deleted(&self, known: &Known) {
         let names: Vec<&str> = known.keys().chain([known.uuid.as_ref()]).collect();
         let own = names.iter().flat_map(|name| OBJECTS.iter().map(|object| Scope::of(object.read_by(), name)));
-        self.index.borrow_mut().bereaved(&names, own.collect::<Vec<_>>());
+        // Its own entry is known to be gone, so that it names nothing.
         self.gone(&known.uuid);
+        self.index.borrow_mut().bereaved(&names, own.collect::<Vec<_>>());
     }
 
     /// A thing became part of another. It may take the API a while (202): what is listed under its UUID until then is the

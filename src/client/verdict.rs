@@ -165,7 +165,7 @@ fn stop(code: Code, what: &str, response: &HttpResponse) -> Failure {
 }
 
 fn base_url_wrong(status: u16, what: &str) -> Failure {
-    Failure::config(Code::BaseUrlWrong, format!("{what} (HTTP {status}) Check `base_url`."))
+    Failure::config(Code::BaseUrlWrong, format!("{} (HTTP {status})", what.trim_end_matches('.')))
 }
 
 fn is_json_or_empty(body: &[u8]) -> bool {
