@@ -401,6 +401,25 @@ fn rows_by_uuid_that_say_what_is_there_are_not_sent() {
 }
 
 #[test]
+fn a_uuid_and_the_key_of_another_thing_are_a_reject_and_never_a_guess() {
+    let world = World::new();
+    let uuid = world.given_customer("c-1", json!({}));
+    world.given_customer("c-2", json!({}));
+    let row = |key: &str| record("customers", json!({"uuid": uuid, "external_id": key, "name": "New"}));
+    for key in ["c-2", "c-3"] {
+        // Alone, and where several wait together.
+        for rows in [vec![row(key)], vec![row(key), row(key)]] {
+            let count = rows.len();
+            let run = world.sync().lines(rows).run().succeeded();
+            assert_eq!(run.outcomes("customers"), format!("{count} read, {count} rejected, {count} rejected with FIELD_FIXED"));
+        }
+    }
+    assert_eq!((world.writes(), world.customers().len()), (0, 2));
+    let run = world.sync().line(row("c-1")).run().succeeded();
+    assert_eq!(run.outcomes("customers"), "1 read, 1 updated");
+}
+
+#[test]
 fn what_may_not_be_read_by_its_uuid_is_sent_as_it_is() {
     let world = World::new();
     let uuid = world.given_customer("c-1", json!({}));

@@ -119,6 +119,11 @@ impl<'c> Account<'c> {
         if self.proven.get() {
             return Ok(());
         }
+        // One asks, the others wait for what it is told.
+        let _alone = self.alone_with(Scope::listing("data_sources")).await;
+        if self.proven.get() {
+            return Ok(());
+        }
         let call = read_call(format!("/data_sources/{}", self.data_source), "read data source");
         match self.client.ask(&call).await? {
             Reply::Missing(_) => Err(self.no_data_source().into()),

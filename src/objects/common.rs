@@ -233,6 +233,18 @@ pub(super) fn changed_fields(
     Some(out)
 }
 
+/// Refuses a record whose UUID and key are of two things: no key can be changed, and which of them is meant can not be told. A UUID
+/// that leads elsewhere by now is taken at its word.
+pub(super) fn check_key(plan: &Plan, existing: &Existing) -> Asked<()> {
+    let (Target::Uuid(uuid, Some(other)), Some(known)) = (&plan.target, existing.known.as_deref()) else { return Ok(()) };
+    let Some(key) = other.key().filter(|_| *uuid == existing.uuid && known.ours) else { return Ok(()) };
+    if known.keys().next().is_none() || known.keys().any(|held| held == key) {
+        return Ok(());
+    }
+    let text = "is not the key of what the record's UUID names, and a key can not be changed";
+    Err(vec![Fault::field(Code::FieldFixed, "external_id", text)])
+}
+
 /// A change of plain fields by PATCH on the object's own path; none when it holds them all.
 pub(super) fn change(resource: &'static Resource, plan: &Plan, at: &At<'_>, existing: &Existing, skip: &[&str]) -> Vec<Request> {
     let known = existing.known.as_deref();

@@ -193,6 +193,7 @@ impl Object for Customers {
     }
 
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
+        common::check_key(plan, existing)?;
         let known = existing.known.as_deref();
         let mut requests = Vec::new();
         let mut attributes = JsonObject::new();

@@ -180,6 +180,7 @@ impl Object for Invoices {
     }
 
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
+        common::check_key(plan, existing)?;
         let known = existing.known.as_deref();
         let mut faults = Vec::new();
         if let (Some(known), Some(customer)) = (known, plan.parents().next())

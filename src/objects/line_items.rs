@@ -125,6 +125,7 @@ impl Object for LineItems {
     }
 
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
+        common::check_key(plan, existing)?;
         let known = existing.known.as_deref();
         let uuid = plan_uuid(plan, at);
         let other_plan = uuid.filter(|uuid| {

@@ -98,6 +98,7 @@ impl Object for Plans {
     }
 
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
+        common::check_key(plan, existing)?;
         Ok(common::change(&RESOURCE, plan, at, existing, &["external_id"]))
     }
 

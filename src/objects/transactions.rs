@@ -116,6 +116,7 @@ impl Object for Transactions {
     }
 
     fn change(&self, plan: &Plan, at: &At<'_>, existing: &Existing) -> Asked<Vec<Request>> {
+        common::check_key(plan, existing)?;
         let requests = common::change(&RESOURCE, plan, at, existing, &["external_id"]).into_iter();
         Ok(requests.map(|request| billing::addressed(&RESOURCE, plan, at, existing, request)).collect())
     }
