@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{World, record, stream};
 use crate::keyless::Keyless;
 
 fn note() -> Value {
@@ -63,4 +63,22 @@ fn the_kind_of_a_note_stays_and_a_row_that_says_otherwise_is_a_fault() {
     }
     let run = notes().sync(&world, &json!({}), &[json!({"uuid": uuid, "type": "note"})]).succeeded();
     assert_eq!((run.outcomes("customer_notes"), world.writes()), ("1 read, 1 unchanged", 1));
+}
+
+#[test]
+fn rows_by_uuid_cost_at_most_twice_the_reads_of_the_better_choice() {
+    let world = World::new();
+    let customer = world.given_customer("c-1", json!({}));
+    let note = |n: usize| {
+        let body = json!({"customer_uuid": customer, "type": "note", "text": format!("n{n}")});
+        world.must("POST /customer_notes", body)["uuid"].as_str().unwrap().to_owned()
+    };
+    let uuids: Vec<String> = (0..601).map(note).collect();
+    let before = world.requests_with("GET");
+    // On the last of four pages, whose number no answer tells: one by one they would take two.
+    let rows = uuids[..2].iter().map(|uuid| record("customer_notes", json!({"uuid": uuid, "text": "new"})));
+    let run = world.sync().stream(stream("customer_notes")).lines(rows).run().succeeded();
+    assert_eq!(run.outcomes("customer_notes"), "2 read, 2 updated");
+    let reads = world.requests_with("GET") - before;
+    assert!(reads <= 4, "{reads} reads");
 }

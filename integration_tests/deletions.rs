@@ -202,3 +202,12 @@ fn a_child_of_a_customer_that_this_sync_deleted_is_rejected() {
         .succeeded();
     assert_eq!(run.outcomes("contacts"), "2 read, 1 created, 1 rejected, 1 rejected with PARENT_NOT_FOUND");
 }
+
+#[test]
+fn whether_the_data_source_exists_is_asked_once_however_many_look_in_vain() {
+    let world = World::with(Options { latency: std::time::Duration::from_millis(20), ..options() });
+    let row = |n: usize| json!({"uuid": format!("cus_5a4db0c5-0000-4000-8000-{n:012}"), "_ab_cdc_deleted_at": "2026-01-01"});
+    let run = world.sync().config(policy(100, 100)).lines((0..20).map(|n| record("customers", row(n)))).run().succeeded();
+    assert_eq!(run.outcomes("customers"), "20 read, 20 skipped, 20 skipped as no_match");
+    assert_eq!(world.requests("GET", "/v1/data_sources/{uuid}"), 1);
+}
