@@ -55,13 +55,6 @@ impl<T> FewOf<T> {
         self.ones.remove(&scope).map(|one| vec![one]).or_else(|| self.others.remove(&scope))
     }
 
-    /// The scopes in whose lists something is like this.
-    pub(super) fn where_any(&self, is_it: impl Fn(&T) -> bool) -> Vec<Scope> {
-        let ones = self.ones.iter().filter(|(_, one)| is_it(one)).map(|(scope, _)| *scope);
-        let others = self.others.iter().filter(|(_, list)| list.iter().any(&is_it)).map(|(scope, _)| *scope);
-        ones.chain(others).collect()
-    }
-
     /// Changes the list of a scope, if there is one.
     pub(super) fn change(&mut self, scope: Scope, change: impl FnOnce(&mut Vec<T>)) {
         if let Some(mut list) = self.remove(scope) {
@@ -91,9 +84,6 @@ mod tests {
             let left: Vec<usize> = (0..count).filter(|one| *one != 1).chain([9]).collect();
             lists.get_mut(scope(count)).unwrap().reverse();
             assert!(lists.contains(scope(count)));
-            let mut nines = lists.where_any(|one| *one == 9);
-            nines.retain(|found| *found == scope(count));
-            assert_eq!(nines, [scope(count)]);
             assert_eq!(lists.remove(scope(count)).unwrap(), left.into_iter().rev().collect::<Vec<_>>());
             assert_eq!((lists.get(scope(count)), lists.contains(scope(count))), (None, false));
         }

@@ -30,17 +30,61 @@ pub(super) struct Index {
     unlisted: HashSet<Scope>,
     /// The same as fingerprints, as which entries name things.
     renamed: HashMap<u64, u64>,
+    /// What names things that this run deleted, as fingerprints, and the number of that deletion. What stood in a scope before and
+    /// names them went with them; it is left where it is, and told by this ([`Self::is_stale`]).
+    deleted: HashMap<u64, u32>,
+    /// How many deletions there were.
+    deletions: u32,
+    /// Scopes whose entries name something in `deleted`, and how many deletions there had been when they last were right.
+    since: HashMap<Scope, u32>,
 }
 
 impl Index {
     /// All entries of a scope; `None` when they are not known.
     pub(super) fn shelf(&self, scope: Scope) -> Option<Vec<Rc<Known>>> {
-        self.shelves.get(scope).map(|shelf| shelf.iter().map(|entry| self.naming(entry)).collect())
+        self.standing(scope).map(|shelf| shelf.iter().map(|entry| self.naming(entry)).collect())
     }
 
     /// Whether all entries of a scope are known.
     pub(super) fn has(&self, scope: Scope) -> bool {
-        self.shelves.contains(scope)
+        self.standing(scope).is_some()
+    }
+
+    fn standing(&self, scope: Scope) -> Option<&[Rc<Known>]> {
+        self.shelves.get(scope).filter(|shelf| !self.is_stale(scope, shelf))
+    }
+
+    /// Whether what stands in a scope names something that was deleted since.
+    fn is_stale(&self, scope: Scope, shelf: &[Rc<Known>]) -> bool {
+        let since = self.since.get(&scope).copied().unwrap_or_default();
+        since < self.deletions && {
+            let went = |print| self.deleted.get(&print).is_some_and(|deletion| *deletion > since);
+            shelf.iter().any(|entry| self.naming(entry).names_any(went))
+        }
+    }
+
+    /// Takes away what is stale. Before any change of a scope.
+    fn clear(&mut self, scope: Scope) {
+        if self.shelves.get(scope).is_some_and(|shelf| self.is_stale(scope, shelf)) {
+            self.lose(scope);
+        }
+    }
+
+    /// What stood here is known no longer, and what a listing told of it is older.
+    fn lose(&mut self, scope: Scope) {
+        self.shelves.remove(scope);
+        self.some.remove(scope);
+        self.since.remove(&scope);
+        self.unlisted.insert(scope);
+    }
+
+    /// What stands in a scope is right as of now. After any change of it.
+    fn date(&mut self, scope: Scope) {
+        let Some(shelf) = self.shelves.get(scope) else { return };
+        if self.deletions > 0 && shelf.iter().any(|entry| self.naming(entry).names_any(|print| self.deleted.contains_key(&print)))
+        {
+            self.since.insert(scope, self.deletions);
+        }
     }
 
     /// The entry, naming what it belongs to as that is called now.
@@ -68,6 +112,7 @@ impl Index {
 
     /// The thing of this scope is there, and nothing else is known of it.
     pub(super) fn unseen(&mut self, scope: Scope) {
+        self.clear(scope);
         self.shelves.remove(scope);
         self.unseen.insert(scope);
     }
@@ -79,12 +124,12 @@ impl Index {
 
     /// Whether a whole listing tells all of this scope.
     pub(super) fn is_listed(&self, scope: Scope) -> bool {
-        !self.unlisted.contains(&scope)
+        !self.unlisted.contains(&scope) && self.shelves.get(scope).is_none_or(|shelf| !self.is_stale(scope, shelf))
     }
 
     /// The entry of this identity, wherever it stands.
     pub(super) fn entry(&self, uuid: &str) -> Option<Rc<Known>> {
-        let mut shelves = self.stands_in(uuid).filter_map(|scope| self.shelves.get(scope));
+        let mut shelves = self.stands_in(uuid).filter_map(|scope| self.standing(scope));
         shelves.find_map(|shelf| shelf.iter().find(|entry| entry.uuid.as_ref() == uuid)).map(|entry| self.naming(entry))
     }
 
@@ -92,6 +137,7 @@ impl Index {
     /// and was known is not gone; that it is shows when it is used.
     pub(super) fn listed(&mut self, scope: Scope, entries: &[Rc<Known>], keep: bool) -> Vec<Rc<Known>> {
         self.unseen.remove(&scope);
+        self.clear(scope);
         let before = self.shelves.remove(scope).into_iter().chain(self.some.remove(scope)).flatten();
         let mut all = entries.to_vec();
         if keep {
@@ -102,6 +148,7 @@ impl Index {
             self.note_parts(scope, entry.parts());
         }
         self.shelves.insert(scope, all.clone());
+        self.date(scope);
         all
     }
 
@@ -113,6 +160,7 @@ impl Index {
     /// Lays one entry over what is known of its scope. With `complete`, the scope has room for this one only.
     pub(super) fn saw(&mut self, scope: Scope, entry: &Rc<Known>, complete: bool) {
         self.unseen.remove(&scope);
+        self.clear(scope);
         match self.shelves.get_mut(scope) {
             Some(shelf) => match shelf.iter_mut().find(|other| other.uuid == entry.uuid) {
                 Some(other) => *other = Rc::clone(entry),
@@ -121,6 +169,7 @@ impl Index {
             None if complete => self.shelves.insert(scope, vec![Rc::clone(entry)]),
             None => return,
         }
+        self.date(scope);
         self.note(scope, &entry.uuid);
         self.note_parts(scope, entry.parts());
     }
@@ -132,6 +181,7 @@ impl Index {
 
     /// Lays an entry that stands within the one entry of a scope over what is known of that.
     pub(super) fn saw_part(&mut self, scope: Scope, object: &'static str, part: &Known) {
+        self.clear(scope);
         let Some([whole]) = self.shelves.get_mut(scope) else { return };
         let whole = Rc::make_mut(whole);
         let mut parts = whole.parts().to_vec();
@@ -141,11 +191,13 @@ impl Index {
             None => parts.push(new.clone()),
         }
         whole.set_parts(parts);
+        self.date(scope);
         self.note_parts(scope, &[new]);
     }
 
     /// An entry within the one entry of a scope is gone.
     pub(super) fn part_gone(&mut self, scope: Scope, uuid: &str) {
+        self.clear(scope);
         for whole in self.shelves.get_mut(scope).into_iter().flatten() {
             let left = whole.parts().iter().filter(|part| part.known.uuid.as_ref() != uuid).cloned().collect();
             Rc::make_mut(whole).set_parts(left);
@@ -159,12 +211,14 @@ impl Index {
 
     /// What was known of a scope is no longer all of it, or proved wrong.
     pub(super) fn forget(&mut self, scope: Scope) {
+        self.clear(scope);
         self.shelves.remove(scope);
     }
 
     /// An entry is gone, wherever it stood.
     pub(super) fn gone(&mut self, uuid: &str) {
         for scope in self.leaves(uuid) {
+            self.clear(scope);
             self.shelves.change(scope, |shelf| shelf.retain(|entry| entry.uuid.as_ref() != uuid));
             self.some.change(scope, |some| some.retain(|entry| entry.uuid.as_ref() != uuid));
         }
@@ -174,12 +228,11 @@ impl Index {
     /// A thing was deleted, and what belonged to it went with it: what names it by one of these is no longer known, nor what stands
     /// in these scopes of its own. What a listing told of them is older.
     pub(super) fn bereaved(&mut self, names: &[&str], own: impl IntoIterator<Item = Scope>) {
-        let names: Vec<u64> = names.iter().map(|name| fingerprint(&Kind::Uuid(""), &(*name).into())).collect();
-        let orphans = self.shelves.where_any(|entry| self.naming(entry).names_any(&names));
-        for scope in orphans.into_iter().chain(own) {
-            self.shelves.remove(scope);
-            self.some.remove(scope);
-            self.unlisted.insert(scope);
+        self.deletions += 1;
+        let prints = names.iter().map(|name| fingerprint(&Kind::Uuid(""), &(*name).into()));
+        self.deleted.extend(prints.map(|print| (print, self.deletions)));
+        for scope in own {
+            self.lose(scope);
         }
     }
 
@@ -193,10 +246,12 @@ impl Index {
         };
         if let Some(whole) = whole.map(Rc::new) {
             for scope in self.leaves(from) {
+                self.clear(scope);
                 self.shelves.change(scope, |shelf| {
                     shelf.retain(|entry| entry.uuid.as_ref() != from && entry.uuid.as_ref() != into);
                     shelf.push(Rc::clone(&whole));
                 });
+                self.date(scope);
                 self.note(scope, into);
             }
             self.replace(&whole);
@@ -205,6 +260,8 @@ impl Index {
         for (old, new) in children(from).into_iter().zip(children(into)) {
             // What was listed stands under the old name.
             self.unlisted.insert(new);
+            self.clear(old);
+            self.clear(new);
             let (moved, there) = (self.shelves.remove(old), self.shelves.remove(new));
             let are_all = match (&moved, &there) {
                 (Some(_), Some(_)) => true,
@@ -223,6 +280,7 @@ impl Index {
                 false if !all.is_empty() => self.some.insert(new, all),
                 false => {}
             }
+            self.date(new);
         }
         if !gone_had_none {
             self.made_empty.remove(into);
@@ -274,9 +332,11 @@ impl Index {
 
     /// Changes what is known of an entry, in every scope where it stands.
     fn everywhere(&mut self, uuid: &str, change: impl Fn(&mut Rc<Known>)) {
-        for scope in self.places.get(Scope::entry(uuid)).unwrap_or_default() {
-            let shelf = self.shelves.get_mut(*scope).unwrap_or_default();
+        for scope in self.stands_in(uuid).collect::<Vec<_>>() {
+            self.clear(scope);
+            let shelf = self.shelves.get_mut(scope).unwrap_or_default();
             shelf.iter_mut().filter(|entry| entry.uuid.as_ref() == uuid).for_each(&change);
+            self.date(scope);
         }
     }
 
@@ -398,6 +458,56 @@ mod tests {
         let [entry] = &index.shelf(key("f")).unwrap()[..] else { panic!() };
         assert_eq!(entry.uuid.as_ref(), "into");
         assert_eq!(entry.is_set(CUSTOMERS.slot("name").unwrap()), None);
+    }
+
+    fn invoice(index: &mut Index, uuid: &str, customer: &str, external_id: &str) -> Scope {
+        let entry = json!({"uuid": uuid, "customer_uuid": customer, "customer_external_id": "k", "external_id": external_id});
+        let home = Scope::key(INVOICES.name, external_id);
+        index.saw(home, &Rc::new(Known::read(&INVOICES, &entry).unwrap()), true);
+        home
+    }
+
+    #[test]
+    fn what_a_deleted_thing_took_with_it_is_unknown_until_it_is_seen_anew() {
+        let known =
+            |index: &Index, scope: Scope| (uuids(index, scope).map(|all| all.concat()), index.has(scope), index.is_listed(scope));
+        let at_first = |entry: &str| (Some(entry.to_owned()), true, true);
+        let (unknown, anew) = ((None, false, false), |entry: &str| (Some(entry.to_owned()), true, false));
+        let mut index = Index::default();
+        let [a, b, other] = [("inv_a", "u1", "a"), ("inv_b", "u1", "b"), ("inv_o", "u9", "o")]
+            .map(|(uuid, customer, id)| invoice(&mut index, uuid, customer, id));
+        contacts(&mut index, "u1", &["con"]);
+        index.bereaved(&["u1"], children("u1"));
+        for scope in [a, b, children("u1")[0]] {
+            assert_eq!(known(&index, scope), unknown);
+        }
+        assert_eq!((index.entry("inv_a").is_none(), index.entry("inv_o").is_some()), (true, true));
+        assert_eq!(known(&index, other), at_first("inv_o"));
+
+        // One is made anew, of the other nothing can be changed.
+        invoice(&mut index, "inv_a2", "u2", "a");
+        index.amend("inv_b", |_| panic!("it is gone"));
+        index.forget(b);
+        assert_eq!((known(&index, a), known(&index, b)), (anew("inv_a2"), unknown.clone()));
+
+        // By its key both customers were called the same: what was seen after the first went stays until the second goes.
+        index.bereaved(&["k", "u2"], []);
+        assert_eq!((known(&index, a), known(&index, other)), (unknown.clone(), unknown.clone()));
+        invoice(&mut index, "inv_a3", "u3", "a");
+        assert_eq!((known(&index, a), known(&index, other)), (anew("inv_a3"), unknown.clone()));
+        index.bereaved(&["u8"], []);
+        assert_eq!(known(&index, a), anew("inv_a3"));
+        index.bereaved(&["u3"], []);
+        assert_eq!(known(&index, a), unknown);
+    }
+
+    #[test]
+    fn what_went_with_the_thing_that_it_had_become_part_of_is_unknown() {
+        let mut index = Index::default();
+        let home = invoice(&mut index, "inv", "from", "i");
+        index.absorbed("from", "into", children);
+        index.bereaved(&["into"], []);
+        assert_eq!((uuids(&index, home), index.is_listed(home)), (None, false));
     }
 
     #[test]

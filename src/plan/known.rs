@@ -249,9 +249,9 @@ impl Known {
         Some(Self { prints: self.prints.renamed(now)?, ..self.clone() })
     }
 
-    /// Whether a field of its own holds one of these fingerprints.
-    pub fn names_any(&self, prints: &[u64]) -> bool {
-        self.prints.holds_any(prints)
+    /// Whether a field of its own holds a fingerprint that is one of those.
+    pub fn names_any(&self, is_one: impl Fn(u64) -> bool) -> bool {
+        self.prints.holds_any(is_one)
     }
 
     /// Attributes of these keys are gone.
