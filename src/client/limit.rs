@@ -18,7 +18,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
 use super::retry::Random;
-use pace::Pace;
+use pace::{Pace, Why};
 use slots::Slots;
 
 /// The door that every request goes through.
@@ -36,8 +36,6 @@ pub(super) struct Limiter {
 struct State {
     pace: Pace,
     slots: Slots,
-    /// How long everybody was, or will be, paused because of 503 and nothing else.
-    time_short: Duration,
 }
 
 /// The right to have one request under way, and the time it was let through.
@@ -67,7 +65,7 @@ impl Limiter {
         let slots = Slots::new(connections, now, random(0x5107_0000));
         Self {
             connections: Semaphore::new(slots.limit() as usize),
-            state: Mutex::new(State { pace, slots, time_short: Duration::ZERO }),
+            state: Mutex::new(State { pace, slots }),
             turnstile: tokio::sync::Mutex::new(()),
             pauses: Notify::new(),
         }
@@ -109,8 +107,7 @@ impl Limiter {
         let Some(fewer) = state.slots.throttled(sent, now, after) else { return };
         let withdrawn = self.connections.forget_permits(fewer.permits as usize);
         state.slots.owe(fewer.permits - u32::try_from(withdrawn).unwrap_or(fewer.permits));
-        let longer = state.pace.rest(now, fewer.rest_until);
-        state.time_short += longer;
+        state.pace.rest(now, fewer.rest_until, Why::Connections);
         self.pauses.notify_one();
     }
 
@@ -123,11 +120,9 @@ impl Limiter {
         self.connections.add_permits(more as usize);
     }
 
-    /// For how long all requests have been paused so far, the rest of a running pause included: because of 429, and because
-    /// of 503.
+    /// For how long all requests have been paused so far: because of 429, and because of 503.
     pub(super) fn time_paused(&self) -> (Duration, Duration) {
-        let state = lock(&self.state);
-        (state.pace.time_paused(), state.time_short)
+        lock(&self.state).pace.time_paused(Instant::now())
     }
 
     /// The spell that lasts, if there is one.

@@ -30,6 +30,7 @@ pub use trial::Trial;
 
 use crate::errors::Code;
 use crate::failure::Failure;
+use crate::plan::hide::Values;
 use limit::{Limiter, lock};
 use retry::Random;
 use trial::{Health, Judgement};
@@ -149,7 +150,7 @@ impl Client {
                 Verdict::Missing(refusal) => return Ok(Reply::Missing(refusal)),
                 Verdict::Exists(refusal) => return Ok(Reply::Exists(refusal)),
                 Verdict::Refused(refusal) => return Ok(Reply::Refused(refusal)),
-                Verdict::Stop(failure) => return Err(failure),
+                Verdict::Stop(failure, words) => return Err(saying(failure, words.as_deref(), call)),
                 Verdict::Again(again) => again,
             };
             if let Some(reply) = self.endure(call, trial, &again).await? {
@@ -227,7 +228,7 @@ impl Client {
                 }
                 Why::Unreached | Why::Failing => state.counts.failed += 1,
             },
-            Verdict::Stop(_) => {}
+            Verdict::Stop(..) => {}
             Verdict::Done(_) | Verdict::Missing(_) | Verdict::Exists(_) | Verdict::Refused(_) => {
                 self.limiter.good(pass.sent);
                 state.health.good(call.kind, Instant::now());
@@ -305,7 +306,7 @@ impl Client {
             hides_path: false,
         };
         match self.attempt(&call, &HttpRequest::from(&call), &mut Trial::default()).await {
-            Verdict::Stop(failure) => Err(failure),
+            Verdict::Stop(failure, words) => Err(saying(failure, words.as_deref(), &call)),
             _ => Ok(()),
         }
     }
@@ -320,6 +321,15 @@ impl Client {
         Failure::transient(code, format!("{what} for {patience} s; the last attempt ended with: {}.", again.text))
             .with_internal(format!("{}, {} requests", call.kind, trial.requests()))
     }
+}
+
+/// The failure with the API's own words, in which what was sent is starred: they go to the log.
+fn saying(mut failure: Failure, words: Option<&str>, call: &Call) -> Failure {
+    if let Some(words) = words.filter(|words| !words.is_empty()) {
+        let others = call.query.iter().map(|(_, value)| value.as_str()).chain(call.path.split('/'));
+        failure.message = format!("{}: {}", failure.message, Values::of_request(call.body.as_deref(), others).hide(words));
+    }
+    failure
 }
 
 fn blame(trial: &Trial, again: &Again, others: u64) -> Refusal {
@@ -337,7 +347,7 @@ pub(crate) mod fuzzing {
     pub(crate) fn refusal(response: HttpResponse, repeat: Repeat, proven: bool, now: SystemTime) -> Option<Refusal> {
         match verdict::judge(Ok(response), repeat, proven, now) {
             Verdict::Missing(refusal) | Verdict::Exists(refusal) | Verdict::Refused(refusal) => Some(refusal),
-            Verdict::Done(_) | Verdict::Again(_) | Verdict::Stop(_) => None,
+            Verdict::Done(_) | Verdict::Again(_) | Verdict::Stop(..) => None,
         }
     }
 }

@@ -27,7 +27,8 @@ pub(super) enum Verdict {
     Exists(Refusal),
     Refused(Refusal),
     Again(Again),
-    Stop(Failure),
+    /// Nothing more can be sent; with the API's own words, which may quote what was sent.
+    Stop(Failure, Option<String>),
 }
 
 /// An attempt that does not count.
@@ -81,11 +82,11 @@ fn judge_error(error: &TransportError, repeat: Repeat) -> Verdict {
         // The next answer would be as long.
         TransportError::TooLarge(_) => {
             let message = "ChartMogul's answer is longer than is read.";
-            return Verdict::Stop(Failure::system(Code::UnexpectedAnswer, message).with_internal(error.to_string()));
+            return Verdict::Stop(Failure::system(Code::UnexpectedAnswer, message).with_internal(error.to_string()), None);
         }
         TransportError::Unsendable(_) => {
             let message = "A request could not be put on the wire.";
-            return Verdict::Stop(Failure::system(Code::Internal, message).with_internal(error.to_string()));
+            return Verdict::Stop(Failure::system(Code::Internal, message).with_internal(error.to_string()), None);
         }
     };
     let lost = maybe_done && repeat == Repeat::MayDuplicate;
@@ -107,14 +108,14 @@ fn judge_response(response: HttpResponse, repeat: Repeat, proven: bool, now: Sys
     match status {
         // Once the API has answered at this address, a redirect or a proxy's question is a passing mishap of what stands between.
         300..=399 | 407 if proven => again(Why::Failing, false),
-        300..=399 => Verdict::Stop(base_url_wrong(
-            status,
-            "The address redirects. Redirects are not followed, since the API key would go wherever they point.",
-        )),
-        407 => Verdict::Stop(Failure::config(
-            Code::HostUnreachable,
-            "A proxy on the way asks for credentials (HTTP 407). Put them into HTTPS_PROXY or HTTP_PROXY.",
-        )),
+        300..=399 => {
+            let words = "The address redirects. Redirects are not followed, since the API key would go wherever they point.";
+            Verdict::Stop(base_url_wrong(status, words), None)
+        }
+        407 => {
+            let words = "A proxy on the way asks for credentials (HTTP 407). Put them into HTTPS_PROXY or HTTP_PROXY.";
+            Verdict::Stop(Failure::config(Code::HostUnreachable, words), None)
+        }
         // The server did not get all of the request in time, but front ends say so of their own time limits too.
         408 => again(Why::Failing, true),
         425 => again(Why::Failing, false),
@@ -128,15 +129,15 @@ fn judge_response(response: HttpResponse, repeat: Repeat, proven: bool, now: Sys
         // all: how the other calls fare tells which. Above all, a page is not the API's word that something is missing.
         200..=299 | 400..=499 if page => {
             if !proven && response.content_type.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().contains("html")) {
-                Verdict::Stop(base_url_wrong(status, "The address answers with a web page."))
+                Verdict::Stop(base_url_wrong(status, "The address answers with a web page."), None)
             } else {
                 again(Why::Failing, true)
             }
         }
         200..=299 if is_json_or_empty(&response.body) => Verdict::Done(Answer { status, body: response.body }),
-        401 => Verdict::Stop(stop(Code::KeyRefused, "ChartMogul does not know the API key", &response)),
-        402 => Verdict::Stop(stop(Code::PaymentRequired, "ChartMogul answered that the account may not do this", &response)),
-        403 => Verdict::Stop(stop(Code::KeyReadOnly, "The API key or the account's plan does not allow this", &response)),
+        401 => stop(Code::KeyRefused, "ChartMogul does not know the API key", &response),
+        402 => stop(Code::PaymentRequired, "ChartMogul answered that the account may not do this", &response),
+        403 => stop(Code::KeyReadOnly, "The API key or the account's plan does not allow this", &response),
         404 => Verdict::Missing(refusal(Code::ApiRefused, &response)),
         400 | 409 | 422 => {
             let refusal = refusal(Code::ApiRefused, &response);
@@ -157,11 +158,11 @@ fn says_exists(fault: &ApiFault) -> bool {
     message.contains("already exists") || message.contains("already been taken")
 }
 
-/// These answers are about the account, so the API's words may be passed on: they quote no record.
-fn stop(code: Code, what: &str, response: &HttpResponse) -> Failure {
+/// These answers are about the account, and may quote what was sent all the same: unknown is what 402 and 403 say.
+fn stop(code: Code, what: &str, response: &HttpResponse) -> Verdict {
     let words = faults::read(response.status, &response.body);
-    let words: String = words.first().map_or("", |fault| fault.message.as_str()).chars().take(200).collect();
-    Failure::config(code, format!("{what} (HTTP {}): {words}", response.status))
+    let words = words.first().map_or("", |fault| fault.message.as_str()).chars().take(200).collect();
+    Verdict::Stop(Failure::config(code, format!("{what} (HTTP {})", response.status)), Some(words))
 }
 
 fn base_url_wrong(status: u16, what: &str) -> Failure {
@@ -210,7 +211,7 @@ mod tests {
             Verdict::Exists(_) => "exists".to_owned(),
             Verdict::Refused(refusal) => format!("refused {}", refusal.code),
             Verdict::Again(again) => format!("again {:?}{}", again.why, if again.lost { ", lost" } else { "" }),
-            Verdict::Stop(failure) => format!("stop {} {}", failure.kind.as_str(), failure.code),
+            Verdict::Stop(failure, _) => format!("stop {} {}", failure.kind.as_str(), failure.code),
         }
     }
 

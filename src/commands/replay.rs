@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::progress::shown;
-use super::write::asked_to_stop;
+use super::write::{asked_to_stop, end_in_time};
 use super::{ConfigFile, EXIT_REJECTED, EXIT_TERMINATED, client, engine, outcomes, settings};
 use crate::binding::Bindings;
 use crate::config::{Deletions, Settings, StopWhenRejected};
@@ -181,6 +181,7 @@ async fn send(
     let store = Store::open(&settings.keeping, job(catalog))?.noting(replay);
     let input = Messages { records: Box::new(replay.rows().map(message)), rest: Cursor::default() };
     let intake = Intake::threads(&bindings, Box::new(input));
+    end_in_time();
     let stop = asked_to_stop()?;
     let run = engine.run(intake, store, stop);
     let ended = shown("replay", bar, replay.entries().len() as u64, &client, &report, run).await?;
@@ -235,10 +236,10 @@ impl Read for Messages {
     }
 }
 
-/// Whether every record has its outcome, and all of those that are done are noted.
+/// Whether every record has its outcome and its receipt, and all of those that are done are noted.
 fn is_done(replay: &Replay, report: &Report) -> bool {
     let total = report.total();
-    total.settled() == replay.entries().len() as u64 && replay.noted() == total.settled() - total.rejected()
+    report.all_is_kept && total.settled() == replay.entries().len() as u64 && replay.noted() == total.settled() - total.rejected()
 }
 
 /// What can not be read, and records that were read once and then no more.

@@ -64,13 +64,13 @@ fn job(catalog: &ConfiguredCatalog) -> Job {
     }
 }
 
-/// After SIGTERM the process ends in time whatever holds it, even a reader of its output that stopped reading.
-fn end_in_time() {
+/// Asked to stop, the process ends in time whatever holds it, even a reader of its output that stopped reading.
+pub(super) fn end_in_time() {
     std::thread::spawn(|| {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
-            if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-                terminate.recv().await;
+            if let Ok(stop) = asked_to_stop() {
+                stop.await;
                 tokio::time::sleep(LAST_MOMENT).await;
                 std::process::exit(EXIT_TERMINATED.into());
             }

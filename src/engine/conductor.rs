@@ -28,6 +28,7 @@ use super::parking::{Bounds, Kept, Parking};
 use super::rejects::RejectLimit;
 use super::report::{Report, Warnings};
 use super::spill::Spill;
+use super::stop::Stop;
 use super::throttled::{Throttled, news};
 use crate::account::Account;
 use crate::binding::Bindings;
@@ -163,6 +164,7 @@ impl Engine<'_> {
     /// # Errors
     /// What ended the sync. STATEs that were emitted before stand.
     pub async fn run(&self, intake: Intake, store: Store, stop: impl Future<Output = ()>) -> Result<Ending, Failure> {
+        let stop = Stop::new(stop);
         let world = World {
             client: self.client,
             account: Account::new(self.client, self.data_source),
@@ -197,9 +199,10 @@ impl Engine<'_> {
             halted: None,
             throttled: Throttled::default(),
         };
-        let ending = sync.conduct(&world, intake, stop).await;
-        let ending = sync.keep_rest(ending).await;
+        let ending = sync.conduct(&world, intake, &stop).await;
+        let ending = sync.keep_rest(ending, &stop).await;
         self.report.borrow_mut().client = self.client.stats();
+        self.report.borrow_mut().all_is_kept = sync.store.is_durable(sync.store.mark());
         sync.explain_waiting();
         ending
     }
@@ -248,25 +251,20 @@ pub(super) struct Sync<'e> {
 }
 
 impl Sync<'_> {
-    async fn conduct(
-        &mut self,
-        world: &World<'_>,
-        mut intake: Intake,
-        stop: impl Future<Output = ()>,
-    ) -> Result<Ending, Failure> {
+    async fn conduct(&mut self, world: &World<'_>, mut intake: Intake, stop: &Stop<'_>) -> Result<Ending, Failure> {
         let bindings = Arc::clone(&self.engine.bindings);
         let bindings = &*bindings;
         let mut running: Running<'_> = FuturesUnordered::new();
         // One at a time: how many the API takes at once is unknown.
         let mut importing: Importing<'_> = FuturesUnordered::new();
-        let mut stop = pin!(stop);
+        let mut asked = pin!(stop.asked());
         if world.bulk.get() {
             tokio::select! {
                 known = world.no_import_is_pending() => if !known? {
                     tracing::warn!("the data source does not show what is being processed: records are not imported in bulk");
                     world.bulk.set(false);
                 },
-                () = &mut stop => return Ok(Ending::Interrupted),
+                () = &mut asked => return Ok(Ending::Interrupted),
             }
         }
         // When there is more to be said of a pause.
@@ -343,7 +341,7 @@ impl Sync<'_> {
                     }
                 }
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
-                () = &mut stop => return self.drain(world, running, importing.len()).await,
+                () = &mut asked => return self.drain(world, running, importing.len(), stop).await,
                 () = news(self.engine.client, later) => later = self.tell_throttled()?,
                 item = intake.next(), if reading => match item {
                     Some(item) => self.take(world, item)?,

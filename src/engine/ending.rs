@@ -3,13 +3,13 @@
 //! Does not own what is deleted once all is settled (`mirror`), nor what is still to be kept (`keeping`).
 
 use std::pin::pin;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 
 use super::conductor::{Ending, Goes, Input, Job, Queued, Running, Sync};
 use super::execute::World;
 use super::report::WaitingState;
+use super::stop::{GRACE, GRACE_TO_KEEP, Stop};
 use super::turns::{in_memory, queueing};
 use crate::errors::Code;
 use crate::failure::Failure;
@@ -17,9 +17,7 @@ use crate::objects::OBJECTS;
 use crate::protocol::StateKind;
 
 /// STATEs that did not leave and are explained one by one.
-const EXPLAINED: usize = 20;
-/// After SIGTERM, how long requests under way may take.
-const GRACE: Duration = Duration::from_secs(25);
+pub(super) const EXPLAINED: usize = 20;
 
 impl Sync<'_> {
     /// The input has ended and nothing is queued or under way. Answers whether that was all.
@@ -74,31 +72,46 @@ impl Sync<'_> {
 
     /// Asked to end: what is under way is finished and what it lets go is emitted; nothing new is started, and so many imports are
     /// not waited for.
-    pub(super) async fn drain(&mut self, world: &World<'_>, mut running: Running<'_>, imports: usize) -> Result<Ending, Failure> {
-        tracing::info!("asked to stop: {} requests are finished, nothing new is started", running.len());
+    pub(super) async fn drain(
+        &mut self,
+        world: &World<'_>,
+        mut running: Running<'_>,
+        imports: usize,
+        stop: &Stop<'_>,
+    ) -> Result<Ending, Failure> {
+        tracing::info!(
+            "asked to stop: nothing new is started; what is under way ({}) has {} s to be finished",
+            running.len(),
+            GRACE.as_secs()
+        );
         if imports > 0 {
             tracing::info!(
                 "a bulk import is not waited for: ChartMogul goes on with it, its records have no outcome, and the next attempt \
                  finds what it made"
             );
         }
-        let mut grace = pin!(tokio::time::sleep(GRACE));
+        let mut over = pin!(stop.over(GRACE));
         let mut late = false;
         while !running.is_empty() && !late {
+            let keeping = self.store.has_work();
             tokio::select! {
                 biased;
+                // What is kept by now lets STATEs go, however long the others take.
+                kept = self.store.progress(), if keeping => match kept {
+                    Ok(()) => self.let_go()?,
+                    Err(failure) => return Ok(not_kept(&failure)),
+                },
                 Some((group, goes)) = running.next() => if let Goes::Ended = goes? {
                     self.ended(world, group)?;
                 },
-                () = &mut grace => late = true,
+                () = &mut over => late = true,
             }
         }
         tokio::select! {
             biased;
-            kept = self.keep_all() => kept.unwrap_or_else(|failure| tracing::warn!("{}: {}", failure.code, failure.message)),
-            () = &mut grace, if !late => {}
+            kept = self.keep_all() => kept.map_or_else(|failure| Ok(not_kept(&failure)), |()| Ok(Ending::Interrupted)),
+            () = stop.over(GRACE_TO_KEEP) => Ok(Ending::Interrupted),
         }
-        Ok(Ending::Interrupted)
     }
 
     /// Says of every STATE that did not leave what it waits for.
@@ -117,11 +130,7 @@ impl Sync<'_> {
             tracing::warn!("{} STATEs did not leave; of these the first {EXPLAINED}:", waiting.len());
         }
         for waiting in waiting.into_iter().take(EXPLAINED) {
-            let scope = match waiting.state.kind() {
-                StateKind::Stream(id) => format!("stream {id}"),
-                StateKind::Global => "all streams".to_owned(),
-                StateKind::Legacy => "all streams (LEGACY)".to_owned(),
-            };
+            let scope = scope_in_words(waiting.state.kind());
             tracing::warn!(
                 "a STATE of {scope} did not leave: {} records before it have no outcome ({} wait for parents)",
                 waiting.records,
@@ -129,6 +138,21 @@ impl Sync<'_> {
             );
         }
     }
+}
+
+/// What a STATE is of.
+pub(super) fn scope_in_words(kind: &StateKind) -> String {
+    match kind {
+        StateKind::Stream(id) => format!("stream {id}"),
+        StateKind::Global => "all streams".to_owned(),
+        StateKind::Legacy => "all streams (LEGACY)".to_owned(),
+    }
+}
+
+/// The store failed after the process was asked to end: it ends as it was asked to, and the STATEs stay in.
+pub(super) fn not_kept(failure: &Failure) -> Ending {
+    tracing::warn!("{}: {}", failure.code, failure.message);
+    Ending::Interrupted
 }
 
 pub(super) fn incomplete(streams: &[String]) -> Failure {

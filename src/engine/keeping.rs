@@ -3,14 +3,18 @@
 //! Owns the handing over to the store, and that no STATE leaves before every reject and receipt of the records it covers is
 //! durable. Does not own when a STATE may leave for its records' sake (`ledger`), nor how things are kept (`store`).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::Ending;
 use super::conductor::Sync;
+use super::ending::{EXPLAINED, not_kept, scope_in_words};
 use super::execute::Wrote;
 use super::ledger::{Ready, Ticket};
 use super::report::Of;
+use super::stop::{GRACE_TO_KEEP, Stop};
 use crate::errors::Code;
 use crate::failure::Failure;
 use crate::outcome::Outcome;
@@ -31,9 +35,17 @@ pub(super) struct Came<'r> {
 /// STATEs whose records all have their outcome.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    states: VecDeque<Ready<StateMessage>>,
-    /// By scope (a stream's place, or all): how far its last STATE goes. What leaves later must not go less far.
-    marks: HashMap<Option<usize>, Mark>,
+    /// By scope: a stream's place, or all.
+    scopes: BTreeMap<Option<usize>, Queue>,
+    /// STATEs so far, so that those of several scopes leave in the order in which they came.
+    came: u64,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    states: VecDeque<(u64, Ready<StateMessage>)>,
+    /// How far its last STATE goes. What leaves later must not go less far.
+    mark: Mark,
 }
 
 impl Sync<'_> {
@@ -83,26 +95,31 @@ impl Sync<'_> {
                 StateKind::Global | StateKind::Legacy => None,
                 StateKind::Stream(id) => self.engine.bindings.find(id.as_ref()),
             };
-            let last = self.held.marks.entry(scope).or_default();
-            *last = last.and(ready.mark);
-            ready.mark = *last;
+            let queue = self.held.scopes.entry(scope).or_default();
+            queue.mark = queue.mark.and(ready.mark);
+            ready.mark = queue.mark;
             self.store.want(ready.mark);
-            self.held.states.push_back(ready);
+            queue.states.push_back((self.held.came, ready));
+            self.held.came += 1;
         }
         self.let_go()
     }
 
     /// Emits the STATEs of which everything is kept.
     pub(super) fn let_go(&mut self) -> Result<(), Failure> {
-        let mut at = 0;
-        while let Some(ready) = self.held.states.get(at) {
-            if !self.store.is_durable(ready.mark) {
-                at += 1;
-            } else if let Some(Ready { state, loaded, rejected, .. }) = self.held.states.remove(at) {
-                self.state_bytes = self.state_bytes.saturating_sub(state.line().len());
-                self.engine.emitter.emit(&Outbound::State(state.stamped(loaded, rejected)))?;
-                self.engine.report.borrow_mut().states_emitted += 1;
-            }
+        let mut ready: Vec<(u64, Option<usize>)> = Vec::new();
+        for (scope, queue) in &self.held.scopes {
+            // Within a scope none goes less far than the one before it.
+            let durable = queue.states.iter().take_while(|(_, ready)| self.store.is_durable(ready.mark));
+            ready.extend(durable.map(|(came, _)| (*came, *scope)));
+        }
+        ready.sort_unstable();
+        for (_, scope) in ready {
+            let Some((_, ready)) = self.held.scopes.get_mut(&scope).and_then(|queue| queue.states.pop_front()) else { continue };
+            let Ready { state, loaded, rejected, .. } = ready;
+            self.state_bytes = self.state_bytes.saturating_sub(state.line().len());
+            self.engine.emitter.emit(&Outbound::State(state.stamped(loaded, rejected)))?;
+            self.engine.report.borrow_mut().states_emitted += 1;
         }
         Ok(())
     }
@@ -119,9 +136,23 @@ impl Sync<'_> {
     }
 
     /// At the end: what is not kept yet is, as far as there is time for it.
-    pub(super) async fn keep_rest(&mut self, ended: Result<Ending, Failure>) -> Result<Ending, Failure> {
+    pub(super) async fn keep_rest(&mut self, ended: Result<Ending, Failure>, stop: &Stop<'_>) -> Result<Ending, Failure> {
         match ended {
-            Ok(Ending::Complete) => self.keep_all().await.map(|()| Ending::Complete),
+            Ok(Ending::Complete) => {
+                let over = async {
+                    stop.asked().await;
+                    tracing::info!("asked to stop: what is still to be kept has {} s", GRACE_TO_KEEP.as_secs());
+                    stop.over(GRACE_TO_KEEP).await;
+                };
+                tokio::select! {
+                    biased;
+                    kept = self.keep_all() => match kept {
+                        Err(failure) if stop.was_asked() => Ok(not_kept(&failure)),
+                        kept => kept.map(|()| Ending::Complete),
+                    },
+                    () = over => Ok(Ending::Interrupted),
+                }
+            }
             // What could be kept within the grace was.
             Ok(Ending::Interrupted) => Ok(Ending::Interrupted),
             Err(failure) => {
@@ -129,11 +160,16 @@ impl Sync<'_> {
                     failure.code,
                     Code::StoreRefused | Code::StoreUnavailable | Code::ReplayNotNoted | Code::StdoutClosed
                 );
-                if !in_vain
-                    && let Ok(Err(other)) | Err(other) =
-                        tokio::time::timeout(LAST_WORDS, self.keep_all()).await.map_err(|_| too_slow())
-                {
-                    tracing::warn!("{}: {}", other.code, other.message);
+                if !in_vain {
+                    let kept = tokio::select! {
+                        biased;
+                        kept = self.keep_all() => kept,
+                        () = sleep(LAST_WORDS) => Err(too_slow()),
+                        () = stop.over(GRACE_TO_KEEP) => Err(too_slow()),
+                    };
+                    if let Err(other) = kept {
+                        tracing::warn!("{}: {}", other.code, other.message);
+                    }
                 }
                 Err(failure)
             }
@@ -142,9 +178,15 @@ impl Sync<'_> {
 
     /// Says of every STATE that waits for the store that it did not leave.
     pub(super) fn explain_held(&self) {
-        self.engine.report.borrow_mut().states_held = self.held.states.len();
-        if !self.held.states.is_empty() {
-            tracing::warn!("{} STATEs did not leave: rejects or receipts of their records were not kept", self.held.states.len());
+        let held = || self.held.scopes.iter().filter(|(_, queue)| !queue.states.is_empty());
+        self.engine.report.borrow_mut().states_held = held().map(|(_, queue)| queue.states.len()).sum();
+        for (_, queue) in held().take(EXPLAINED) {
+            let scope = queue.states.front().map(|(_, ready)| scope_in_words(ready.state.kind())).unwrap_or_default();
+            let many = queue.states.len();
+            tracing::warn!("{many} STATEs of {scope} did not leave: rejects or receipts of their records were not kept");
+        }
+        if let more @ 1.. = held().skip(EXPLAINED).count() {
+            tracing::warn!("nor did STATEs of {more} more streams, for the same reason");
         }
     }
 }

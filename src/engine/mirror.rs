@@ -6,9 +6,8 @@
 //! Every doubt ends in deleting less. What came or is referred to by what came stays, rejected records among it. What others
 //! made since the sync began stays where the API shows when a thing was made: of the objects that are mirrored, events only.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
@@ -18,6 +17,7 @@ use serde_json::Value;
 use super::conductor::{Ending, Sync};
 use super::deletions::Doomed;
 use super::execute::World;
+use super::stop::{GRACE, Stop};
 use crate::account::Trouble;
 use crate::binding::{Binding, Bindings};
 use crate::client::{Call, Refusal, Reply, Trial};
@@ -97,27 +97,23 @@ struct Missing<'b> {
 
 impl Sync<'_> {
     /// All is settled: once all is kept and every STATE has left, what did not come is deleted where the policy says so.
-    pub(super) async fn mirror(
-        &mut self,
-        world: &World<'_>,
-        mut stop: Pin<&mut impl Future<Output = ()>>,
-    ) -> Result<Ending, Failure> {
+    pub(super) async fn mirror(&mut self, world: &World<'_>, stop: &Stop<'_>) -> Result<Ending, Failure> {
         let engine = self.engine;
         if !engine.deletions.by_absence() {
             return Ok(Ending::Complete);
         }
-        let stopped = match select(pin!(self.keep_all()), stop.as_mut()).await {
+        let stopped = match select(pin!(self.keep_all()), pin!(stop.asked())).await {
             Either::Left((kept, _)) => kept.map(|()| false)?,
             Either::Right(_) => true,
         };
         if stopped {
-            return self.drain(world, FuturesUnordered::new(), 0).await;
+            return self.drain(world, FuturesUnordered::new(), 0, stop).await;
         }
         let objects = self.mirrored(world, &engine.bindings);
         if objects.is_empty() {
             return Ok(Ending::Complete);
         }
-        let missing = match select(pin!(self.missing(world, objects)), stop.as_mut()).await {
+        let missing = match select(pin!(self.missing(world, objects)), pin!(stop.asked())).await {
             Either::Left((missing, _)) => missing.map_err(|trouble| ends(&trouble))?,
             Either::Right(_) => return Ok(Ending::Interrupted),
         };
@@ -133,15 +129,14 @@ impl Sync<'_> {
         }
         let counts: Vec<Doomed> = missing.iter().map(|missing| missing.count).collect();
         world.deletions.borrow_mut().take_all(&counts)?;
-        let stopped = Cell::new(false);
         // Children before what they belong to.
         for missing in missing.into_iter().rev() {
-            self.delete(world, &missing, async {
-                stop.as_mut().await;
-                stopped.set(true);
-            })
-            .await?;
-            if stopped.get() {
+            let deleted = pin!(self.delete(world, &missing, stop));
+            match select(deleted, pin!(stop.over(GRACE))).await {
+                Either::Left((deleted, _)) => deleted?,
+                Either::Right(_) => return Ok(Ending::Interrupted),
+            }
+            if stop.was_asked() {
                 return Ok(Ending::Interrupted);
             }
         }
@@ -300,14 +295,14 @@ impl Sync<'_> {
     }
 
     /// Deletes what did not come of one object. Once asked to stop, what is under way is finished and nothing new is sent.
-    async fn delete(&self, world: &World<'_>, missing: &Missing<'_>, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+    async fn delete(&self, world: &World<'_>, missing: &Missing<'_>, stop: &Stop<'_>) -> Result<(), Failure> {
         let Missing { object, how, uuids, .. } = missing;
         let name = object.resource().name;
         let requests = uuids.iter().flat_map(|uuid| requests(*object, how, world.account.data_source(), uuid));
-        let stop = pin!(stop);
+        let asked = pin!(stop.asked());
         let mut ended = pin!(
             stream::iter(requests)
-                .take_until(stop)
+                .take_until(asked)
                 .map(|request| async move {
                     let mut trial = Trial::default();
                     (world.client.send(&Call::from(request), &mut trial).await, trial.attempts())

@@ -45,6 +45,7 @@ mod simulation;
 mod spill;
 #[cfg(test)]
 mod spill_tests;
+mod stop;
 pub mod summary;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -87,7 +87,6 @@ impl Sync<'_> {
                 }
             }
             Item::State(state) => {
-                self.engine.report.borrow_mut().states_read += 1;
                 let scope = match state.kind() {
                     StateKind::Global | StateKind::Legacy => Scope::All,
                     StateKind::Stream(id) => match self.engine.bindings.find(id.as_ref()) {
@@ -101,6 +100,7 @@ impl Sync<'_> {
                 self.state_bytes += state.line().len();
                 match self.ledger.barrier(scope, state) {
                     Ok(ready) => {
+                        self.engine.report.borrow_mut().states_read += 1;
                         self.emit(ready)?;
                         if self.state_bytes > MAX_STATE_BYTES {
                             let text = format!(

@@ -127,6 +127,8 @@ pub struct Report {
     pub states_held: usize,
     /// STATEs that came.
     pub states_read: u64,
+    /// Whether every reject and receipt of what was settled is durable.
+    pub all_is_kept: bool,
     /// STATEs that left.
     pub states_emitted: u64,
     /// What the policy `mirror` deleted, by object; no record's outcome.

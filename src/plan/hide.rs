@@ -18,30 +18,46 @@ pub struct Values {
     whole: Vec<String>,
     /// Their words: an API may quote a part of a value, or put it otherwise.
     words: HashSet<String>,
+    /// A value could not be taken apart (JSON that is too deep, or has half a character), so that any word may be of it.
+    unread: bool,
 }
 
 impl Values {
     /// The values of records that went in one request.
     pub fn of<'p>(plans: impl Iterator<Item = &'p Plan>) -> Self {
-        let mut whole = Vec::new();
+        let (mut whole, mut unread) = (Vec::new(), false);
         for plan in plans {
             collect_target(&plan.target, &mut whole);
             whole.extend(plan.refs.iter().map(|reference| reference.by.text().to_owned()));
             let fields = plan.body.fields().map(|(_, value)| value);
             for value in fields.chain(plan.body.attributes().map(|attribute| attribute.value)) {
-                collect(&serde_json::from_str(value).unwrap_or(Value::Null), &mut whole);
+                unread |= !collect_json(value, &mut whole);
             }
         }
+        Self::new(whole, unread)
+    }
+
+    /// The values of a request: in its body, JSON text, and the others.
+    pub fn of_request<'t>(body: Option<&str>, others: impl Iterator<Item = &'t str>) -> Self {
+        let mut whole: Vec<String> = others.map(str::to_owned).collect();
+        let read = body.is_none_or(|body| collect_json(body, &mut whole));
+        Self::new(whole, !read)
+    }
+
+    fn new(mut whole: Vec<String>, unread: bool) -> Self {
         whole.retain(|value| !value.trim().is_empty());
         // A longer value first: a shorter one may be part of it.
         whole.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         whole.dedup();
         let words = whole.iter().flat_map(|value| words(value)).map(str::to_lowercase).collect();
-        Self { whole, words }
+        Self { whole, words, unread }
     }
 
     /// The text with stars for them.
     pub fn hide(&self, text: &str) -> String {
+        if self.unread {
+            return STARS.to_owned();
+        }
         star_words(&self.whole.iter().fold(text.to_owned(), |text, value| star(&text, value)), &self.words)
     }
 }
@@ -64,6 +80,11 @@ fn star_words(text: &str, secret: &HashSet<String>) -> String {
         rest = after;
     }
     out
+}
+
+/// Answers whether it could be read.
+fn collect_json(text: &str, out: &mut Vec<String>) -> bool {
+    serde_json::from_str(text).map(|value| collect(&value, out)).is_ok()
 }
 
 fn collect(value: &Value, out: &mut Vec<String>) {
@@ -117,6 +138,17 @@ mod tests {
         assert_eq!(star("Can't find \"Ann@Lee.example\", annex", "ann@lee.example"), "Can't find \"***\", annex");
         assert_eq!(star("status of US: us, bus", "US"), "status of ***: ***, bus");
         assert_eq!(star("größe größer", "größe"), "*** größer");
+    }
+
+    #[test]
+    fn of_what_can_not_be_read_no_word_is_shown() {
+        let deep = format!("{}\"Ann Lee\"{}", "[".repeat(200), "]".repeat(200));
+        for body in [deep.as_str(), r#"{"name":"Ann Lee \ud800"}"#, r#"{"name":"Ann Lee","n":1e999}"#] {
+            assert_eq!(Values::of_request(Some(body), std::iter::empty()).hide("name Ann Lee is taken"), "***", "{body}");
+        }
+        let read = Values::of_request(Some(r#"{"name":"Ann Lee","n":[17041]}"#), ["a@b.example"].into_iter());
+        assert_eq!(read.hide("name Ann is taken by a@b.example, 17041"), "name *** is taken by ***, ***");
+        assert_eq!(Values::of_request(None, std::iter::empty()).hide("name Ann"), "name Ann");
     }
 
     #[test]

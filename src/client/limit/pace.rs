@@ -114,7 +114,7 @@ pub(super) struct Pace {
     /// Good answers so far.
     good: u64,
     last_good: Instant,
-    time_paused: Duration,
+    paused: Paused,
     random: Random,
 }
 
@@ -138,7 +138,7 @@ impl Pace {
             met: 0.0,
             good: 0,
             last_good: now,
-            time_paused: Duration::ZERO,
+            paused: Paused::default(),
             random,
         }
     }
@@ -216,19 +216,18 @@ impl Pace {
     }
 
     fn pause(&mut self, now: Instant, pause: Duration) {
-        let longer = self.rest(now, now + pause);
-        self.time_paused += longer;
+        self.rest(now, now + pause, Why::Rate);
     }
 
-    /// Nothing leaves until then. Returns by how much that is longer than before.
-    pub(super) fn rest(&mut self, now: Instant, until: Instant) -> Duration {
+    /// Nothing leaves until then.
+    pub(super) fn rest(&mut self, now: Instant, until: Instant, why: Why) {
         let from = self.paused_until.map_or(now, |already| already.max(now));
         if until > from {
             self.paused_until = Some(until);
             // Nobody catches up on a pause.
             self.next = self.next.max(until);
+            self.paused.add(now, from, until, why);
         }
-        until.saturating_duration_since(from)
     }
 
     /// The API answered properly.
@@ -268,9 +267,50 @@ impl Pace {
         self.spell
     }
 
-    /// How long everybody was, or will be, paused because of 429.
-    pub(super) fn time_paused(&self) -> Duration {
-        self.time_paused
+    /// How long everybody was paused so far: because of 429, and because of 503.
+    pub(super) fn time_paused(&self, now: Instant) -> (Duration, Duration) {
+        self.paused.so_far(now)
+    }
+}
+
+/// What a pause is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Too many requests in a second.
+    Rate,
+    /// Too many at once.
+    Connections,
+}
+
+/// The pauses so far, each counted for what made it begin, or longer.
+#[derive(Debug, Default)]
+struct Paused {
+    /// Of those that are over: for the rate, and for the connections.
+    over: (Duration, Duration),
+    /// Those that are not: why, from when and until when. They do not overlap.
+    others: Vec<(Why, Instant, Instant)>,
+}
+
+impl Paused {
+    fn add(&mut self, now: Instant, from: Instant, until: Instant, why: Why) {
+        let of = |this: &Self, is_over: bool| this.sum(now, |(_, _, until)| (*until <= now) == is_over);
+        let (rate, connections) = of(self, true);
+        self.over = (self.over.0 + rate, self.over.1 + connections);
+        self.others.retain(|(_, _, until)| *until > now);
+        self.others.push((why, from, until));
+    }
+
+    fn so_far(&self, now: Instant) -> (Duration, Duration) {
+        let (rate, connections) = self.sum(now, |_| true);
+        (self.over.0 + rate, self.over.1 + connections)
+    }
+
+    fn sum(&self, now: Instant, which: impl Fn(&(Why, Instant, Instant)) -> bool) -> (Duration, Duration) {
+        let of = |wanted: Why| {
+            let those = self.others.iter().filter(|other| other.0 == wanted && which(other));
+            those.map(|(_, from, until)| (*until).min(now).saturating_duration_since(*from)).sum()
+        };
+        (of(Why::Rate), of(Why::Connections))
     }
 }
 
@@ -519,7 +559,7 @@ mod tests {
             assert!((middle / 2..=middle * 3 / 2).contains(pause), "{nth}: {pause:?}");
         }
         assert!((pace.rate - 4.0).abs() < 1e-9, "{}", pace.rate);
-        assert_eq!(pace.time_paused, pauses.iter().sum());
+        assert_eq!(pace.time_paused(now), (pauses.iter().sum(), Duration::ZERO));
         assert_eq!(pace.spell, Some(start + MS));
         pace.good(now, now);
         assert_eq!((pace.spell, pace.streak), (None, 0));
@@ -548,6 +588,25 @@ mod tests {
         let until = pace.take(start + 29 * SECOND).unwrap_err();
         assert!(until >= start + 30 * SECOND && until <= start + 30 * SECOND + SCATTER);
         assert_eq!(pace.take(until), Ok(()));
-        assert_eq!(pace.time_paused, until - start);
+        assert_eq!(pace.time_paused(until), (until - start, Duration::ZERO));
+        assert_eq!(pace.time_paused(until + SECOND), pace.time_paused(until));
+    }
+
+    #[test]
+    fn of_a_pause_only_what_is_over_is_counted_each_part_for_its_own_cause() {
+        let start = Instant::now();
+        let mut pace = pace(40, start);
+        let seconds = |rate: u32, connections: u32| (rate * SECOND, connections * SECOND);
+        pace.rest(start, start + 10 * SECOND, Why::Rate);
+        pace.rest(start + SECOND, start + 5 * SECOND, Why::Connections);
+        pace.rest(start + SECOND, start + 14 * SECOND, Why::Connections);
+        pace.rest(start + 2 * SECOND, start + 15 * SECOND, Why::Rate);
+        for (at, paused) in
+            [(0, seconds(0, 0)), (4, seconds(4, 0)), (12, seconds(10, 2)), (15, seconds(11, 4)), (20, seconds(11, 4))]
+        {
+            assert_eq!(pace.time_paused(start + at * SECOND), paused, "{at}");
+        }
+        pace.rest(start + 20 * SECOND, start + 30 * SECOND, Why::Connections);
+        assert_eq!(pace.time_paused(start + 21 * SECOND), seconds(11, 5));
     }
 }
