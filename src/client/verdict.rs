@@ -102,7 +102,14 @@ fn judge_response(response: HttpResponse, repeat: Repeat, proven: bool, now: Sys
             after: retry_after(&response, now),
             lost: maybe_done && repeat == Repeat::MayDuplicate,
             status: Some(status),
-            text: format!("HTTP {status}{}", if page { " with a page instead of JSON" } else { "" }),
+            text: format!(
+                "HTTP {status}{}",
+                match status {
+                    _ if page => " with a page instead of JSON",
+                    200..=299 => " with what is no JSON",
+                    _ => "",
+                }
+            ),
         })
     };
     match status {
@@ -178,7 +185,7 @@ fn is_gateway(body: &[u8]) -> bool {
     faults::is_page(body) || memchr::memmem::find(body, b"upstream").is_some()
 }
 
-/// Seconds, or a date by the server's own clock.
+/// Seconds, or a date by the server's own clock. No time at all is no wish: it would be asked again at once, for as long as it says so.
 fn retry_after(response: &HttpResponse, now: SystemTime) -> Option<Duration> {
     let text = response.retry_after.as_deref()?.trim();
     let wait = match text.parse::<f64>() {
@@ -189,7 +196,7 @@ fn retry_after(response: &HttpResponse, now: SystemTime) -> Option<Duration> {
             date.duration_since(now).unwrap_or_default()
         }
     };
-    Some(wait.min(LONGEST_HINT))
+    (!wait.is_zero()).then_some(wait.min(LONGEST_HINT))
 }
 
 #[cfg(test)]
@@ -311,14 +318,14 @@ mod tests {
         };
         assert_eq!(read("7", None), Some(7_000));
         assert_eq!(read(" 0.5 ", None), Some(500));
-        assert_eq!(read("0", None), Some(0));
+        assert_eq!(read("0", None), None);
         assert_eq!(read("86400", None), Some(300_000));
         assert_eq!(read("1e999", None), Some(300_000));
-        assert_eq!(read("-3", None), Some(0));
-        assert_eq!(read("NaN", None), Some(0));
+        assert_eq!(read("-3", None), None);
+        assert_eq!(read("NaN", None), None);
         assert_eq!(read("soon", None), None);
         assert_eq!(read("Tue, 01 Jul 2025 10:00:09 GMT", None), Some(9_000));
-        assert_eq!(read("Tue, 01 Jul 2025 09:59:59 GMT", None), Some(0));
+        assert_eq!(read("Tue, 01 Jul 2025 09:59:59 GMT", None), None);
         // Our clock may be wrong; the server's own tells the span.
         assert_eq!(read("Tue, 01 Jul 2025 12:00:04 GMT", Some("Tue, 01 Jul 2025 12:00:00 GMT")), Some(4_000));
     }

@@ -95,6 +95,8 @@ pub(super) struct Job {
     pub(super) part: u64,
     /// It waited for its turn behind a record of its own thing, that it was thought to complete.
     pub(super) stood_behind: bool,
+    /// It waited, and was taken from among those that wait to go with another.
+    pub(super) was_taken: bool,
     /// Its place among the records of its stream that are under way.
     pub(super) place: Place,
 }

@@ -33,6 +33,8 @@ mod mirror;
 #[cfg(test)]
 mod mirror_tests;
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod outage_tests;
 pub mod parking;
 mod reading;

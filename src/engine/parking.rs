@@ -99,6 +99,8 @@ pub struct Parking<J, K> {
     waiting: HashMap<LaneKey, Lane<J>>,
     /// By the names of the things that parked jobs are about: where those wait, and how many.
     held: HashMap<LaneKey, SmallVec<[(LaneKey, u32); 1]>>,
+    /// Lanes on which the thing itself waits for its parts, and how many records of it.
+    incomplete: HashMap<LaneKey, u32>,
     jobs: usize,
     /// Bytes of the jobs in memory.
     here: usize,
@@ -125,7 +127,7 @@ impl<J> Waiting<J> {
 impl<J, K: Keeper<J>> Parking<J, K> {
     /// Room for so much.
     pub fn new(bounds: Bounds, keeper: K) -> Self {
-        Self { keeper, bounds, waiting: HashMap::new(), held: HashMap::new(), jobs: 0, here: 0 }
+        Self { keeper, bounds, waiting: HashMap::new(), held: HashMap::new(), incomplete: HashMap::new(), jobs: 0, here: 0 }
     }
 
     /// Puts a job aside until the thing of the lane arrives. Answers whether all is there to make the thing of the lane now.
@@ -133,6 +135,18 @@ impl<J, K: Keeper<J>> Parking<J, K> {
     /// # Errors
     /// When there is no room.
     pub fn park(&mut self, lane: LaneKey, part: Part, job: J) -> Result<bool, Failure> {
+        self.put(lane, part, job, false)
+    }
+
+    /// Puts a job that was taken back to where it was: before what waits on the lane. Of several the last one first.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn park_again(&mut self, lane: LaneKey, part: Part, job: J) -> Result<bool, Failure> {
+        self.put(lane, part, job, true)
+    }
+
+    fn put(&mut self, lane: LaneKey, part: Part, job: J, first: bool) -> Result<bool, Failure> {
         let (bytes, own) = (self.keeper.bytes(&job), self.keeper.own(&job));
         let stays = self.here + bytes <= self.bounds.here;
         let notes = JOB + NAME * own.len() + if self.waiting.contains_key(&lane) { 0 } else { LANE };
@@ -156,9 +170,19 @@ impl<J, K: Keeper<J>> Parking<J, K> {
             }
         }
         let waiting = self.waiting.entry(lane).or_default();
-        waiting.push(next);
-        let has = |wanted| waiting.iter().any(|other| other.part() == wanted);
-        Ok(part != Part::Other && has(Part::Incomplete) && has(Part::Completing))
+        match first {
+            true => waiting.insert(0, next),
+            false => waiting.push(next),
+        }
+        let is_completed = |waiting: &Lane<J>| waiting.iter().any(|other| other.part() == Part::Completing);
+        Ok(match part {
+            Part::Other => false,
+            Part::Completing => self.incomplete.contains_key(&lane),
+            Part::Incomplete => {
+                *self.incomplete.entry(lane).or_default() += 1;
+                is_completed(waiting)
+            }
+        })
     }
 
     /// The lane on which a job waits that is about one of these things: what comes later about it waits there too.
@@ -168,7 +192,7 @@ impl<J, K: Keeper<J>> Parking<J, K> {
 
     /// Whether the thing of this lane itself waits on it for its parts.
     pub fn is_incomplete(&self, lane: &LaneKey) -> bool {
-        self.waiting.get(lane).is_some_and(|waiting| waiting.iter().any(|other| other.part() == Part::Incomplete))
+        self.incomplete.contains_key(lane)
     }
 
     /// Whether a job waits on this lane.
@@ -185,6 +209,21 @@ impl<J, K: Keeper<J>> Parking<J, K> {
         let mut waiting = self.waiting.remove(lane).unwrap_or_default();
         waiting.sort_by_key(|waiting| waiting.part() != Part::Incomplete);
         waiting.into_iter().map(|next| self.unpark(lane, next, &mut note)).collect()
+    }
+
+    /// The jobs of this lane that together make its thing, the thing itself first; what else waits for it still does. Otherwise
+    /// as [`Self::arrived`].
+    ///
+    /// # Errors
+    /// When what was put away can not be read.
+    pub fn completed<N>(&mut self, lane: &LaneKey, mut note: impl FnMut(&J) -> N) -> Result<Vec<(N, Kept<J>)>, Failure> {
+        let waiting = self.waiting.remove(lane).unwrap_or_default();
+        let (left, mut making): (Lane<J>, Lane<J>) = waiting.into_iter().partition(|waiting| waiting.part() == Part::Other);
+        if !left.is_empty() {
+            self.waiting.insert(*lane, left);
+        }
+        making.sort_by_key(|waiting| waiting.part() != Part::Incomplete);
+        making.into_iter().map(|next| self.unpark(lane, next, &mut note)).collect()
     }
 
     /// All jobs, in no order that means anything; otherwise as [`Self::arrived`].
@@ -268,6 +307,14 @@ impl<J, K: Keeper<J>> Parking<J, K> {
 
     /// A job waits on this lane no longer.
     fn unpark<N>(&mut self, lane: &LaneKey, next: Waiting<J>, note: &mut impl FnMut(&J) -> N) -> Result<(N, Kept<J>), Failure> {
+        if next.part() == Part::Incomplete
+            && let Some(many) = self.incomplete.get_mut(lane)
+        {
+            *many -= 1;
+            if *many == 0 {
+                self.incomplete.remove(lane);
+            }
+        }
         let kept = match next {
             Waiting::Here(_, job) => {
                 self.here -= self.keeper.bytes(&job);
@@ -369,18 +416,18 @@ mod tests {
         (number, vec![name], 4)
     }
 
-    fn numbers(parking: &mut Parking<Job, Shelf>, back: Vec<((), Kept<Job>)>) -> Vec<u64> {
+    fn numbers_of(parking: &mut Parking<Job, Shelf>, back: Vec<((), Kept<Job>)>) -> Vec<u64> {
         back.into_iter().map(|((), kept)| parking.fetch(kept).unwrap().0).collect()
     }
 
     fn back(parking: &mut Parking<Job, Shelf>, lane: &LaneKey) -> Vec<u64> {
         let back = parking.arrived(lane, |_| ()).unwrap();
-        numbers(parking, back)
+        numbers_of(parking, back)
     }
 
     fn all(parking: &mut Parking<Job, Shelf>) -> Vec<u64> {
         let back = parking.all(|_| ()).unwrap();
-        let mut all = numbers(parking, back);
+        let mut all = numbers_of(parking, back);
         all.sort_unstable();
         all
     }
@@ -419,11 +466,28 @@ mod tests {
             assert_eq!(parking.park(lane, Part::Other, job(1)), Ok(false));
             assert_eq!(parking.park(lane, Part::Completing, job(2)), Ok(false));
             assert_eq!(parking.park(lane, Part::Incomplete, job(3)), Ok(true));
-            assert_eq!(back(&mut parking, &lane), [3, 1, 2], "the invoice first");
+            let making = parking.completed(&lane, |_| ()).unwrap();
+            assert_eq!(numbers_of(&mut parking, making), [3, 2], "the invoice first, and nothing that does not make it");
+            assert_eq!((parking.is_incomplete(&lane), back(&mut parking, &lane)), (false, vec![1]));
             assert_eq!(parking.park(lane, Part::Incomplete, job(4)), Ok(false));
             assert_eq!(parking.park(lane, Part::Other, job(5)), Ok(false));
             assert_eq!(parking.park(lane, Part::Completing, job(6)), Ok(true));
         }
+    }
+
+    #[test]
+    fn what_was_taken_and_waits_again_stands_where_it_stood() {
+        let mut parking = parking(8, 9);
+        let lane = lane("i");
+        for number in 1..=4 {
+            parking.park(lane, Part::Other, about(number, LaneKey::key("own", &(number % 2).to_string()))).unwrap();
+        }
+        let taken = parking.take(&lane, 2, |job| job.0 < 3).unwrap();
+        assert_eq!(taken.iter().map(|job| job.0).collect::<Vec<_>>(), [1, 2]);
+        for job in taken.into_iter().rev() {
+            parking.park_again(lane, Part::Other, job).unwrap();
+        }
+        assert_eq!(back(&mut parking, &lane), [1, 2, 3, 4]);
     }
 
     #[test]
@@ -448,6 +512,7 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Step {
         Park(usize, Part, Vec<usize>, usize),
+        Completed(usize),
         Arrived(usize),
         Take(usize, usize, u64),
         All,
@@ -458,6 +523,7 @@ mod tests {
         let step = prop_oneof![
             9 => (0usize..4, part, prop::collection::vec(0usize..6, 0..3), 1usize..9).prop_map(|(l, p, o, b)| Step::Park(l, p, o, b)),
             3 => (0usize..4).prop_map(Step::Arrived),
+            2 => (0usize..4).prop_map(Step::Completed),
             3 => (0usize..4, 1usize..4, 2u64..4).prop_map(|(l, m, d)| Step::Take(l, m, d)),
             1 => Just(Step::All),
         ];
@@ -484,6 +550,13 @@ mod tests {
                     Step::Arrived(at) => {
                         let some = back(&mut large, &lane(at));
                         prop_assert_eq!(&back(&mut small, &lane(at)), &some);
+                        came += some.len();
+                    }
+                    Step::Completed(at) => {
+                        let some = large.completed(&lane(at), |_| ()).unwrap();
+                        let some = numbers_of(&mut large, some);
+                        let same = small.completed(&lane(at), |_| ()).unwrap();
+                        prop_assert_eq!(&numbers_of(&mut small, same), &some);
                         came += some.len();
                     }
                     Step::Take(at, most, divisor) => {
@@ -516,7 +589,7 @@ mod tests {
                 }
             }
             all(&mut small);
-            prop_assert!(small.keeper.jobs.is_empty() && small.held.is_empty() && small.waiting.is_empty() && small.here == 0);
+            prop_assert!(small.keeper.jobs.is_empty() && small.incomplete.is_empty() && small.held.is_empty() && small.waiting.is_empty() && small.here == 0);
         }
     }
 }

@@ -147,6 +147,7 @@ impl Keeper<Job> for Spill {
             last_chance: false,
             part,
             stood_behind,
+            was_taken: false,
             place: in_turn::Place::NONE,
         })
     }
@@ -261,7 +262,18 @@ mod tests {
             if let Item::Record { line, stream, planned: PlannedRecord::Plan(plan), origin, .. } = item {
                 let (ticket, stood_behind) = (ledger.admit(stream), line % 2 == 0);
                 let (part, place) = (line / 7, in_turn::Place::NONE);
-                jobs.push(Job { ticket, stream, line, plan, origin, last_chance: false, part, stood_behind, place });
+                jobs.push(Job {
+                    ticket,
+                    stream,
+                    line,
+                    plan,
+                    origin,
+                    last_chance: false,
+                    part,
+                    stood_behind,
+                    was_taken: false,
+                    place,
+                });
             }
         }
         let streams: std::collections::BTreeSet<usize> = jobs.iter().map(|job| job.stream).collect();

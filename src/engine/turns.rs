@@ -41,7 +41,7 @@ impl Sync<'_> {
                 world.met(bindings.at(first.stream).object, &first.plan);
                 self.queued_bytes = self.queued_bytes.saturating_sub(first.bytes());
                 if self.park(lane, part, Job { stood_behind: part == Part::Completing, ..first })? {
-                    self.arrived(world, &lane)?;
+                    self.completed(world, &lane)?;
                 }
                 self.lanes.done(id);
                 continue;
@@ -63,9 +63,7 @@ impl Sync<'_> {
             // What waits for it can go with it, unless an earlier record about the same waits elsewhere.
             let mut others = Vec::new();
             if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
-                others = self.parking.take(&LaneKey::key(object.resource().name, key), MOST_JOINED - 1, fits)?;
-                self.queued_bytes += others.iter().map(|job| job.bytes()).sum::<usize>();
-                others.iter().for_each(|job| world.expect(bindings.at(job.stream).object, &job.plan));
+                others = self.take_waiting(world, &LaneKey::key(object.resource().name, key), MOST_JOINED - 1, fits)?;
             }
             let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
             // What can not be read is told when its own turn comes.
@@ -81,15 +79,33 @@ impl Sync<'_> {
                     let whole = others[at].member(bindings);
                     let Some(key) = whole.plan.target.key() else { continue };
                     let lane = LaneKey::key(whole.object.resource().name, key);
-                    let parts = self.parking.take(&lane, MOST_JOINED, |part| whole.can_take(&part.member(bindings)))?;
-                    self.queued_bytes += parts.iter().map(|job| job.bytes()).sum::<usize>();
-                    parts.iter().for_each(|job| world.expect(bindings.at(job.stream).object, &job.plan));
+                    let parts = self.take_waiting(world, &lane, MOST_JOINED, |part| whole.can_take(&part.member(bindings)))?;
                     others.extend(parts);
                 }
+            } else {
+                // The last value of a field counts, whether its record waited or not.
+                others.sort_by_key(|job| job.line);
             }
             return Ok(Some((id, std::iter::once(first).chain(others).collect())));
         }
         Ok(None)
+    }
+
+    /// Takes what waits on a lane and is wanted, to go now.
+    fn take_waiting(
+        &mut self,
+        world: &World<'_>,
+        lane: &LaneKey,
+        most: usize,
+        wanted: impl Fn(&Job) -> bool,
+    ) -> Result<Vec<Job>, Failure> {
+        let mut taken = self.parking.take(lane, most, wanted)?;
+        for job in &mut taken {
+            job.was_taken = true;
+            self.queued_bytes += job.bytes();
+            world.expect(self.engine.bindings.at(job.stream).object, &job.plan);
+        }
+        Ok(taken)
     }
 
     /// Where a record has to wait behind an earlier one about the same thing, and what it is to the thing of that lane.
@@ -119,6 +135,8 @@ impl Sync<'_> {
         }
         // All of them that have to wait are put aside before anything goes on, so that none is overtaken by what follows it.
         let mut there = LaneKeys::new();
+        let mut completed = LaneKeys::new();
+        let mut again = Vec::new();
         // What the API says of one of them may quote the others.
         let refused = |step: &Option<Step>| matches!(step, Some(Step::Settled(settled)) if settled.outcome.is_rejected());
         let all = (jobs.len() > 1 && steps.iter().any(refused)).then(|| Values::of(jobs.iter().map(|job| &*job.plan)));
@@ -129,11 +147,13 @@ impl Sync<'_> {
                 Step::Park(lane, waits) => {
                     let part = match waits {
                         Waits::ForParts => Part::Incomplete,
-                        Waits::ForIt if self.engine.bindings.at(job.stream).object.completes() => Part::Completing,
+                        Waits::ForIt if self.may_complete(&job) => Part::Completing,
                         Waits::ForIt => Part::Other,
                     };
-                    if self.park(lane, part, job)? {
-                        there.push(lane);
+                    if job.was_taken {
+                        again.push((lane, part, job));
+                    } else if self.park(lane, part, job)? {
+                        completed.push(lane);
                     }
                 }
                 Step::Settled(Settled { outcome, arrived, wrote }) => {
@@ -145,27 +165,54 @@ impl Sync<'_> {
                 }
             }
         }
+        // What was taken from among those that wait stood before them.
+        for (lane, part, job) in again.into_iter().rev() {
+            if self.park(lane, part, job)? {
+                completed.push(lane);
+            }
+        }
         for lane in &there {
             self.arrived(world, lane)?;
         }
+        for lane in &completed {
+            self.completed(world, lane)?;
+        }
         self.lanes.done(id);
         Ok(())
+    }
+
+    /// Whether a record that waits for a thing is what that thing waits for: only what is made completes it.
+    fn may_complete(&self, job: &Job) -> bool {
+        let makes = matches!(job.plan.mode, Mode::Insert | Mode::Upsert);
+        makes && self.engine.bindings.at(job.stream).object.completes()
     }
 
     /// Puts a record aside. Answers whether all is there now to make the thing of the lane.
     fn park(&mut self, lane: LaneKey, part: Part, job: Job) -> Result<bool, Failure> {
         self.engine.report.borrow_mut().parked += 1;
         let (stream, place) = (job.stream, job.place);
-        let all_is_there = self.parking.park(lane, part, job)?;
+        let all_is_there = match job.was_taken {
+            true => self.parking.park_again(lane, part, Job { was_taken: false, ..job }),
+            false => self.parking.park(lane, part, job),
+        }?;
         self.ends(stream, place)?;
         Ok(all_is_there)
     }
 
-    /// "Nothing there" holds for a child only when no earlier record that would make it waits for the same parent.
+    /// "Nothing there" holds for a child only when no earlier record that would make it waits: for the same parent, or with it.
     fn in_order(&self, job: &Job, step: Step) -> Step {
         match &step {
             Step::Settled(settled) if settled.outcome == Outcome::Skipped(Skip::NoMatch) && !job.last_chance => {
-                let waited_for = job.plan.parents().map(Reference::lane).find(|lane| self.parking.waits_for(lane));
+                let completes = self.engine.bindings.at(job.stream).object.completes();
+                let may_come = |lane: &LaneKey| match self.parking.holder(&[*lane]) {
+                    // What waits for its first part of this kind holds none; one by itself would have met it.
+                    Some(at) if completes => at != *lane || !self.parking.is_incomplete(lane),
+                    Some(_) => true,
+                    // An earlier record about the very part, which has a key, is what it waits behind.
+                    None if completes && job.plan.target.key().is_some() => false,
+                    None => self.parking.waits_for(lane),
+                };
+                let waited_for = job.plan.parents().map(Reference::lane).find(may_come);
                 waited_for.map_or(step, |lane| Step::Park(lane, Waits::ForIt))
             }
             _ => step,
@@ -176,9 +223,21 @@ impl Sync<'_> {
     pub(super) fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) -> Result<(), Failure> {
         let bindings = &self.engine.bindings;
         let jobs = self.parking.arrived(parent, |job| queueing(world, bindings, job))?;
+        self.queue_first(jobs);
+        Ok(())
+    }
+
+    /// A thing and what completes it go next.
+    fn completed(&mut self, world: &World<'_>, thing: &LaneKey) -> Result<(), Failure> {
+        let bindings = &self.engine.bindings;
+        let jobs = self.parking.completed(thing, |job| queueing(world, bindings, job))?;
+        self.queue_first(jobs);
+        Ok(())
+    }
+
+    fn queue_first(&mut self, jobs: Vec<(LaneKeys, Kept<Job>)>) {
         self.queued_bytes += jobs.iter().map(|(_, job)| in_memory(job)).sum::<usize>();
         self.lanes.push_first(jobs.into_iter().map(|(lanes, job)| (lanes, Queued { job, last_chance: false })).collect());
-        Ok(())
     }
 }
 

@@ -239,10 +239,15 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
     let [first, others @ ..] = members else { return Ok(Vec::new()) };
     match together(world, first, others).await? {
         None => one_by_one(world, members).await,
-        // They wait together, the first for what it waits for and the others for the first.
+        // They wait, the first for what it waits for and its parts for the first: where others of them wait, in their order.
         Some(Step::Park(lane, waits)) => {
             let same = |other: &Member<'_>| other.plan.target == first.plan.target;
-            let rest = others.iter().map(|other| Step::Park(lane, if same(other) { waits } else { Waits::ForIt }));
+            let name = first.object.resource().name;
+            let whole = first.plan.target.key().map_or(lane, |key| LaneKey::key(name, key));
+            let rest = others.iter().map(|other| match same(other) {
+                true => Step::Park(lane, waits),
+                false => Step::Park(whole, Waits::ForIt),
+            });
             Ok(std::iter::once(Step::Park(lane, waits)).chain(rest).collect())
         }
         Some(Step::Settled(Settled { outcome: Outcome::Rejected(rejection), .. })) => apart(world, members, rejection).await,
@@ -253,7 +258,10 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
                 false => settled.wrote.of_another(),
             };
             let mut so_far = None;
-            let rest = others.iter().map(|other| share(world, other, &part_of(first, &mut so_far, other), &wrote(other)));
+            let rest = others
+                .iter()
+                .enumerate()
+                .map(|(at, other)| share(world, other, &part_of(first, &mut so_far, &others[..at], other), &wrote(other)));
             Ok(made.chain(rest).collect())
         }
         // Somebody else made it meanwhile.
@@ -267,16 +275,21 @@ async fn make(world: &World<'_>, members: &[Member<'_>]) -> Result<Vec<Step>, Fa
 
 /// What a member did to an object that the first one made: a part was made too, and a second row about the object itself changed
 /// what the rows before it said, or did not. `so_far` is what those said, as one.
-fn part_of(first: &Member<'_>, so_far: &mut Option<Plan>, other: &Member<'_>) -> Outcome {
+fn part_of(first: &Member<'_>, so_far: &mut Option<Plan>, earlier: &[Member<'_>], other: &Member<'_>) -> Outcome {
     let join = |plan: &Plan, others: &[(&str, &Plan)]| first.object.join(plan, others);
     let Some(before) = so_far.take().or_else(|| join(first.plan, &[])) else { return Outcome::Updated };
     let after = join(&before, &[other.named()]);
     let adds = after.as_ref().is_none_or(|after| !after.body.fields().eq(before.body.fields()));
     *so_far = after.or(Some(before));
-    match other.plan.target == first.plan.target {
-        true if adds => Outcome::Updated,
-        true => Outcome::Unchanged,
-        false => Outcome::Created,
+    let own = other.own();
+    let is_there = other.plan.target == first.plan.target
+        || earlier.iter().any(|earlier| {
+            earlier.object.resource().name == other.object.resource().name && earlier.own().iter().any(|name| own.contains(name))
+        });
+    match (is_there, adds) {
+        (false, _) => Outcome::Created,
+        (true, true) => Outcome::Updated,
+        (true, false) => Outcome::Unchanged,
     }
 }
 
