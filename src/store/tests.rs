@@ -335,6 +335,107 @@ async fn files_that_hold_something_else_are_told_and_unfinished_ones_are_not_rea
     assert!(reader::files(&directory.0.join("absent")).is_err());
 }
 
+#[tokio::test]
+async fn two_that_share_a_folder_in_the_same_moment_keep_all() {
+    for format in [Format::Csv, Format::Jsonl] {
+        let directory = Directory::new();
+        let receipts = Receipts::Files(Place::Local(directory.0.join("r")));
+        let keeping = keeping(Some(rejects(&directory.0.join("k"), format, false, false)), Some(receipts));
+        let mut stores: Vec<Store> = (0..3).map(|_| Store::open(&keeping, job()).unwrap()).collect();
+        for line in 1..=30 {
+            let store = &mut stores[line % 3];
+            store.reject(0, line as u64, Some(&origin("{}")), &rejection());
+            store.receipt(0, &receipt(line as u64));
+            until_durable(store).await.unwrap();
+        }
+        let mut lines: Vec<u64> = all_kept(&directory.0.join("k")).iter().map(|kept| kept.line).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, (1..=30).collect::<Vec<_>>());
+        let texts = std::fs::read_dir(directory.0.join("r/7")).unwrap();
+        let texts: Vec<String> = texts.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+        let mut lines = lines_of(&texts.concat());
+        lines.sort_unstable();
+        assert_eq!((texts.len(), lines), (3, (1..=30).collect()), "a file each, which grows");
+    }
+}
+
+/// A bucket that knows conditions, or says that it does not.
+#[derive(Clone)]
+struct FakeBucket {
+    objects: Arc<Mutex<std::collections::BTreeMap<String, String>>>,
+    knows_conditions: bool,
+    /// How many answers to a PUT get lost.
+    lost: Arc<AtomicU64>,
+}
+
+impl FakeBucket {
+    async fn new(knows_conditions: bool, lost: u64) -> (Self, Place) {
+        let bucket = Self { objects: Arc::default(), knows_conditions, lost: Arc::new(AtomicU64::new(lost)) };
+        let router = Router::new().fallback(Self::answer).with_state(bucket.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = Some(format!("http://{}", listener.local_addr().unwrap()));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let access = Some(Access { id: "id".into(), secret: "secret".into() });
+        let (name, prefix) = ("b".to_owned(), "p".to_owned());
+        (bucket, Place::S3(Bucket { access, role_arn: None, name, region: None, endpoint, prefix }))
+    }
+
+    async fn answer(
+        State(bucket): State<Self>,
+        method: http::Method,
+        uri: http::Uri,
+        headers: HeaderMap,
+        body: String,
+    ) -> (StatusCode, [(&'static str, &'static str); 2]) {
+        let mut objects = bucket.objects.lock().unwrap();
+        let key = uri.path().to_owned();
+        let status = match () {
+            () if method == "HEAD" && objects.contains_key(&key) => 200,
+            () if method == "HEAD" => 404,
+            () if headers.contains_key("if-none-match") && !bucket.knows_conditions => 501,
+            () if headers.contains_key("if-none-match") && objects.contains_key(&key) => 412,
+            _ => {
+                objects.insert(key, body);
+                let lost = bucket.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lost| lost.checked_sub(1));
+                if lost.is_ok() { 503 } else { 200 }
+            }
+        };
+        let headers = [("etag", "\"x\""), ("last-modified", "Tue, 05 Mar 2024 06:07:08 GMT")];
+        (StatusCode::from_u16(status).unwrap(), headers)
+    }
+
+    fn rows(&self) -> Vec<u64> {
+        let mut lines = lines_of(&self.objects.lock().unwrap().values().cloned().collect::<String>());
+        lines.sort_unstable();
+        lines
+    }
+}
+
+#[tokio::test]
+async fn two_that_share_a_bucket_in_the_same_moment_keep_all() {
+    for knows_conditions in [true, false] {
+        let (bucket, place) = FakeBucket::new(knows_conditions, 0).await;
+        let keeping = keeping(None, Some(Receipts::Files(place)));
+        let mut stores: Vec<Store> = (0..3).map(|_| Store::open(&keeping, job()).unwrap()).collect();
+        for line in 1..=12 {
+            stores[line % 3].receipt(0, &receipt(line as u64));
+            until_durable(&mut stores[line % 3]).await.unwrap();
+        }
+        assert_eq!((bucket.rows(), bucket.objects.lock().unwrap().len()), ((1..=12).collect(), 3), "{knows_conditions}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_bucket_took_without_saying_so_is_kept_twice_rather_than_not() {
+    let (bucket, place) = FakeBucket::new(true, 1).await;
+    let mut store = Store::open(&keeping(None, Some(Receipts::Files(place))), job()).unwrap();
+    for line in 1..=2 {
+        store.receipt(0, &receipt(line));
+        until_durable(&mut store).await.unwrap();
+    }
+    assert_eq!(bucket.rows(), [1, 1, 2]);
+}
+
 /// What a webhook saw: its statuses to give, and the bodies and ids of all calls.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Calls>>);
