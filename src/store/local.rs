@@ -34,7 +34,7 @@ impl Folder {
     }
 
     pub(super) fn words(&self) -> String {
-        format!("the folder {}", self.root.display())
+        words(&self.root)
     }
 
     /// Puts a file: a new one unless something has its name, else over the one that was put before.
@@ -48,6 +48,10 @@ impl Folder {
         let (root, stands) = (self.root.clone(), Arc::clone(&self.stands));
         aside(move || probe(&root, &stands, &sync)).await
     }
+}
+
+pub(super) fn words(root: &Path) -> String {
+    format!("the folder {}", root.display())
 }
 
 /// Files block: they are left to a thread that may.

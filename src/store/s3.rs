@@ -121,7 +121,7 @@ impl OpenBucket {
     }
 }
 
-fn words(bucket: &str) -> String {
+pub(super) fn words(bucket: &str) -> String {
     format!("the bucket {bucket}")
 }
 

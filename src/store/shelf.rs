@@ -91,6 +91,14 @@ impl OpenPlace {
 }
 
 impl Place {
+    /// Where it is.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Local(path) => local::words(path),
+            Self::S3(bucket) => s3::words(&bucket.name),
+        }
+    }
+
     /// Gets ready; nothing is sent yet.
     pub(super) fn open(&self, what: &'static str) -> Result<OpenPlace, Failure> {
         let at = match self {

@@ -304,7 +304,7 @@ async fn a_folder_that_can_not_be_made_is_a_refusal() {
     let failure = until_durable(&mut store).await.unwrap_err();
     assert_eq!(failure.code, Code::StoreRefused);
     assert!(failure.message.starts_with("Rejected records could not be kept in the folder /"), "{failure}");
-    assert_eq!(probe(&keeping).await, [failure]);
+    assert_eq!(probe(&keeping, PATIENCE * 5).await, [failure]);
 }
 
 #[tokio::test]
@@ -312,7 +312,7 @@ async fn a_probe_leaves_nothing_behind() {
     let directory = Directory::new();
     let settings = rejects(&directory.0.join("a/b"), Format::Csv, false, false);
     let there = Receipts::Files(Place::Local(directory.0.clone()));
-    assert_eq!(probe(&keeping(Some(settings), Some(there))).await, []);
+    assert_eq!(probe(&keeping(Some(settings), Some(there)), PATIENCE).await, []);
     assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
 }
 
@@ -447,6 +447,7 @@ async fn webhook(statuses: &[u16]) -> (Seen, Hook) {
     seen.0.lock().unwrap().0 = statuses.to_vec();
     let answer = async |State(seen): State<Seen>, headers: HeaderMap, body: String| {
         let mut seen = seen.0.lock().unwrap();
+        assert_eq!(headers["content-length"], body.len().to_string(), "some receivers insist on it");
         assert_eq!(
             (&headers["authorization"], &headers["content-type"]),
             (&"Bearer t".parse().unwrap(), &"application/x-ndjson".parse().unwrap())
@@ -488,9 +489,9 @@ async fn a_webhook_that_refuses_or_fails_for_long_ends_it() {
         assert_eq!(failure.code, code, "{failure}");
         assert!(failure.message.contains(&format!("the webhook: it answered with HTTP {status}.")), "{failure}");
         assert!(seen.0.lock().unwrap().1.len() > 1 && !store.is_durable(store.mark()));
-        assert_eq!(probe(&keeping).await[0].code, code);
+        assert_eq!(probe(&keeping, PATIENCE * 5).await[0].code, code);
     }
     let (seen, hook) = webhook(&[]).await;
-    assert_eq!(probe(&keeping(None, Some(Receipts::Webhook(hook)))).await, []);
+    assert_eq!(probe(&keeping(None, Some(Receipts::Webhook(hook))), PATIENCE).await, []);
     assert_eq!(seen.0.lock().unwrap().1[0].0, "", "a probe holds no receipt");
 }
