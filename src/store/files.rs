@@ -119,7 +119,7 @@ impl Files {
             Kind::Receipts => {
                 let any = StreamFacts { sync_id: stream.sync_id, ..StreamFacts::default() };
                 let folder = names::folder(prefix, "{sync_id}", &self.job, &any, now);
-                (folder, format!("receipts_{FILE_NAME_FORMAT}"), ".jsonl")
+                (folder, format!("{}{FILE_NAME_FORMAT}", names::RECEIPTS), ".jsonl")
             }
         };
         let part = self.parts.entry(folder.to_lowercase()).or_default();
