@@ -18,6 +18,8 @@ mod persist;
 mod queue;
 pub mod reader;
 pub mod replay;
+#[cfg(test)]
+mod replay_tests;
 mod role;
 mod rows;
 mod s3;
