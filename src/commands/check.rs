@@ -17,7 +17,7 @@ use crate::store::{self, Keeping};
 
 /// The platform waits longer; a person does not. Each thing that is looked at has so long: what is found of one is told whatever
 /// becomes of the others.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(55);
 /// How long an outage is waited out here.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Data sources named when the configured one is not among them.
