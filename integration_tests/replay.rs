@@ -627,7 +627,7 @@ fn of_two_records_with_one_id_the_first_is_sent_and_the_other_is_told() {
     let corrected = people.with_file_name("zz corrected.jsonl");
     fs::write(&corrected, rows.replace("bob@late.example", "cy@late.example")).unwrap();
     let ran = replay(&world, &mended()).ended(0).says(&[
-        "7 rejected records in 6 files, 2 rows of records that stand there once already left out\n",
+        "7 rejected records in 6 files, 2 rows left out that repeat a record\n",
         &format!("only the first counts, {}, row 2, not {}, row 2", people.display(), corrected.display()),
     ]);
     assert!(ran.told.matches("one _airbyte_raw_id").count() == 1 && !ran.told.contains("late.example"), "{}", ran.told);

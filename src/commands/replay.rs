@@ -257,7 +257,7 @@ fn begun(replay: &Replay) -> String {
         told += &format!(", {} that are done left out", replay.done());
     }
     if replay.again() > 0 {
-        told += &format!(", {} rows of records that stand there once already left out", replay.again());
+        told += &format!(", {} rows left out that repeat a record", replay.again());
     }
     told
 }

@@ -5,12 +5,13 @@
 //! id, and counts for nothing.
 //!
 //! No two replays of one record are under way at once. The journal of the folder that was asked for is locked as long as its replay
-//! lasts, whether it has records itself or not, and that of none below it: so that there may be many. Each replay first locks its own,
-//! and then looks whether anybody has one of those above or below: of two that overlap at least one sees the other.
+//! lasts, whether it has records itself or not, and that of none below it: so that there may be many. Where none can be made there, that
+//! of the next folder on the way to the records is. Each replay first locks its own, and then looks whether anybody has one of those
+//! above or below: of two that overlap at least one sees the other.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,14 +39,27 @@ struct Journal {
 }
 
 impl Journal {
+    /// Locks the journal of the highest folder that has one, or where one can be made, of those that were asked for and hold this
+    /// one. One that stands elsewhere has its own.
+    fn hold(folder: &Path, asked_for: &Path) -> Result<(PathBuf, Self), Failure> {
+        let asked: Vec<&Path> = folder.ancestors().skip(1).take_while(|above| above.starts_with(asked_for)).collect();
+        for above in asked.into_iter().rev() {
+            match open(above) {
+                Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {}
+                opened => return Ok((above.to_owned(), Self::of(above, opened)?)),
+            }
+        }
+        Ok((folder.to_owned(), Self::lock(folder)?))
+    }
+
     /// Opens the journal of a folder, or makes it.
     fn lock(folder: &Path) -> Result<Self, Failure> {
+        Self::of(folder, open(folder))
+    }
+
+    fn of(folder: &Path, opened: io::Result<fs::File>) -> Result<Self, Failure> {
         let path = folder.join(NAME);
-        let refused = |error: &io::Error| not_noted(&path, error);
-        let file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(|error| refused(&error))?;
-        if !file.metadata().map_err(|error| refused(&error))?.is_file() {
-            return Err(refused(&io::Error::other(NO_FILE)));
-        }
+        let file = opened.map_err(|error| not_noted(&path, &error))?;
         alone(file.try_lock(), folder)?;
         Ok(Self { path, file })
     }
@@ -69,11 +83,18 @@ impl Journal {
             Some(b'\n') => {}
             Some(_) => file.write_all(b"\n")?,
         }
-        file.sync_all()?;
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let lines = bytes[..whole].split(|byte| *byte == b'\n');
         Ok(lines.filter_map(|line| Uuid::try_parse_ascii(line.trim_ascii()).ok()).collect())
     }
+}
+
+fn open(folder: &Path) -> io::Result<fs::File> {
+    let file = OpenOptions::new().read(true).append(true).create(true).open(folder.join(NAME))?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other(NO_FILE));
+    }
+    Ok(file)
 }
 
 /// Looks whether nobody has the journal of a folder, if there is one.
@@ -115,18 +136,14 @@ impl Journals {
     /// without links. A folder may stand elsewhere than in what was asked for, where a link led to it.
     pub(super) fn open(asked_for: &Path, folders: Vec<PathBuf>) -> Result<(Self, HashSet<Uuid>), Failure> {
         let mut done = HashSet::new();
-        if folders.is_empty() {
-            return Ok((Self::default(), done));
-        }
         let mut held = HashMap::new();
-        let all = || std::iter::once(asked_for).chain(folders.iter().map(PathBuf::as_path));
-        for folder in all() {
+        for folder in &folders {
             if !folder.ancestors().any(|above| held.contains_key(above)) {
-                held.insert(folder.to_owned(), Journal::lock(folder)?);
+                held.extend([Journal::hold(folder, asked_for)?]);
             }
         }
         let mut seen = HashSet::new();
-        for folder in all() {
+        for folder in &folders {
             for folder in folder.ancestors().take_while(|folder| seen.insert(*folder)) {
                 if !held.contains_key(folder) {
                     is_free(folder)?;

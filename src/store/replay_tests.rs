@@ -120,6 +120,22 @@ fn rows_that_stand_there_twice_are_counted() {
 }
 
 #[test]
+fn where_no_journal_can_be_made_the_next_folder_below_is_kept_to_one_replay() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = folders(&["volume/rejected/7", "volume/rejected/8"]);
+    let at = |name: &str| directory.path().join(name);
+    let may = |mode| fs::set_permissions(at("volume"), fs::Permissions::from_mode(mode)).unwrap();
+    may(0o500);
+    // Some users may write everywhere: they learn little here.
+    let running = Replay::open(&at("volume")).unwrap();
+    for second in ["volume", "volume/rejected", "volume/rejected/8"] {
+        assert_eq!(refused(&at(second)), Some(Code::ReplayRunning), "{second}");
+    }
+    drop(running);
+    may(0o700);
+}
+
+#[test]
 fn a_folder_that_can_not_be_looked_into_is_told_and_holds_up_no_other() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = folders(&["a", "b"]);
