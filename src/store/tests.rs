@@ -409,7 +409,11 @@ struct FakeBucket {
 impl FakeBucket {
     async fn new(knows_conditions: bool, lost: u64) -> (Self, Place) {
         let bucket = Self { objects: Arc::default(), knows_conditions, lost: Arc::new(AtomicU64::new(lost)) };
-        let router = Router::new().fallback(Self::answer).with_state(bucket.clone());
+        let answer =
+            async |State(bucket): State<Self>, method: http::Method, uri: http::Uri, headers: HeaderMap, body: String| {
+                bucket.answer(&method, &uri, &headers, body)
+            };
+        let router = Router::new().fallback(answer).with_state(bucket.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = Some(format!("http://{}", listener.local_addr().unwrap()));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -418,23 +422,23 @@ impl FakeBucket {
         (bucket, Place::S3(Bucket { access, role_arn: None, name, region: None, endpoint, prefix }))
     }
 
-    async fn answer(
-        State(bucket): State<Self>,
-        method: http::Method,
-        uri: http::Uri,
-        headers: HeaderMap,
+    fn answer(
+        &self,
+        method: &http::Method,
+        uri: &http::Uri,
+        headers: &HeaderMap,
         body: String,
     ) -> (StatusCode, [(&'static str, &'static str); 2]) {
-        let mut objects = bucket.objects.lock().unwrap();
+        let mut objects = self.objects.lock().unwrap();
         let key = uri.path().to_owned();
         let status = match () {
             () if method == "HEAD" && objects.contains_key(&key) => 200,
             () if method == "HEAD" => 404,
-            () if headers.contains_key("if-none-match") && !bucket.knows_conditions => 501,
+            () if headers.contains_key("if-none-match") && !self.knows_conditions => 501,
             () if headers.contains_key("if-none-match") && objects.contains_key(&key) => 412,
             _ => {
                 objects.insert(key, body);
-                let lost = bucket.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lost| lost.checked_sub(1));
+                let lost = self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lost| lost.checked_sub(1));
                 if lost.is_ok() { 503 } else { 200 }
             }
         };
