@@ -66,6 +66,16 @@ fn a_command_line_that_is_not_understood_tells_its_code() {
     }
 }
 
+#[test]
+fn no_code_is_none() {
+    for nothing in ["", " "] {
+        let run =
+            std::process::Command::new(env!("CARGO_BIN_EXE_destination-chartmogul")).args(["explain", nothing]).output().unwrap();
+        let told = String::from_utf8(run.stderr).unwrap();
+        assert!(run.status.code() == Some(2) && told.contains("No error code is given"), "{told}");
+    }
+}
+
 /// Each asserts by itself that the code is told; see the head.
 #[test]
 fn the_ways_a_sync_fails_each_tell_their_code() {

@@ -28,6 +28,21 @@ fn a_line_that_is_no_json_fails_with_its_number_and_not_its_content() {
 }
 
 #[test]
+fn an_input_that_can_not_be_read_is_told_without_a_line() {
+    let world = World::new();
+    let config = world.file("config.json", &world.config(json!({})).to_string());
+    let catalog = world.file("catalog.json", &json!({"streams": [stream("customers").0]}).to_string());
+    let mut write = std::process::Command::new(env!("CARGO_BIN_EXE_destination-chartmogul"));
+    let write = write.args(["write", "--config"]).arg(config).arg("--catalog").arg(catalog).env_clear();
+    let run = write.stdin(std::fs::File::open("/").unwrap()).output().unwrap();
+    let told = String::from_utf8(run.stdout).unwrap();
+    assert!(
+        told.contains("INPUT_MALFORMED: Reading the input failed.") && told.contains("at what stdin was connected to"),
+        "{told}"
+    );
+}
+
+#[test]
 fn bytes_that_are_no_utf_8_fail_with_their_line() {
     let world = World::new();
     let mut input = format!("{}\n{}\n", customer("c-1"), state("customers", 1)).into_bytes();

@@ -591,6 +591,49 @@ fn a_record_that_is_wrong_as_a_whole_is_told_without_a_field() {
     replay(&world, &json!({})).ended(2).says(&["\n    FIELD_TYPE: "]);
 }
 
+#[test]
+fn ten_times_as_many_folders_as_files_may_be_open_are_replayed_and_kept_to_one_at_once() {
+    let world = World::new();
+    for job in 1..=1000 {
+        let row = json!({"_airbyte_raw_id": format!("00000000-0000-4000-8000-00000000{job:04}"), "_airbyte_extracted_at": 1,
+            "_airbyte_meta": {"stream": "customers", "catalog": {"destination_sync_mode": "append", "sync_mode": "incremental"}},
+            "_airbyte_data": {"record": {"external_id": format!("c-{job}")}, "error": {"code": "FIELD_VALUE"}, "line": 1}});
+        let folder = kept(&world).join(job.to_string());
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("a.jsonl"), format!("{row}\n")).unwrap();
+    }
+    let limited = |path: &Path| {
+        let replay = command(&world, &json!({"bulk_import": "never"}), path, &[]);
+        let mut limited = std::process::Command::new("sh");
+        limited.args(["-c", "ulimit -n 100; exec \"$@\"", "sh"]).arg(replay.get_program()).args(replay.get_args()).env_clear();
+        limited.envs(replay.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        spawn(&mut limited)
+    };
+    world.fault("* hang x1");
+    let mut running = limited(&kept(&world));
+    world.wait_until("a request arrived", |world| world.arrived() > 0);
+    limited(&kept(&world).join("500")).end().failed(Code::ReplayRunning);
+    running.kill();
+    drop(running);
+    limited(&kept(&world)).end().ended(0).says(&["\n1000 records are done and noted"]);
+    assert_eq!((world.customer_keys().len(), noted(&kept(&world)).len()), (1000, 1000));
+}
+
+#[test]
+fn of_two_records_with_one_id_the_first_is_sent_and_the_other_is_told() {
+    let world = with_orphans(&Value::Null);
+    let people = file_of(&world, "people");
+    let rows = fs::read_to_string(&people).unwrap();
+    let corrected = people.with_file_name("zz corrected.jsonl");
+    fs::write(&corrected, rows.replace("bob@late.example", "cy@late.example")).unwrap();
+    let ran = replay(&world, &mended()).ended(0).says(&[
+        "7 rejected records in 6 files, 2 rows left out that repeat a record\n",
+        &format!("only the first counts, {}, row 2, not {}, row 2", people.display(), corrected.display()),
+    ]);
+    assert!(ran.told.matches("one _airbyte_raw_id").count() == 1 && !ran.told.contains("late.example"), "{}", ran.told);
+    assert_eq!(company::difference(&company::contents(&world), &clean()), None);
+}
+
 /// A place at which a replay is killed.
 #[derive(Debug, Clone, Copy)]
 enum Kill {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{client, settings};
 use crate::client::{Call, Client, Method, Repeat, Reply};
@@ -14,8 +15,9 @@ use crate::failure::Failure;
 use crate::protocol::{Emitter, Outbound};
 use crate::store::{self, Keeping};
 
-/// The platform waits longer; a person does not.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// The platform waits longer; a person does not. Each thing that is looked at has so long: what is found of one is told whatever
+/// becomes of the others.
+const TIME_LIMIT: Duration = Duration::from_secs(55);
 /// How long an outage is waited out here.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Data sources named when the configured one is not among them.
@@ -23,10 +25,9 @@ const SHOWN_SOURCES: usize = 20;
 
 pub(super) async fn run(emitter: &Emitter, config: &Path) -> Result<ExitCode, Failure> {
     let status = match settings(emitter, config) {
-        Ok(settings) => match tokio::time::timeout(TIME_LIMIT, look(&settings)).await {
-            Ok(Ok(message)) => Outbound::succeeded(Some(message)),
-            Ok(Err(problems)) => Outbound::failed(problems.join("\n")),
-            Err(_) => Outbound::failed(Failure::transient(Code::CheckTimeout, Code::CheckTimeout.cause()).told()),
+        Ok(settings) => match look(&settings).await {
+            Ok(message) => Outbound::succeeded(Some(message)),
+            Err(problems) => Outbound::failed(problems.join("\n")),
         },
         // A configuration that can be read but not used is what this command is asked about; one that can not be read is
         // a fault of whoever called it.
@@ -45,34 +46,29 @@ as a connection to a connector that was added by its image, never mirrors: nothi
 /// Looks at the account and at what keeps rejected records and receipts; answers what is there, or all that is wrong.
 pub(super) async fn look(settings: &Settings) -> Result<String, Vec<String>> {
     let keeping = Keeping { patience: PATIENCE.min(settings.keeping.patience), ..settings.keeping.clone() };
-    let (account, stores) = tokio::join!(look_at_account(settings), store::probe(&keeping));
-    let stores: Vec<String> = stores.iter().map(Failure::told).collect();
+    let mut problems = Vec::new();
+    let account = timeout(TIME_LIMIT, look_at_account(settings, &mut problems));
+    let (account, stores) = tokio::join!(account, store::probe(&keeping, TIME_LIMIT));
+    let late = |_| Err(Failure::transient(Code::CheckTimeout, Code::CheckTimeout.cause()));
+    let account = account.unwrap_or_else(late);
     match account {
-        Ok(message) if stores.is_empty() => Ok(message),
-        account => Err(account.err().into_iter().flatten().chain(stores).collect()),
+        Ok(message) if problems.is_empty() && stores.is_empty() => Ok(message),
+        account => Err(problems.iter().chain(&account.err()).chain(&stores).map(Failure::told).collect()),
     }
 }
 
-async fn look_at_account(settings: &Settings) -> Result<String, Vec<String>> {
-    let client = client(settings, PATIENCE.min(settings.limits.give_up_after)).map_err(|failure| vec![failure.told()])?;
-    // Without an address or a key that works nothing else can be found out.
-    ping(&client).await.map_err(|failure| vec![failure.told()])?;
-    let mut problems = Vec::new();
-    let mut found = String::new();
-    match data_source(&client, &settings.data_source).await {
-        Ok(name) => found = name,
-        Err(failure) => problems.push(failure.told()),
-    }
-    if let Err(failure) = may_write(&client).await {
-        problems.push(failure.told());
-    }
-    match problems.is_empty() {
-        true => {
-            let connected = format!("Connected to ChartMogul; records are written to the data source \"{found}\".");
-            Ok(if settings.deletions.by_absence() { format!("{connected} {MIRRORS}") } else { connected })
-        }
-        false => Err(problems),
-    }
+/// Answers what is there. What is wrong is put with the problems, but for that after which nothing else can be found out.
+async fn look_at_account(settings: &Settings, problems: &mut Vec<Failure>) -> Result<String, Failure> {
+    let client = client(settings, PATIENCE.min(settings.limits.give_up_after))?;
+    // Without an address or a key that works it can not.
+    ping(&client).await?;
+    let found = data_source(&client, &settings.data_source).await.unwrap_or_else(|failure| {
+        problems.push(failure);
+        String::new()
+    });
+    problems.extend(may_write(&client).await.err());
+    let connected = format!("Connected to ChartMogul; records are written to the data source \"{found}\".");
+    Ok(if settings.deletions.by_absence() { format!("{connected} {MIRRORS}") } else { connected })
 }
 
 /// Documented and recorded: 200 for a good key, 401 for a bad one.
@@ -149,5 +145,25 @@ fn read(path: &str, kind: &'static str) -> Call {
         repeat: Repeat::Harmless,
         kind,
         hides_path: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_does_not_answer_hides_nothing_else() {
+        // Takes connections, and nothing more.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let config = json!({"api_key": "a-key-that-nobody-has", "data_source_uuid": "ds_00000000-0000-4000-8000-000000000000",
+            "base_url": "http://127.0.0.1:1/v1", "receipts": {"storage_type": "Webhook", "url": url}});
+        let problems = look(&Settings::load(&config.to_string(), None).unwrap()).await.unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].starts_with("HOST_UNREACHABLE: "), "{problems:?}");
+        assert!(problems[1].starts_with("STORE_UNAVAILABLE: Receipts could not be kept in the webhook: "), "{problems:?}");
     }
 }

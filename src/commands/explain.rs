@@ -19,6 +19,10 @@ pub(super) struct ExplainArgs {
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let codes = match args.code.as_deref() {
         None => CODES.to_vec(),
+        Some(typed) if typed.trim().is_empty() => {
+            complain(&format!("{}: No error code is given. `explain` alone lists all.", Code::Usage));
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
         Some(typed) => match Code::find(typed) {
             Some(code) => vec![code],
             None => {

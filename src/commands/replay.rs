@@ -78,7 +78,7 @@ pub(super) async fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let mut text = Vec::new();
     summary(&mut text, &replay, &report, &bindings)?;
     tell(&String::from_utf8_lossy(&text));
-    let gone = replay.entries().len() as u64 - report.total().read;
+    let gone = replay.gone();
     // Asked to stop when all was done already, or is by now: nothing was left out for it.
     let ended = match ended {
         Ok(Ending::Interrupted) if is_done(&replay, &report) => Ok(Ending::Complete),
@@ -253,11 +253,14 @@ fn unread(replay: &Replay, gone: u64) -> Option<Failure> {
 }
 
 fn begun(replay: &Replay) -> String {
-    let before = match replay.done() {
-        0 => String::new(),
-        many => format!(", {many} that are done left out"),
-    };
-    format!("replay    {} rejected records in {} files{before}", replay.entries().len(), replay.files())
+    let mut told = format!("replay    {} rejected records in {} files", replay.entries().len(), replay.files());
+    if replay.done() > 0 {
+        told += &format!(", {} that are done left out", replay.done());
+    }
+    if replay.again() > 0 {
+        told += &format!(", {} rows left out that repeat a record", replay.again());
+    }
+    told
 }
 
 /// What became of the records, and each that stays, with its place.
@@ -271,7 +274,8 @@ fn summary(out: &mut dyn Write, replay: &Replay, report: &Report, bindings: &Bin
     if unnoted > 0 {
         writeln!(out, "{unnoted} more are done, but not noted; the next replay sends them again")?;
     }
-    let left = replay.entries().len() as u64 - total.settled();
+    // What is not there any more the next replay does not take, and is told apart.
+    let left = (replay.entries().len() as u64 - total.settled()).saturating_sub(replay.gone());
     if left > 0 {
         writeln!(out, "{left} records were not sent to their end; the next replay takes them")?;
     }
@@ -319,5 +323,36 @@ impl Write for PastBar {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_any_more_is_left_for_no_other_replay() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.jsonl");
+        let row = json!({"_airbyte_raw_id": "00000000-0000-4000-8000-000000000001", "_airbyte_extracted_at": 1,
+            "_airbyte_meta": {"stream": "customers", "catalog": {"destination_sync_mode": "append", "sync_mode": "incremental"}},
+            "_airbyte_data": {"record": {"external_id": "c-1"}, "error": {"code": "FIELD_VALUE"}, "line": 1}});
+        std::fs::write(&file, format!("{row}\n")).unwrap();
+        let replay = Replay::open(directory.path()).unwrap();
+        let config = json!({"api_key": "key", "data_source_uuid": "ds_00000000-0000-4000-8000-000000000000"});
+        let settings = Settings::load(&config.to_string(), None).unwrap();
+        let bindings = Bindings::new(&catalog(&replay, None).unwrap(), &settings).unwrap();
+        let told = || {
+            let mut text = Vec::new();
+            let report = Report::new(bindings.iter().map(|binding| binding.id.clone())).untold();
+            summary(&mut text, &replay, &report, &bindings).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        assert!(told().contains("1 records were not sent to their end; the next replay takes them"), "{}", told());
+        std::fs::remove_file(file).unwrap();
+        assert_eq!(replay.rows().map(message).collect::<String>(), "\n");
+        assert!(!told().contains("the next replay"), "{}", told());
+        let gone = unread(&replay, replay.gone()).unwrap().message;
+        assert!(gone.starts_with("1 records are not there any more: "), "{gone}");
     }
 }

@@ -93,7 +93,7 @@ codes! {
     InputIncomplete "INPUT_INCOMPLETE": "The input ended before every stream was complete.", "Look for the failure of the source; the sync can be run again.";
     CheckTimeout "CHECK_TIMEOUT": "The command did not finish within its time limit.", "Check the network between this machine and ChartMogul.";
     // Broken protocol or bugs: system_error.
-    InputMalformed "INPUT_MALFORMED": "A line of the input is not an Airbyte message.", "Look at what the source or the orchestrator printed on that line.";
+    InputMalformed "INPUT_MALFORMED": "A line of the input is not an Airbyte message, or the input can not be read.", "Look at what the source or the orchestrator printed on the line that is named; where none is, at what stdin was connected to.";
     InputTooLong "INPUT_TOO_LONG": "A line of the input is longer than is read.", "Leave large columns out of the sync.";
     StreamUnknown "STREAM_UNKNOWN": "A record or status names a stream that is not in the configured catalog.", "Refresh the connection's schema.";
     StateMixed "STATE_MIXED": "STREAM states and GLOBAL states came in one sync.", "Report it to the maker of the source: one sync uses one kind.";

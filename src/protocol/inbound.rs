@@ -546,7 +546,8 @@ mod tests {
         assert_eq!(
             failure.to_string(),
             "INPUT_MALFORMED: Line 41 of the input is not an Airbyte message: its JSON is cut off (85 bytes). \
-             Look at what the source or the orchestrator printed on that line."
+             Look at what the source or the orchestrator printed on the line that is named; where none is, at what stdin was \
+             connected to."
         );
         assert_eq!(parse(b"{\"a\" 1}").unwrap_err().to_string(), "it is not JSON (byte 6 of 7)");
     }

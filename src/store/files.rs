@@ -1,7 +1,8 @@
 //! Which rows go into which file. Pure but for the names' random parts.
 //!
 //! A file that is still small is written anew with more rows under its name, whole each time, so that a sync with many
-//! STATEs leaves few files; one that has grown is left alone and the next part begins.
+//! STATEs leaves few files; one that has grown is left alone and the next part begins. A name that another process was quicker
+//! to take is left to it ([`Files::renamed`]): nothing is ever written over but what was placed here.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -19,6 +20,10 @@ const GROWS: usize = 128 * 1024;
 /// A file to be put in its place, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct File {
+    /// Number of the place that its rows were put in for.
+    pub(super) place: usize,
+    /// Whether nothing may stand there yet; else it is written over what was placed here before.
+    pub(super) is_new: bool,
     /// Where, with slashes, from the place's root.
     pub(super) path: String,
     pub(super) body: Bytes,
@@ -62,23 +67,32 @@ impl Files {
         batch.into_iter().map(|(place, rows)| self.next(place, rows, prefix, now)).collect()
     }
 
+    /// The same file by another name, where its own is taken.
+    pub(super) fn renamed(&mut self, taken: File, prefix: &str, now: i64) -> File {
+        let path = self.name(taken.place, prefix, now);
+        if let Some((growing, _)) = self.growing.get_mut(&taken.place).filter(|(growing, _)| *growing == taken.path) {
+            growing.clone_from(&path);
+        }
+        File { path, ..taken }
+    }
+
     fn next(&mut self, place: usize, rows: Vec<u8>, prefix: &str, now: i64) -> File {
-        let (path, content) = match self.growing.remove(&place) {
+        let (is_new, path, content) = match self.growing.remove(&place) {
             Some((path, mut content)) if content.len() + rows.len() <= GROWS => {
                 content.extend(rows);
-                (path, content)
+                (false, path, content)
             }
             _ => {
                 let mut content = self.header().to_vec();
                 content.extend(rows);
-                (self.name(place, prefix, now), content)
+                (true, self.name(place, prefix, now), content)
             }
         };
         let body = self.packed(&content);
         if content.len() < GROWS {
             self.growing.insert(place, (path.clone(), content));
         }
-        File { path, body }
+        File { place, is_new, path, body }
     }
 
     fn header(&self) -> &[u8] {
@@ -105,7 +119,7 @@ impl Files {
             Kind::Receipts => {
                 let any = StreamFacts { sync_id: stream.sync_id, ..StreamFacts::default() };
                 let folder = names::folder(prefix, "{sync_id}", &self.job, &any, now);
-                (folder, format!("receipts_{FILE_NAME_FORMAT}"), ".jsonl")
+                (folder, format!("{}{FILE_NAME_FORMAT}", names::RECEIPTS), ".jsonl")
             }
         };
         let part = self.parts.entry(folder.to_lowercase()).or_default();

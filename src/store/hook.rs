@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 
-use super::Ids;
 use super::persist::{Trouble, persist};
 use super::queue::Batch;
 use super::s3::{client, unsent};
 use super::settings::Hook;
+use super::{Ids, RECEIPTS};
 use crate::errors::Code;
 use crate::failure::Failure;
 
@@ -19,8 +19,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 /// Receipts of one POST.
 const MOST_LINES: usize = 1000;
 
-const WHAT: &str = "receipts";
-const PLACE: &str = "the webhook";
+pub(super) const PLACE: &str = "the webhook";
 
 /// A webhook that is ready to be called.
 pub(super) struct OpenHook {
@@ -57,14 +56,16 @@ impl OpenHook {
             for post in posts(&rows) {
                 // The same for every attempt, so that the receiver can tell a repetition.
                 let id = (self.ids)().to_string();
-                persist(WHAT, PLACE, patience, async || self.post(post, &id).await).await?;
+                persist(RECEIPTS, PLACE, patience, async || self.post(post, &id).await).await?;
             }
         }
         Ok(())
     }
 
     async fn post(&self, rows: &[u8], id: &str) -> Result<(), Trouble> {
-        let request = self.http.post(&self.url).headers(self.headers.clone()).header("Idempotency-Key", id).body(rows.to_vec());
+        let request = self.http.post(&self.url).headers(self.headers.clone()).header("Idempotency-Key", id);
+        // Without a body no length is said by itself, and receivers may insist on one.
+        let request = request.header(CONTENT_LENGTH, rows.len()).body(rows.to_vec());
         let answer = request.send().await.map_err(|error| Trouble::passing(unsent(error)))?;
         match answer.status().as_u16() {
             200..=299 => Ok(()),

@@ -18,6 +18,8 @@ mod persist;
 mod queue;
 pub mod reader;
 pub mod replay;
+#[cfg(test)]
+mod replay_tests;
 mod role;
 mod rows;
 mod s3;
@@ -31,7 +33,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use uuid::Uuid;
 
 pub use names::{FILE_NAME_FORMAT, PATH_FORMAT, check_file_name_format, check_path_format};
@@ -42,12 +44,16 @@ use crate::failure::Failure;
 use crate::outcome::Rejection;
 use files::Files;
 use noting::Noting;
+use persist::Trouble;
 use replay::Replay;
 use rows::Stamp;
 use shelf::Shelf;
 
 /// Bytes that wait to be written, at most, before no more records are read.
 const MOST_WAITING: usize = 32 * 1024 * 1024;
+/// What is kept, in words.
+const REJECTS: &str = "rejected records";
+const RECEIPTS: &str = "receipts";
 
 /// Milliseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -154,15 +160,13 @@ impl Store {
             None => None,
             Some(settings) => {
                 let files = Files::of_rejects(settings, &job);
-                let shelf = Shelf::files(settings.place.open("rejected records")?, files, keeping.patience);
+                let shelf = Shelf::files(settings.place.open(REJECTS)?, files, keeping.patience);
                 Some(RejectShelf { settings: settings.clone(), shelf })
             }
         };
         let receipts = match &keeping.receipts {
             None => None,
-            Some(Receipts::Files(place)) => {
-                Some(Shelf::files(place.open("receipts")?, Files::of_receipts(&job), keeping.patience))
-            }
+            Some(Receipts::Files(place)) => Some(Shelf::files(place.open(RECEIPTS)?, Files::of_receipts(&job), keeping.patience)),
             Some(Receipts::Webhook(hook)) => Some(Shelf::hook(hook.open(&job.ids)?, keeping.patience)),
         };
         Ok(Self { job, rejects, receipts, noting: None, began: Instant::now() })
@@ -314,16 +318,24 @@ fn far_away() -> Instant {
 }
 
 /// Finds out whether all that is asked for can be kept, and leaves nothing behind: a file is put and removed, a webhook gets
-/// a batch without receipts. Answers all problems.
-pub async fn probe(keeping: &Keeping) -> Vec<Failure> {
-    let mut problems = Vec::new();
-    if let Some(rejects) = &keeping.rejects {
-        problems.extend(rejects.place.probe("rejected records", keeping.patience).await.err());
-    }
-    match &keeping.receipts {
-        None => {}
-        Some(Receipts::Files(place)) => problems.extend(place.probe("receipts", keeping.patience).await.err()),
-        Some(Receipts::Webhook(hook)) => problems.extend(hook.probe(keeping.patience).await.err()),
-    }
-    problems
+/// a batch without receipts. Answers all problems, after this time at the latest.
+pub async fn probe(keeping: &Keeping, limit: Duration) -> Vec<Failure> {
+    let rejects = async {
+        let place = &keeping.rejects.as_ref()?.place;
+        in_time(REJECTS, &place.words(), limit, place.probe(REJECTS, keeping.patience)).await
+    };
+    let receipts = async {
+        match keeping.receipts.as_ref()? {
+            Receipts::Files(place) => in_time(RECEIPTS, &place.words(), limit, place.probe(RECEIPTS, keeping.patience)).await,
+            Receipts::Webhook(hook) => in_time(RECEIPTS, hook::PLACE, limit, hook.probe(keeping.patience)).await,
+        }
+    };
+    let (rejects, receipts) = tokio::join!(rejects, receipts);
+    rejects.into_iter().chain(receipts).collect()
+}
+
+/// The problem that a look at a place finds. That it does not come to its end is one too.
+async fn in_time(what: &str, place: &str, limit: Duration, probe: impl Future<Output = Result<(), Failure>>) -> Option<Failure> {
+    let late = |_| Err(Trouble::passing(format!("it did not answer within {} seconds", limit.as_secs())).failure(what, place));
+    timeout(limit, probe).await.unwrap_or_else(late).err()
 }

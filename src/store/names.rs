@@ -5,14 +5,20 @@
 //! of the time.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use uuid::Uuid;
 
+use super::journal;
+use super::local::UNFINISHED;
 use super::{Job, StreamFacts};
 
 /// Airbyte's folder of a stream: the job stands first, since the platform links to it.
 pub const PATH_FORMAT: &str = "{sync_id}/{namespace}/{stream_name}/";
+/// What the name of a file of receipts begins with.
+pub(super) const RECEIPTS: &str = "receipts_";
 /// Airbyte's name of a file.
 pub const FILE_NAME_FORMAT: &str = "{date}_{timestamp}_{part_number}{format_extension}";
 
@@ -34,7 +40,18 @@ pub fn check_file_name_format(format: &str) -> Option<String> {
     if !holds("timestamp") || !holds("part_number") {
         return Some("needs {timestamp} and {part_number}, or one file would be written over another.".to_owned());
     }
+    let job = Job { streams: Vec::new(), worker_job_id: None, clock: Arc::new(|| 0), ids: Arc::new(Uuid::nil) };
+    let name = file(format, &job, &StreamFacts::default(), 0, 0, "");
+    if !is_of_rejects(&name) {
+        let text = "must not make names that begin with {} or end in {}: such files are never replayed.";
+        return Some(text.replacen("{}", RECEIPTS, 1).replacen("{}", UNFINISHED, 1));
+    }
     unknown_variable(format, FILE_VARIABLES)
+}
+
+/// Whether a file of this name holds rejected records, and nothing else that is kept.
+pub(super) fn is_of_rejects(name: &str) -> bool {
+    !name.ends_with(UNFINISHED) && !name.starts_with(RECEIPTS) && name != journal::NAME
 }
 
 fn unknown_variable(format: &str, known: &[&str]) -> Option<String> {
@@ -176,8 +193,6 @@ fn date(now: i64, form: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     /// 2024-03-05T06:07:08.009Z
@@ -188,7 +203,7 @@ mod tests {
             streams: Vec::new(),
             worker_job_id: worker_job_id.map(str::to_owned),
             clock: Arc::new(|| NOW),
-            ids: Arc::new(uuid::Uuid::nil),
+            ids: Arc::new(Uuid::nil),
         }
     }
 
@@ -225,5 +240,11 @@ mod tests {
         assert!(check_file_name_format("{timestamp}").unwrap().contains("{part_number}"));
         assert!(check_file_name_format("{timestamp:millis}/{part_number}").unwrap().contains("slash"));
         assert!(check_file_name_format("{timestamp}{part_number}{uuid}").unwrap().contains("not known"));
+        for never_replayed in
+            ["receipts_", "{date:receipts_}", "${date:r}eceipts_"].map(|start| format!("{start}{FILE_NAME_FORMAT}"))
+        {
+            assert!(check_file_name_format(&never_replayed).unwrap().contains("never replayed"), "{never_replayed}");
+        }
+        assert!(check_file_name_format("{timestamp}_{part_number}.tmp").unwrap().contains("never replayed"));
     }
 }

@@ -13,6 +13,15 @@ const REFUSALS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
+/// What became of a file that was to be put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// It is there, and durable.
+    There,
+    /// Something else has its name, and stands as it was.
+    Taken,
+}
+
 /// Why something was not kept this time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trouble {
@@ -49,18 +58,21 @@ impl Trouble {
 }
 
 /// Tries until it is done, it was refused for good, or patience is at its end.
-pub(super) async fn persist(
+pub(super) async fn persist<T>(
     what: &str,
     place: &str,
     patience: Duration,
-    mut attempt: impl AsyncFnMut() -> Result<(), Trouble>,
-) -> Result<(), Failure> {
+    mut attempt: impl AsyncFnMut() -> Result<T, Trouble>,
+) -> Result<T, Failure> {
     let begun = Instant::now();
     let mut wait = FIRST_WAIT;
     let mut refusals = 0;
     let mut told = false;
     loop {
-        let Err(trouble) = attempt().await else { return Ok(()) };
+        let trouble = match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(trouble) => trouble,
+        };
         refusals += u32::from(trouble.refused);
         if refusals >= REFUSALS || begun.elapsed() >= patience {
             return Err(trouble.failure(what, place));

@@ -1,8 +1,9 @@
 //! Reading rejected records back, from the files that were kept of them.
 //!
 //! Reads a file or all files of a folder, in either format, flattened or not, compressed or not. A row that is no rejected
-//! record is a problem, never silently left out, and never in the way of those behind it; a file that was not finished ends in
-//! [`super::local::UNFINISHED`] and counts for nothing: no STATE rests on it.
+//! record is a problem, never silently left out, and never in the way of those behind it; nor is a file or folder that can not be
+//! read, or holds no rejected records at all. A file that was not finished ends in [`super::local::UNFINISHED`] and counts for
+//! nothing: no STATE rests on it. No file of ours is ever empty, not even after a crash: one that is was cut off elsewhere.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,8 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::journal;
-use super::local::UNFINISHED;
+use super::names::is_of_rejects;
 use super::rows::DATA;
 
 /// A rejected record, as it was kept.
@@ -50,9 +50,18 @@ pub struct Unreadable {
     what: String,
 }
 
+impl Unreadable {
+    pub(super) fn of(path: &Path, error: &std::io::Error) -> Self {
+        Self { path: path.to_owned(), row: None, what: error.to_string() }
+    }
+}
+
 /// What a row says that is none.
 const NO_REJECT: &str = "is no rejected record";
 const CUT_OFF: &str = "is cut off in the middle";
+const EMPTY: &str = "is empty: it was cut off before its first row";
+const NO_HEADER: &str = "does not begin with the header of rejected records, which has the columns _airbyte_raw_id and _airbyte_data, or \
+_airbyte_raw_id, record, error and line";
 /// Of what a folder holds that is no file: a pipe, a socket, a device. Reading one may never end.
 pub(super) const NO_FILE: &str = "is no regular file";
 
@@ -93,43 +102,64 @@ fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Box
     Deserialize::deserialize(deserializer).map(Some)
 }
 
+/// What is at a path.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) files: Vec<PathBuf>,
+    /// Folders that can not be looked into.
+    pub(super) unreadable: Vec<Unreadable>,
+    seen: HashSet<PathBuf>,
+}
+
 /// The files of rejected records at a path: itself, or all below it, in the order of their names: numbers in these by their
 /// size, so that the tenth job comes behind the ninth and so does the tenth part.
 ///
 /// # Errors
-/// When the path can not be read.
+/// When the path, or a folder below it, can not be read.
 pub fn files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
-    let unreadable =
-        |path: &Path, error: std::io::Error| Unreadable { path: path.to_owned(), row: None, what: error.to_string() };
-    if !path.is_dir() {
-        return fs::metadata(path).map(|_| vec![path.to_owned()]).map_err(|error| unreadable(path, error));
-    }
-    let mut seen = HashSet::new();
-    let mut found = Vec::new();
-    below(path, &mut seen, &mut found).map(|()| found)
+    let Listed { files, unreadable, .. } = list(path)?;
+    unreadable.into_iter().next().map_or(Ok(files), Err)
 }
 
-/// What a folder holds. A folder that links lead to several times, or back to, is looked into once.
-fn below(path: &Path, seen: &mut HashSet<PathBuf>, found: &mut Vec<PathBuf>) -> Result<(), Unreadable> {
-    let unreadable =
-        |path: &Path, error: std::io::Error| Unreadable { path: path.to_owned(), row: None, what: error.to_string() };
-    if !seen.insert(path.canonicalize().map_err(|error| unreadable(path, error))?) {
-        return Ok(());
-    }
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(path).map_err(|error| unreadable(path, error))? {
-        entries.push(entry.map_err(|error| unreadable(path, error))?.path());
-    }
-    entries.sort_by_cached_key(|entry| natural(&entry.file_name().unwrap_or_default().to_string_lossy()));
-    for entry in entries {
-        let name = entry.file_name().unwrap_or_default().to_string_lossy();
-        if entry.is_dir() {
-            below(&entry, seen, found)?;
-        } else if !name.ends_with(UNFINISHED) && !name.starts_with("receipts_") && name != journal::NAME {
-            found.push(entry);
+/// The same, with what is in the way of others in no case.
+pub(super) fn list(path: &Path) -> Result<Listed, Unreadable> {
+    let mut listed = Listed::default();
+    match path.is_dir() {
+        true => listed.below(path)?,
+        false => {
+            fs::metadata(path).map_err(|error| Unreadable::of(path, &error))?;
+            listed.files.push(path.to_owned());
         }
     }
-    Ok(())
+    Ok(listed)
+}
+
+impl Listed {
+    /// What a folder holds. What links lead to several times, or back to, is looked at once.
+    fn below(&mut self, path: &Path) -> Result<(), Unreadable> {
+        let wrong = |error: std::io::Error| Unreadable::of(path, &error);
+        if !self.seen.insert(path.canonicalize().map_err(wrong)?) {
+            return Ok(());
+        }
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(path).map_err(wrong)? {
+            entries.push(entry.map_err(wrong)?.path());
+        }
+        entries.sort_by_cached_key(|entry| natural(&entry.file_name().unwrap_or_default().to_string_lossy()));
+        for entry in entries {
+            if entry.is_dir() {
+                let listed = self.below(&entry);
+                self.unreadable.extend(listed.err());
+            } else if is_of_rejects(&entry.file_name().unwrap_or_default().to_string_lossy()) {
+                // A link that leads nowhere is told when it is read.
+                let own = entry.canonicalize().unwrap_or_else(|_| entry.clone());
+                if self.seen.insert(own) {
+                    self.files.push(entry);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A piece of a name, for comparing.
@@ -166,8 +196,8 @@ pub type Rows = Box<dyn Iterator<Item = Result<Kept, Unreadable>> + Send>;
 /// The rejected records of one file, one after another: a file may be larger than the memory.
 ///
 /// # Errors
-/// When the file can not be opened, or is none. What is wrong within is told by the items; those behind it come all the same, unless the file
-/// can not be read on.
+/// When the file can not be opened, is none, or does not begin as one of rejected records does. What is wrong further on is told by the
+/// items; those behind it come all the same, unless the file can not be read on.
 pub fn read(path: &Path) -> Result<Rows, Unreadable> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let unreadable = |what: String| Unreadable { path: path.to_owned(), row: None, what };
@@ -183,7 +213,7 @@ pub fn read(path: &Path) -> Result<Rows, Unreadable> {
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
     let at = Whereabouts { path: path.to_owned(), folder };
     match name.ends_with(".csv") {
-        true => Ok(Box::new(csv_rows(reader, at))),
+        true => Ok(Box::new(csv_rows(reader, at)?)),
         false => Ok(Box::new(json_rows(reader, at))),
     }
 }
@@ -234,7 +264,12 @@ fn json_rows(reader: impl Read + Send, at: Whereabouts) -> impl Iterator<Item = 
             let mut line = Vec::new();
             number += 1;
             match reader.read_until(b'\n', &mut line) {
-                Ok(0) => ended = true,
+                Ok(0) => {
+                    ended = true;
+                    if number == 1 {
+                        return Some(Err(Unreadable { path: at.path.clone(), row: None, what: EMPTY.to_owned() }));
+                    }
+                }
                 Ok(_) if line.trim_ascii().is_empty() => {}
                 Ok(_) => {
                     // Editors put a byte order mark in front, which the reader of CSV knows too.
@@ -252,9 +287,24 @@ fn json_rows(reader: impl Read + Send, at: Whereabouts) -> impl Iterator<Item = 
     })
 }
 
-fn csv_rows(reader: impl Read + Send, at: Whereabouts) -> impl Iterator<Item = Result<Kept, Unreadable>> + Send {
+fn csv_rows(
+    reader: impl Read + Send,
+    at: Whereabouts,
+) -> Result<impl Iterator<Item = Result<Kept, Unreadable>> + Send, Unreadable> {
     let mut reader = csv::Reader::from_reader(reader);
-    let header = reader.headers().cloned().unwrap_or_default();
+    let wrong = |what: String| Unreadable { path: at.path.clone(), row: None, what };
+    let header = match reader.headers() {
+        Ok(header) => header.clone(),
+        Err(error) if error.is_io_error() => return Err(wrong(format!("can not be read at its header: {error}"))),
+        // The parser's own words quote values.
+        Err(_) => return Err(wrong(NO_HEADER.to_owned())),
+    };
+    let has = |name: &str| header.iter().any(|column| column == name);
+    match header.is_empty() {
+        true => return Err(wrong(EMPTY.to_owned())),
+        false if has("_airbyte_raw_id") && (has(DATA) || ["record", "error", "line"].into_iter().all(has)) => {}
+        false => return Err(wrong(NO_HEADER.to_owned())),
+    }
     let mut ended = false;
     let rows = reader.into_records().zip(1..).map(move |(cells, number)| match cells {
         Ok(cells) => (csv_row(&header, &cells, number, &at), false),
@@ -264,7 +314,7 @@ fn csv_rows(reader: impl Read + Send, at: Whereabouts) -> impl Iterator<Item = R
             (Err(at.wrong(number, if cut { CUT_OFF } else { NO_REJECT })), false)
         }
     });
-    rows.map_while(move |(row, last)| (!std::mem::replace(&mut ended, last)).then_some(row))
+    Ok(rows.map_while(move |(row, last)| (!std::mem::replace(&mut ended, last)).then_some(row)))
 }
 
 fn csv_row(header: &csv::StringRecord, cells: &csv::StringRecord, number: u64, at: &Whereabouts) -> Result<Kept, Unreadable> {

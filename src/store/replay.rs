@@ -4,18 +4,21 @@
 //! twice is sent once. Holds where each record stands and not the record, which is read again when its turn comes: so what
 //! stands in memory is small, and how far it is sent is bounded by whoever asks for rows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
-use super::journal::{Journal, Journals};
-use super::reader::{self, Kept, Rows, Unreadable};
+use super::journal::Journals;
+use super::reader::{self, Kept, Listed, Rows, Unreadable};
 use crate::errors::Code;
 use crate::failure::Failure;
 
-/// What can not be read that is told one by one.
+/// Of what can not be read, and of what differs, so many are told one by one.
 const TOLD: usize = 20;
 
 /// A stream, and how it was to be written.
@@ -43,6 +46,8 @@ pub struct Entry {
     /// Number of the journal of its folder.
     pub(super) journal: usize,
     stream: usize,
+    /// The same for two rows that say the same.
+    print: u64,
 }
 
 /// See the module's header.
@@ -53,6 +58,8 @@ pub struct Replay {
     pub(super) journals: Arc<Journals>,
     streams: Vec<Stream>,
     done: u64,
+    again: u64,
+    gone: Arc<AtomicU64>,
     unreadable: (u64, Vec<Unreadable>),
 }
 
@@ -63,39 +70,24 @@ impl Replay {
     /// `REJECTS_UNREADABLE` when there is nothing at the path that can be read; what of it can not is told by
     /// [`Self::unread`]. `REPLAY_RUNNING`, `REPLAY_NOT_NOTED` of its journals.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        let files = reader::files(path).map_err(|problem| {
+        let unreadable = |problem: &Unreadable| {
             let text = format!("Rejected records can not be read: {problem}.");
             Failure::config(Code::RejectsUnreadable, text)
-        })?;
+        };
+        let Listed { files, unreadable: closed, .. } = reader::list(path).map_err(|problem| unreadable(&problem))?;
+        let asked_for = folder_of(path).map_err(|problem| unreadable(&problem))?;
         let mut found = Found::default();
+        closed.into_iter().for_each(|problem| found.problem(problem));
         for (number, file) in files.iter().enumerate() {
             found.look(number, file);
         }
-        let Found { mut entries, streams, folders, unreadable, .. } = found;
+        let Found { entries, streams, folders, unreadable, .. } = found;
 
-        let mut done = HashSet::new();
-        let mut journals = Vec::with_capacity(folders.len());
-        for folder in &folders {
-            let (journal, ids) = Journal::open(folder)?;
-            journals.push(Some(journal));
-            done.extend(ids);
-        }
-        let mut once = HashSet::with_capacity(entries.len());
-        entries.retain(|entry| once.insert(entry.raw_id));
+        let (journals, done) = Journals::open(&asked_for, folders)?;
+        let (mut entries, again) = once(entries, &files);
         let all = entries.len();
         entries.retain(|entry| !done.contains(&entry.raw_id));
         let done = (all - entries.len()) as u64;
-
-        // Only journals that something is left for are kept: the number of files that may be open is limited.
-        let mut numbers = vec![None; journals.len()];
-        let mut kept = Vec::new();
-        for entry in &mut entries {
-            let number = *numbers[entry.journal].get_or_insert_with(|| {
-                kept.extend(journals[entry.journal].take());
-                kept.len() - 1
-            });
-            entry.journal = number;
-        }
         let mut used: Vec<(usize, Stream)> = Vec::new();
         for (at, stream) in streams.into_iter().enumerate() {
             used.extend(entries.iter().rposition(|entry| entry.stream == at).map(|last| (last, stream)));
@@ -104,9 +96,11 @@ impl Replay {
         Ok(Self {
             files: files.into(),
             entries: entries.into(),
-            journals: Arc::new(Journals::new(kept)),
+            journals: Arc::new(journals),
             streams: used.into_iter().map(|(_, stream)| stream).collect(),
             done,
+            again,
+            gone: Arc::default(),
             unreadable,
         })
     }
@@ -131,6 +125,16 @@ impl Replay {
         self.done
     }
 
+    /// How many rows are of records that stand there once already.
+    pub fn again(&self) -> u64 {
+        self.again
+    }
+
+    /// How many records were not there any more when their turn came.
+    pub fn gone(&self) -> u64 {
+        self.gone.load(Ordering::Relaxed)
+    }
+
     /// How many records were noted as done since it began.
     pub fn noted(&self) -> u64 {
         self.journals.noted()
@@ -143,15 +147,19 @@ impl Replay {
 
     /// The records, for each of the entries; nothing where it is gone meanwhile.
     pub fn rows(&self) -> impl Iterator<Item = Option<Kept>> + Send + use<> {
-        let (files, entries) = (Arc::clone(&self.files), Arc::clone(&self.entries));
+        let (files, entries, gone) = (Arc::clone(&self.files), Arc::clone(&self.entries), Arc::clone(&self.gone));
         let mut open: Option<(usize, Rows)> = None;
-        (0..entries.len()).map(move |at| {
-            let entry = &entries[at];
+        let mut row = move |entry: &Entry| {
             if open.as_ref().is_none_or(|(file, _)| *file != entry.file) {
                 open = reader::read(&files[entry.file]).ok().map(|rows| (entry.file, rows));
             }
             let (_, rows) = open.as_mut()?;
             rows.filter_map(Result::ok).find(|kept| kept.row >= entry.row).filter(|kept| kept.raw_id == entry.raw_id)
+        };
+        (0..entries.len()).map(move |at| {
+            let row = row(&entries[at]);
+            gone.fetch_add(u64::from(row.is_none()), Ordering::Relaxed);
+            row
         })
     }
 
@@ -165,6 +173,43 @@ impl Replay {
     }
 }
 
+/// The folder of a path, itself or the one that its file stands in, whatever links lead to it.
+fn folder_of(path: &Path) -> Result<PathBuf, Unreadable> {
+    let own = path.canonicalize().map_err(|error| Unreadable::of(path, &error))?;
+    Ok(if own.is_dir() { own } else { own.parent().unwrap_or(&own).to_owned() })
+}
+
+/// The first row of each record, and how many more there are. One that says something else than the first is told.
+fn once(entries: Vec<Entry>, files: &[PathBuf]) -> (Vec<Entry>, u64) {
+    let mut first = HashMap::with_capacity(entries.len());
+    let mut distinct: Vec<Entry> = Vec::with_capacity(entries.len());
+    let (mut again, mut other) = (0, 0);
+    let place = |entry: &Entry| format!("{}, row {}", files[entry.file].display(), entry.row);
+    for entry in entries {
+        match first.entry(entry.raw_id) {
+            hash_map::Entry::Vacant(free) => {
+                free.insert(distinct.len());
+                distinct.push(entry);
+            }
+            hash_map::Entry::Occupied(at) => {
+                again += 1;
+                let first = &distinct[*at.get()];
+                if first.print != entry.print {
+                    other += 1;
+                    if other <= TOLD {
+                        let (first, second) = (place(first), place(&entry));
+                        tracing::warn!("two records have one _airbyte_raw_id: only the first counts, {first}, not {second}");
+                    }
+                }
+            }
+        }
+    }
+    if other > TOLD {
+        tracing::warn!("{} more records have an _airbyte_raw_id that another one has, and do not count", other - TOLD);
+    }
+    (distinct, again)
+}
+
 /// What a first reading finds.
 #[derive(Default)]
 struct Found {
@@ -173,20 +218,23 @@ struct Found {
     by_stream: HashMap<Stream, usize>,
     /// Folders with records, each with a journal.
     folders: Vec<PathBuf>,
+    by_folder: HashMap<PathBuf, usize>,
     unreadable: (u64, Vec<Unreadable>),
 }
 
 impl Found {
     fn look(&mut self, number: usize, file: &Path) {
-        let rows = match reader::read(file) {
-            Ok(rows) => rows,
+        let (rows, folder) = match reader::read(file).and_then(|rows| Ok((rows, folder_of(file)?))) {
+            Ok(found) => found,
             Err(problem) => return self.problem(problem),
         };
         for row in rows {
             match row {
-                Ok(Kept { raw_id, namespace, stream, catalog, line, row, .. }) => {
-                    let (journal, stream) = (self.folder(file), self.stream(Stream { namespace, name: stream, catalog }));
-                    self.entries.push(Entry { raw_id, file: number, row, line, journal, stream });
+                Ok(Kept { raw_id, namespace, stream, catalog, line, row, data, .. }) => {
+                    let (journal, stream) = (self.folder(&folder), self.stream(Stream { namespace, name: stream, catalog }));
+                    let mut print = DefaultHasher::new();
+                    (stream, data).hash(&mut print);
+                    self.entries.push(Entry { raw_id, file: number, row, line, journal, stream, print: print.finish() });
                 }
                 Err(problem) => self.problem(problem),
             }
@@ -200,13 +248,13 @@ impl Found {
         }
     }
 
-    /// Files of a folder come one after another, but for those of the folders in it.
-    fn folder(&mut self, file: &Path) -> usize {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.folders.iter().rposition(|other| other == folder).unwrap_or_else(|| {
-            self.folders.push(folder.to_owned());
-            self.folders.len() - 1
-        })
+    fn folder(&mut self, folder: &Path) -> usize {
+        if let Some(known) = self.by_folder.get(folder) {
+            return *known;
+        }
+        self.folders.push(folder.to_owned());
+        self.by_folder.insert(folder.to_owned(), self.folders.len() - 1);
+        self.folders.len() - 1
     }
 
     fn stream(&mut self, stream: Stream) -> usize {

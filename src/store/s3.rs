@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,13 +13,13 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
 };
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload, RetryConfig};
 use reqwest::{Url, redirect, retry};
 use secrecy::ExposeSecret;
 
 use super::files::File;
 use super::local::PROBE;
-use super::persist::Trouble;
+use super::persist::{Put, Trouble};
 use super::role::AssumedRole;
 use super::settings::Bucket;
 use crate::errors::Code;
@@ -36,6 +37,8 @@ pub(super) const DEFAULT_REGION: &str = "us-east-1";
 pub(super) struct OpenBucket {
     store: AmazonS3,
     name: String,
+    /// It said that it does not put on conditions.
+    unconditional: AtomicBool,
 }
 
 impl OpenBucket {
@@ -64,18 +67,45 @@ impl OpenBucket {
             builder = builder.with_config(object_store::aws::AmazonS3ConfigKey::RoleArn, role);
         }
         let store = builder.build().map_err(|error| trouble(&error).failure("what is to be kept", &words(&bucket.name)))?;
-        Ok(Self { store, name: bucket.name.clone() })
+        Ok(Self { store, name: bucket.name.clone(), unconditional: AtomicBool::new(false) })
     }
 
     pub(super) fn words(&self) -> String {
         words(&self.name)
     }
 
-    /// Puts an object, over an older one of its name.
-    pub(super) async fn put(&self, file: &File) -> Result<(), Trouble> {
-        let path = path(&file.path)?;
-        self.store.put(&path, PutPayload::from_bytes(file.body.clone())).await.map_err(|error| trouble(&error))?;
-        Ok(())
+    /// Puts an object: a new one unless another has its name, else over the one that was put before.
+    ///
+    /// Where the answer to a new one was lost and it is there when it is sent again, it counts as another's and is put by
+    /// another name too: twice is told by the rows' ids, not at all is lost.
+    pub(super) async fn put(&self, file: &File) -> Result<Put, Trouble> {
+        let (path, body) = (path(&file.path)?, PutPayload::from_bytes(file.body.clone()));
+        if file.is_new {
+            return self.create(&path, body).await;
+        }
+        self.store.put(&path, body).await.map(|_| Put::There).map_err(|error| trouble(&error))
+    }
+
+    async fn create(&self, path: &Path, body: PutPayload) -> Result<Put, Trouble> {
+        if !self.unconditional.load(Ordering::Relaxed) {
+            let Err(error) = self.store.put_opts(path, body.clone(), PutMode::Create.into()).await else { return Ok(Put::There) };
+            match refusal(&error) {
+                Some(Refused { status: 304 | 412, .. }) => return Ok(Put::Taken),
+                // S3's own words for what a service can not do; `object_store` may be told so by the environment, too.
+                Some(refused) if refused.status == 501 || refused.code.as_deref() == Some("NotImplemented") => {}
+                None if matches!(error, object_store::Error::NotImplemented { .. }) => {}
+                _ => return Err(trouble(&error)),
+            }
+            self.unconditional.store(true, Ordering::Relaxed);
+        }
+        // All that is left is to look first.
+        match self.store.head(path).await {
+            Ok(_) => return Ok(Put::Taken),
+            // Who may put need not be one who may look.
+            Err(error) if refusal(&error).is_some_and(|refused| matches!(refused.status, 403 | 404)) => {}
+            Err(error) => return Err(trouble(&error)),
+        }
+        self.store.put(path, body).await.map(|_| Put::There).map_err(|error| trouble(&error))
     }
 
     /// Puts an object, lists it and removes it.
@@ -84,14 +114,14 @@ impl OpenBucket {
         let name = format!("{PROBE}_{}", uuid::Uuid::new_v4());
         let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
         let path = path(&name)?;
-        self.store.put(&path, PutPayload::from_static(b"probe")).await.map_err(|error| trouble(&error))?;
+        self.create(&path, PutPayload::from_static(b"probe")).await?;
         let listed = self.store.list(Some(&path)).try_next().await;
         self.store.delete(&path).await.map_err(|error| trouble(&error))?;
         listed.map(drop).map_err(|error| trouble(&error))
     }
 }
 
-fn words(bucket: &str) -> String {
+pub(super) fn words(bucket: &str) -> String {
     format!("the bucket {bucket}")
 }
 
@@ -202,13 +232,16 @@ pub(super) fn element(xml: &str, name: &str) -> Option<String> {
 
 /// Whose fault it is. Our own words are at the bottom of what `object_store` tells, which itself names addresses.
 fn trouble(error: &object_store::Error) -> Trouble {
-    for cause in causes(error) {
-        if let Some(refused) = cause.downcast_ref::<Refused>() {
-            return Trouble::status(refused.status, refused.to_string());
-        }
-        if let Some(Unsent(text)) = cause.downcast_ref::<Unsent>() {
-            return Trouble::passing(text.clone());
-        }
+    if let Some(refused) = refusal(error) {
+        return Trouble::status(refused.status, refused.to_string());
     }
-    Trouble::refused(error.to_string())
+    match causes(error).find_map(|cause| cause.downcast_ref::<Unsent>()) {
+        Some(Unsent(text)) => Trouble::passing(text.clone()),
+        None => Trouble::refused(error.to_string()),
+    }
+}
+
+/// The answer that an error is of.
+fn refusal(error: &object_store::Error) -> Option<&Refused> {
+    causes(error).find_map(|cause| cause.downcast_ref())
 }
