@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -155,30 +156,34 @@ fn no_state_leaves_whose_rejects_can_not_be_kept() {
         "{message}"
     );
     assert_eq!(run.state_ids().into_iter().collect::<BTreeSet<_>>(), [1, 3].into(), "those that cover no reject: {run}");
-    assert!(run.logged(&["1 STATEs did not leave", "were not kept"]), "{run}");
+    assert!(run.logged(&["1 STATEs of stream customers did not leave", "were not kept"]), "{run}");
 }
 
-type Both = (Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<u16>>>);
+type Shared = (Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<u16>>>, Sender<u16>);
 
 /// A webhook that gives these statuses first, then 204.
 struct Hook {
     url: String,
     bodies: Arc<Mutex<Vec<String>>>,
     statuses: Arc<Mutex<Vec<u16>>>,
+    /// The status of each answer.
+    answered: Receiver<u16>,
 }
 
 impl Hook {
     fn new(statuses: Vec<u16>) -> Hook {
         let (bodies, statuses) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(statuses)));
-        let both = (Arc::clone(&bodies), Arc::clone(&statuses));
-        let answer = async |State((bodies, statuses)): State<Both>, body: String| {
+        let (tell, answered) = channel();
+        let shared = (Arc::clone(&bodies), Arc::clone(&statuses), tell);
+        let answer = async |State((bodies, statuses, tell)): State<Shared>, body: String| {
             let status = statuses.lock().unwrap().pop().unwrap_or(204);
+            let _ = tell.send(status);
             if status == 204 {
                 bodies.lock().unwrap().push(body);
             }
             StatusCode::from_u16(status).unwrap()
         };
-        let router = Router::new().route("/receipts", post(answer)).with_state(both);
+        let router = Router::new().route("/receipts", post(answer)).with_state(shared);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}/receipts", listener.local_addr().unwrap());
@@ -186,7 +191,7 @@ impl Hook {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async { axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await })
         });
-        Hook { url, bodies, statuses }
+        Hook { url, bodies, statuses, answered }
     }
 
     fn receipts(&self) -> Vec<Value> {
@@ -226,6 +231,40 @@ fn a_webhook_that_fails_for_long_ends_the_sync_without_the_state() {
         assert!(message.contains(&format!("the webhook: it answered with HTTP {status}.")), "{message}");
         assert!(run.states().is_empty() && !run.stdout.iter().any(|line| line.contains("hush-hush")), "{run}");
     }
+}
+
+#[test]
+fn asked_to_stop_while_the_store_waits_it_ends_in_time_and_says_so() {
+    let world = World::new();
+    let hook = Hook::new(vec![500; 10_000]);
+    let mut live = world.sync().config(json!({"receipts": {"storage_type": "Webhook", "url": hook.url}})).start();
+    live.feed(&[record("customers", json!({"external_id": "c-1"})), state("customers", 1)]);
+    live.end_input();
+    assert_eq!(hook.answered.recv(), Ok(500));
+    live.signal("TERM");
+    let run = live.finish();
+    assert_eq!((run.code, run.states().len()), (Some(143), 0), "{run}");
+    assert!(run.logged(&["asked to stop: what is still to be kept has 27 s"]), "{run}");
+    assert!(run.logged(&["1 STATEs of stream customers did not leave", "were not kept"]), "{run}");
+    assert!(run.logged(&["summary ", r#""ending":"interrupted""#, r#""waiting_to_be_kept":1"#]), "{run}");
+}
+
+#[test]
+fn asked_to_stop_states_leave_once_they_may_however_long_a_request_takes() {
+    let world = World::new();
+    world.fault("POST /customers hang");
+    let hook = Hook::new(vec![500; 10_000]);
+    let mut live = world.sync().config(json!({"receipts": {"storage_type": "Webhook", "url": hook.url}})).start();
+    live.feed(&[record("customers", json!({"external_id": "c-1"})), record("contacts", json!({})), state("contacts", 1)]);
+    assert_eq!(hook.answered.recv(), Ok(500));
+    live.signal("TERM");
+    live.wait_for_line(&["asked to stop"]);
+    hook.statuses.lock().unwrap().clear();
+    live.wait_for_states(1);
+    // The request that hangs is still under way.
+    live.kill();
+    let run = live.finish_cut_short();
+    assert!(!run.logged(&["summary "]), "{run}");
 }
 
 #[test]
