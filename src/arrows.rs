@@ -28,6 +28,7 @@ const PURE: &[&str] = &[
     "engine/lanes.rs",
     "engine/parking.rs",
     "engine/in_turn.rs",
+    "engine/seen.rs",
     "engine/kept.rs",
     "engine/bulk.rs",
     "engine/deletions.rs",

@@ -21,7 +21,7 @@ use resolving::Resolved;
 use crate::config::{Deletions, Settings, StreamSettings};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::mapping::{Extras, Mapped, Mapper, MapperInput, Slot};
+use crate::mapping::{DELETED_AT, Extras, Mapped, Mapper, MapperInput, Slot, values};
 use crate::objects::mirrored::Named;
 use crate::objects::resource::AttributeType;
 use crate::objects::{self, How, Object};
@@ -202,6 +202,13 @@ impl Binding {
             }
             tried => tried,
         };
+        let renames_marker =
+            |(source, target): &(Vec<String>, Vec<String>)| source[..] == [DELETED_AT] && target[..] != [DELETED_AT];
+        if settings.deletions.by_record() && given.fields.iter().any(renames_marker) {
+            let text =
+                format!("`fields` makes something else of `{DELETED_AT}`, by which the policy `delete` tells what to delete");
+            problems.push((Code::ConfigInvalid, text));
+        }
         let mapper = match mapper {
             Ok(mapper) => {
                 for warning in mapper.warnings() {
@@ -326,8 +333,6 @@ impl Binding {
             self.keep_keys(mapped);
             mapped.drop_attributes();
             mapped.unknown.clear();
-            mapped.twice.clear();
-            mapped.faults.clear();
             Cow::Owned(How { mode: Mode::Delete, ..self.how.clone() })
         } else {
             Cow::Borrowed(&self.how)
@@ -352,22 +357,37 @@ impl Binding {
         }
     }
 
-    /// Leaves of a row what finds its object; an e-mail address only where it is what the object is found by.
+    /// Leaves of a row what finds its object, and what is wrong with that; an e-mail address only where it is what the object is
+    /// found by. Constants say the same of every row, so that none of them alone finds what is to go.
     fn keep_keys(&self, mapped: &mut Mapped<'_>) {
         let resource = self.object.resource();
-        if self.object.is_keyless() {
-            let chosen = |field: u8| self.how.match_fields.is_empty() || self.how.match_fields.contains(&field);
-            mapped.fields.retain(|(slot, _)| chosen(slot.field) || usize::from(slot.field) < resource.references.len());
-            return;
-        }
         let name = |slot: &Slot| resource.all_fields().nth(usize::from(slot.field)).map_or("", |field| field.name);
-        let by_key = self.how.match_by != Some(MatchBy::Email)
-            && mapped.fields.iter().any(|(slot, value)| matches!(name(slot), "external_id" | "uuid") && *value != "null");
-        let keys: Vec<&str> = self.object.matching_keys().iter().copied().flatten().copied().collect();
-        mapped.fields.retain(|(slot, _)| {
-            let name = name(slot);
-            resource.references.iter().any(|field| field.name == name) || (keys.contains(&name) && !(by_key && name == "email"))
-        });
+        let is_reference = |slot: &Slot| usize::from(slot.field) < resource.references.len();
+        let filled = std::mem::take(&mut mapped.filled);
+        let is_own =
+            |(slot, value): &(Slot, Cow<'_, str>)| !filled.contains(slot) && *value != "null" && !values::is_blank_text(value);
+        let (chosen, sets) = (&self.how.match_fields, self.object.matching_keys());
+        if self.object.is_keyless() {
+            let is_kept = |slot: &Slot| is_reference(slot) || chosen.is_empty() || chosen.contains(&slot.field);
+            mapped.fields.retain(|(slot, _)| is_kept(slot));
+            let tells = mapped.fields.iter().any(|field| !is_reference(&field.0) && is_own(field));
+            mapped.fields.retain(|(slot, _)| tells || name(slot) == "uuid" || is_reference(slot));
+        } else {
+            let by_key = self.how.match_by != Some(MatchBy::Email)
+                && mapped.fields.iter().any(|(slot, value)| matches!(name(slot), "external_id" | "uuid") && *value != "null");
+            let is_key = |name: &str| sets.iter().any(|set| set.contains(&name)) && !(by_key && name == "email");
+            mapped.fields.retain(|(slot, _)| is_reference(slot) || is_key(name(slot)));
+        }
+        let own: Vec<&str> = mapped.fields.iter().filter(|field| is_own(field)).map(|(slot, _)| name(slot)).collect();
+        let is_beside = |key: &str| sets.iter().any(|set| set.contains(&key) && set.iter().any(|other| own.contains(other)));
+        let is_key = |key: &str| sets.iter().any(|set| set.contains(&key));
+        let narrows = |name: &str| (self.object.is_keyless() && name != "uuid") || !is_key(name) || is_beside(name);
+        let keeps = |slot: &Slot| !filled.contains(slot) || narrows(name(slot));
+        mapped.fields.retain(|(slot, _)| keeps(slot));
+        let (fields, twice, faults) = (&mapped.fields, &mut mapped.twice, &mut mapped.faults);
+        twice.retain(|slot| fields.iter().any(|(at, _)| at == slot));
+        let is_kept = |field: &str| is_key(field) || resource.references.iter().any(|reference| reference.name == field);
+        faults.retain(|fault| fault.field.as_deref().is_some_and(is_kept));
     }
 
     /// The first key that a record gives.
@@ -595,10 +615,61 @@ mod tests {
     }
 
     #[test]
+    fn what_a_deleted_row_is_found_by_has_to_be_certain() {
+        let deleted = |name: &str, entry: Value, mut row: Value| {
+            let mut settings = json!({"stream": name});
+            settings.as_object_mut().unwrap().extend(entry.as_object().unwrap().clone());
+            row["_ab_cdc_deleted_at"] = json!("2026-01-01");
+            let policy = json!({"deletions": {"policy": "delete"}, "streams": [settings]});
+            planned(&bind(&[stream(name, &json!({}))], &policy).unwrap(), &row)
+        };
+        // Its key given twice, by whichever column first; what is no key may be.
+        let twice = json!({"fields": {"x": "external_id", "y": "name"}});
+        for row in [json!({"external_id": "c1", "x": "c2"}), json!({"a": 1, "x": "c2", "external_id": "c1"})] {
+            assert_eq!(deleted("customers", twice.clone(), row), "FIELD_TWICE 1");
+        }
+        assert_eq!(deleted("customers", twice, json!({"external_id": "c1", "name": "a", "y": "b"})), "delete c1");
+        let contact = json!({"external_id": "k", "customer_external_id": "c", "x": "d"});
+        assert_eq!(deleted("contacts", json!({"fields": {"x": "customer_external_id"}}), contact), "FIELD_TWICE 1");
+        // By a constant alone nothing is found; it may narrow down what the row itself says.
+        let note = json!({"constants": {"type": "note"}});
+        let bare = json!({"customer_external_id": "c", "text": null, "created_at": null});
+        assert_eq!(deleted("customer_notes", note.clone(), bare.clone()), "KEY_MISSING 1");
+        let matched = json!({"match": "type, text", "constants": {"type": "note"}});
+        assert_eq!(deleted("customer_notes", matched, bare), "FIELD_MISSING 2");
+        let told = json!({"customer_external_id": "c", "text": "hello"});
+        assert!(deleted("customer_notes", note, told).starts_with("delete"));
+        assert_eq!(
+            deleted("customers", json!({"constants": {"external_id": "c"}}), json!({"external_id": null})),
+            "FIELD_MISSING 1"
+        );
+        let uuid = json!({"constants": {"uuid": "cus_23740208-2c7e-11ee-9ea2-ffd2435982bb"}});
+        assert_eq!(deleted("customers", uuid, json!({"name": "a"})), "FIELD_MISSING 1");
+        let tag = json!({"constants": {"tag": "vip"}});
+        assert!(
+            deleted("tags", tag, json!({"customer_external_id": "c"})).starts_with("delete"),
+            "the tag of whoever is none any more"
+        );
+        let contact = json!({"constants": {"customer_external_id": "c"}});
+        assert_eq!(deleted("contacts", contact, json!({"external_id": "k"})), "delete k of c");
+    }
+
+    #[test]
+    fn a_marker_that_is_made_something_else_is_refused_where_it_is_to_delete() {
+        let entry = json!({"stream": "customers", "fields": {"_ab_cdc_deleted_at": "custom.gone"}});
+        let bound = |policy: &str| {
+            let config = json!({"deletions": {"policy": policy}, "streams": [entry]});
+            bind(&[stream("customers", &json!({}))], &config).map(|_| ())
+        };
+        assert!(bound("delete").unwrap_err().message.contains("makes something else of `_ab_cdc_deleted_at`"));
+        assert_eq!((bound("ignore"), bound("mirror")), (Ok(()), Ok(())));
+    }
+
+    #[test]
     fn a_deleted_row_needs_nothing_but_its_key() {
         let bindings = bind(&[stream("customers", &json!({}))], &json!({"deletions": {"policy": "delete"}})).unwrap();
         let raw =
-            serde_json::value::to_raw_value(&json!({"external_id": "a", "email": "nobody", "x y": 1, "_ab_cdc_deleted_at": "t"}))
+            serde_json::value::to_raw_value(&json!({"external_id": "a", "email": "nobody", "x y": 1, "_ab_cdc_deleted_at": 1}))
                 .unwrap();
         let Planned::Plan(plan) = bindings.at(0).plan(&raw, &mut Mapped::default()) else { panic!("no plan") };
         assert_eq!((plan.mode, plan.key().as_str()), (Mode::Delete, "a"));

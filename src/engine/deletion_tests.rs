@@ -102,6 +102,79 @@ async fn deletes_of_api_requests_share_the_guard_of_the_object_that_they_name() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delete_of_api_requests_does_not_take_a_merged_customer() {
+    let sandbox = sandbox(3);
+    let merge = json!({"from_external_id": keys(&sandbox)[0], "into_external_id": keys(&sandbox)[1]});
+    let input = record("customer_merges", &merge);
+    run(&sandbox, &settings(&json!({})), &catalog(&["customer_merges"]), input).await.assert_sound();
+    let (uuids, before) = (uuids(&sandbox), deletes(&sandbox));
+    let dump = sandbox.dump();
+    let of = |many: usize| {
+        let customers = dump["customers"].as_array().unwrap();
+        uuids[customers.iter().position(|entry| entry["keys"].as_array().unwrap().len() == many).unwrap()].clone()
+    };
+    let (merged, other) = (of(2), of(1));
+    for path in [
+        format!("/customers/{merged}"),
+        format!("/customers/{merged}/"),
+        format!("/Customers/{}", merged.replace('_', "%5F")),
+        format!("/customers/{merged}.json"),
+        format!("/customers.json;a/{merged};b"),
+        format!("/import/customers/{merged}"),
+    ] {
+        let ask = record("api_requests", &json!({"method": "DELETE", "path": path}));
+        let ran = delete(&sandbox, 100.0, &["api_requests"], ask).await;
+        assert_eq!(ran.report.total().rejects.get(&Code::DeleteMergedCustomer), Some(&1), "{path}");
+        assert_eq!(deletes(&sandbox), before);
+    }
+    let ask = record("api_requests", &json!({"method": "DELETE", "path": format!("/customers/{other}")}));
+    let ran = delete(&sandbox, 100.0, &["api_requests"], ask).await;
+    ran.assert_sound();
+    assert_eq!((ran.count("deleted"), keys(&sandbox).len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_customer_that_a_search_finds_by_another_address_is_not_deleted() {
+    let sandbox = sandbox(0);
+    let customer = json!({"external_id": "c", "email": "Boss@x.test"});
+    let contact = json!({"customer_external_id": "c", "external_id": "k", "email": "ann@x.test"});
+    let input = record("customers", &customer) + &record("contacts", &contact);
+    run(&sandbox, &settings(&json!({})), &catalog(&["customers", "contacts"]), input).await.assert_sound();
+    let by_email = settings(
+        &json!({"deletions": {"policy": "delete", "max_percent": 100}, "streams": [{"stream": "customers", "match": "email"}]}),
+    );
+    // Whatever is searched for, it finds the one.
+    let found = sandbox.dump()["customers"][0]["uuid"].clone();
+    for (address, deleted) in [("ann@x.test", 0), ("bOSS@x.test", 1)] {
+        let row = marked("customers", json!({"email": address}));
+        let road = std::sync::Arc::new(Broad(crate::client::InProcess::new(sandbox.clone(), crate::sandbox::WRITE_KEY)));
+        let (out, first) = (super::testing::Collected::default(), super::Attempt::new(None, None));
+        let streams = catalog(&["customers"]);
+        let ran = super::testing::run_over(&out, first, road, &by_email, &streams, row, std::future::pending()).await;
+        ran.assert_sound();
+        assert_eq!((ran.count("deleted"), deletes(&sandbox)), (deleted, deleted as usize), "{found}");
+    }
+}
+
+/// An API whose search answers with every customer.
+struct Broad(crate::client::InProcess);
+
+impl crate::client::Transport for Broad {
+    fn exchange<'a>(
+        &'a self,
+        request: &'a crate::client::HttpRequest,
+    ) -> futures_util::future::BoxFuture<'a, Result<crate::client::HttpResponse, crate::client::TransportError>> {
+        Box::pin(async move {
+            let mut request = request.clone();
+            if request.path == "/customers/search" {
+                (request.path, request.query) = ("/customers".into(), Vec::new());
+            }
+            self.0.exchange(&request).await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_does_not_rest_on_the_data_source_does_not_look_at_it() {
     let sandbox = sandbox(0);
     let ask = |body: Value| record("api_requests", &json!({"method": "POST", "path": "/no_such/thing", "body": body}));

@@ -46,7 +46,7 @@ impl DeleteGuard {
         }
         let enough = if max_percent > 0.0 { (max_deletes as f64 * 100.0 / max_percent).ceil() as usize } else { 0 };
         let created = self.by_object.get(object).map_or(0, |entry| entry.created);
-        Some(enough + created as usize)
+        Some(enough.saturating_add(usize::try_from(created).unwrap_or(usize::MAX)))
     }
 
     /// So many entries were counted, while none was being made.
@@ -209,6 +209,9 @@ mod tests {
         assert!(guard.take_uncounted().unwrap_err().message.contains("`max_deletes` is 2"));
         let mut none = DeleteGuard::new(Deletions::Delete { max_deletes: 2, max_percent: 0.0 });
         assert!(none.take_uncounted().unwrap_err().message.contains("`max_percent` is 0"));
+        let mut endless = DeleteGuard::new(Deletions::Delete { max_deletes: u64::MAX, max_percent: 10.0 });
+        endless.created("customers");
+        assert_eq!(endless.must_count("customers"), Some(usize::MAX));
         assert_eq!(DeleteGuard::new(Deletions::Ignore).take_uncounted().unwrap_err().code, Code::Internal);
     }
 }

@@ -59,6 +59,9 @@ impl Sync<'_> {
         wrote: &Wrote,
     ) -> Result<(), Failure> {
         let Came { stream, line, origin } = *came;
+        if let Some(uuid) = wrote.uuid.as_deref().filter(|_| outcome != Outcome::Deleted) {
+            self.seen.stands(uuid);
+        }
         let mut mark = match &outcome {
             Outcome::Rejected(rejection) => self.store.reject(stream, line, origin, rejection),
             _ => Mark::default(),

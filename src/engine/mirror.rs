@@ -1,33 +1,29 @@
 //! The deletion policy `mirror`: at the end of a sync, what is in the data source and did not come is deleted.
 //!
-//! Owns what came (8 bytes a name), the conditions, and the deletions, which are no record's outcome. Does not own by which
-//! names a record and an entry tell that they are the same (`objects`), nor the limits ([`super::deletions`]).
-//!
-//! Every doubt ends in deleting less. What came or is referred to by what came stays, rejected records among it. What others
-//! made since the sync began stays where the API shows when a thing was made: of the objects that are mirrored, events only.
+//! Owns the conditions, and the deletions, which are no record's outcome. Does not own what came ([`super::seen`]), what did not
+//! ([`super::missing`]), nor the limits ([`super::deletions`]). Every doubt ends in deleting less.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::conductor::{Ending, Sync};
 use super::deletions::Doomed;
 use super::execute::World;
+use super::missing::Missing;
+pub(super) use super::seen::Seen;
 use super::stop::{GRACE, Stop};
 use crate::account::Trouble;
 use crate::binding::{Binding, Bindings};
 use crate::client::{Call, Refusal, Reply, Trial};
 use crate::errors::Code;
 use crate::failure::Failure;
-use crate::objects::mirrored::{Named, names_of};
-use crate::objects::request::{Request, Scope};
+use crate::objects::request::Request;
 use crate::objects::{At, Existing, How, OBJECTS, Object};
-use crate::outcome::Outcome;
-use crate::plan::{Body, Known, Mode, Plan, Target};
+use crate::plan::{Body, Mode, Plan, Target};
 
 /// Deletions under way at once: as many as the API takes requests, so that few are left to finish once asked to stop.
 const MOST_AT_ONCE: usize = 20;
@@ -36,7 +32,7 @@ const MOST_AT_ONCE: usize = 20;
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {
     first: bool,
-    began: Option<Timestamp>,
+    pub(super) began: Option<Timestamp>,
 }
 
 impl Attempt {
@@ -45,54 +41,6 @@ impl Attempt {
         let number = number.map(str::trim).filter(|number| !number.is_empty());
         Self { first: number.is_none_or(|number| number.parse() == Ok(0_u64)), began }
     }
-}
-
-/// What came.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    names: HashSet<Scope>,
-    /// By stream: records of this data source.
-    came: Vec<u64>,
-    /// Streams whose records hold entries of other objects.
-    holds: BTreeSet<(usize, &'static str)>,
-    /// How many records of a stream are or hold objects that no key tells.
-    unnamed: BTreeMap<(usize, &'static str), u64>,
-    /// Whether any stream can be mirrored as far as the catalog tells, so that anything has to be kept.
-    wanted: bool,
-}
-
-impl Seen {
-    pub(super) fn new(bindings: &Bindings) -> Self {
-        let wanted = bindings.iter().any(|binding| binding.mirroring.as_ref().is_some_and(Vec::is_empty));
-        Self { came: vec![0; bindings.len()], wanted, ..Self::default() }
-    }
-
-    /// A record came that names this.
-    pub(super) fn take(&mut self, stream: usize, named: Option<&Named>) {
-        let Some(named) = named else { return };
-        self.came[stream] += 1;
-        if !self.wanted {
-            return;
-        }
-        self.names.extend(named.names.iter().copied());
-        self.holds.extend(named.holds.iter().map(|object| (stream, *object)));
-        for object in &named.unnamed {
-            *self.unnamed.entry((stream, object)).or_default() += 1;
-        }
-    }
-}
-
-/// What is to be deleted of one object.
-struct Missing<'b> {
-    object: &'static dyn Object,
-    how: &'b How,
-    /// Identities of what did not come; no more of them than may be deleted, and one.
-    uuids: BTreeSet<Box<str>>,
-    count: Doomed,
-    /// Those that stand under several keys.
-    merged: u64,
-    /// Those that others made meanwhile.
-    newer: u64,
 }
 
 impl Sync<'_> {
@@ -153,14 +101,13 @@ impl Sync<'_> {
             if binding.object.mirrored().is_none() {
                 tracing::info!("stream {} is not mirrored: {name} never are", binding.id);
             }
-            let holds = |object: &str| self.seen.holds.iter().any(|(stream, held)| *stream == at && *held == object);
             for object in OBJECTS.iter().filter(|object| object.mirrored().is_some()) {
                 let of = object.resource().name;
-                if of != name && !holds(of) {
-                    continue;
+                let mut found = self.untold(at, of);
+                if of == name || self.seen.holds(at, of) {
+                    found.extend(by_catalog.iter().map(|words| (*words).to_owned()));
+                    found.extend(self.objections(world, at, *object));
                 }
-                let mut found: Vec<String> = by_catalog.iter().map(|words| (*words).to_owned()).collect();
-                found.extend(self.objections(world, at, *object));
                 if !found.is_empty() {
                     against.insert(of);
                     let known = objections.entry(at).or_default();
@@ -188,110 +135,34 @@ impl Sync<'_> {
         holding
     }
 
+    /// What a stream left open of an object: any of its entries may be meant.
+    fn untold(&self, at: usize, of: &'static str) -> Vec<String> {
+        let unnamed = self.seen.unnamed(at, of);
+        let lacking = format!("{unnamed} of its records tell {of} by neither external_id nor UUID");
+        let silent = format!("its records do not tell the {of} that they belong to");
+        let conditions = [(unnamed == 0, lacking), (!self.seen.is_silent_about(at, of), silent)];
+        conditions.into_iter().filter(|(holds, _)| !holds).map(|(_, words)| words).collect()
+    }
+
     /// What the sync itself tells against mirroring what a stream writes of an object.
     fn objections(&self, world: &World<'_>, at: usize, object: &dyn Object) -> Vec<String> {
-        let name = object.resource().name;
-        let unnamed = self.seen.unnamed.get(&(at, name)).copied().unwrap_or_default();
-        let lacking = format!("{unnamed} of its records tell {name} by neither external_id nor UUID");
         let conditions = [
             (self.complete[at], "the host did not say that it is complete (COMPLETE)"),
+            (
+                !self.complete[at] || self.seen.is_complete(at),
+                "the host said COMPLETE without a namespace, and fewer times than there are streams of the name",
+            ),
             (
                 self.engine.attempt.first,
                 "the host says that this is not the first attempt (WORKER_JOB_ATTEMPT), which did not see all records",
             ),
-            (self.seen.came[at] > 0, "no record came"),
-            (unnamed == 0, lacking.as_str()),
+            (self.seen.came(at) > 0, "no record came"),
             (
                 object.mirrored().is_none_or(|mirrored| mirrored.within.is_none()) || !world.account.names_moved(),
                 "things that its records name became part of others in this sync",
             ),
         ];
         conditions.iter().filter(|(holds, _)| !holds).map(|(_, words)| (*words).to_owned()).collect()
-    }
-
-    /// Lists the objects afresh and tells what did not come, in the order given.
-    async fn missing<'b>(
-        &self,
-        world: &World<'_>,
-        objects: Vec<(&'static dyn Object, &'b How)>,
-    ) -> Result<Vec<Missing<'b>>, Trouble> {
-        let account = &world.account;
-        let most = world.deletions.borrow().most();
-        let created = |of: &'static str| -> u64 {
-            let report = self.engine.report.borrow();
-            let streams = self.engine.bindings.iter().zip(&report.streams);
-            let made = streams.filter(|(binding, _)| binding.object.resource().name == of);
-            made.filter_map(|(_, (_, tally))| tally.outcomes.get(Outcome::Created.as_str())).sum()
-        };
-        let mut missing: Vec<Missing<'_>> = Vec::new();
-        for (object, how) in objects {
-            let count =
-                Doomed { object: object.resource().name, deletions: 0, entries: 0, created: created(object.resource().name) };
-            missing.push(Missing { object, how, uuids: BTreeSet::new(), count, merged: 0, newer: 0 });
-        }
-        // The other names of what things belong to, for objects whose keys are unique there only.
-        let mut parents: HashMap<Box<str>, Vec<Box<str>>> = HashMap::new();
-        let within: Vec<&str> =
-            missing.iter().filter_map(|missing| Some(missing.object.mirrored()?.within?.0.object())).collect();
-        // In the order of the registry, so that what others belong to is read before them.
-        for listed in OBJECTS {
-            let name = listed.resource().name;
-            let standing: Vec<usize> = (0..missing.len()).filter(|at| missing[*at].object.read_by() == name).collect();
-            let is_parent = within.contains(&name);
-            let listing = listed.listing(account.data_source()).filter(|_| is_parent || !standing.is_empty());
-            let Some(all) = listing else { continue };
-            account
-                .each_entry(&all, |entry| {
-                    let Some(whole) = listed.know(entry, account.data_source()).filter(|whole| whole.ours) else { return };
-                    if is_parent {
-                        parents.insert(whole.uuid.clone(), whole.keys().map(Box::from).collect());
-                    }
-                    for at in &standing {
-                        let missing = &mut missing[*at];
-                        match missing.object.is_part() {
-                            false => self.judge(world, missing, entry, &whole, &parents, most),
-                            true => {
-                                let list = entry[missing.object.resource().list_root].as_array();
-                                for part in list.into_iter().flatten() {
-                                    if let Some(known) = missing.object.know(part, account.data_source()) {
-                                        self.judge(world, missing, part, &known, &parents, most);
-                                    }
-                                }
-                            }
-                        }
-                    }
-                })
-                .await?;
-        }
-        Ok(missing)
-    }
-
-    /// Whether an entry came.
-    fn judge(
-        &self,
-        world: &World<'_>,
-        missing: &mut Missing<'_>,
-        entry: &Value,
-        known: &Known,
-        parents: &HashMap<Box<str>, Vec<Box<str>>>,
-        most: u64,
-    ) {
-        let (object, account) = (missing.object, &world.account);
-        let Some(mirrored) = object.mirrored().filter(|_| known.ours) else { return };
-        missing.count.entries += 1;
-        let other_names = |parent: &str| parents.get(parent).cloned().unwrap_or_default();
-        let came = names_of(object, entry, known, other_names).iter().any(|name| self.seen.names.contains(name));
-        if came || (mirrored.only_keyed && known.keys().next().is_none()) {
-            return;
-        }
-        let made = entry.get("created_at").and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
-        if made.zip(self.engine.attempt.began).is_some_and(|(made, began)| made >= began) {
-            missing.newer += 1;
-        } else if object.can_be_merged() && (known.pairs > 1 || account.has_absorbed(&known.uuid)) {
-            missing.merged += 1;
-        } else if missing.uuids.len() as u64 > most || missing.uuids.insert(known.uuid.clone()) {
-            missing.count.deletions += 1;
-        }
     }
 
     /// Deletes what did not come of one object. Once asked to stop, what is under way is finished and nothing new is sent.

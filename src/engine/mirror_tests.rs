@@ -9,18 +9,18 @@ use super::{Attempt, Ending};
 use crate::errors::Code;
 use crate::sandbox::{DATA_SOURCE_UUID, Options, SECOND_DATA_SOURCE_UUID, Sandbox};
 
-const CUSTOMERS: &str = "customers";
+pub(super) const CUSTOMERS: &str = "customers";
 
-fn sandbox() -> Sandbox {
+pub(super) fn sandbox() -> Sandbox {
     Sandbox::new(Options { data_sources: vec!["Billing".into(), "CRM".into()], ..Options::default() })
 }
 
-fn policy(max_deletes: u64, max_percent: f64) -> Value {
+pub(super) fn policy(max_deletes: u64, max_percent: f64) -> Value {
     json!({"deletions": {"policy": "mirror", "max_deletes": max_deletes, "max_percent": max_percent}})
 }
 
 /// Streams of a new generation each, read whole.
-fn whole(streams: &[&str]) -> Value {
+pub(super) fn whole(streams: &[&str]) -> Value {
     let mut catalog = catalog(streams);
     for stream in catalog["streams"].as_array_mut().unwrap() {
         (stream["generation_id"], stream["minimum_generation_id"]) = (json!(3), json!(3));
@@ -28,22 +28,22 @@ fn whole(streams: &[&str]) -> Value {
     catalog
 }
 
-fn changed(mut catalog: Value, at: usize, key: &str, value: Value) -> Value {
+pub(super) fn changed(mut catalog: Value, at: usize, key: &str, value: Value) -> Value {
     catalog["streams"][at][key] = value;
     catalog
 }
 
-fn complete(stream: &str) -> String {
+pub(super) fn complete(stream: &str) -> String {
     let status = json!({"stream_descriptor": {"name": stream}, "status": "COMPLETE"});
     json!({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1, "stream_status": status}}).to_string() + "\n"
 }
 
-fn customer(key: &str) -> String {
+pub(super) fn customer(key: &str) -> String {
     record(CUSTOMERS, &json!({"external_id": key}))
 }
 
 /// Writes rows with the usual settings.
-async fn given(sandbox: &Sandbox, rows: &[(&str, Value)]) {
+pub(super) async fn given(sandbox: &Sandbox, rows: &[(&str, Value)]) {
     let mut streams: Vec<&str> = rows.iter().map(|(stream, _)| *stream).collect();
     streams.sort_unstable();
     streams.dedup();
@@ -53,12 +53,12 @@ async fn given(sandbox: &Sandbox, rows: &[(&str, Value)]) {
     assert_eq!(ran.count("rejected"), 0, "{:?}", ran.report.samples);
 }
 
-async fn given_customers(sandbox: &Sandbox, count: usize) {
+pub(super) async fn given_customers(sandbox: &Sandbox, count: usize) {
     let rows: Vec<(&str, Value)> = (0..count).map(|n| (CUSTOMERS, json!({"external_id": format!("c-{n}")}))).collect();
     given(sandbox, &rows).await;
 }
 
-fn keys(sandbox: &Sandbox, kind: &str) -> Vec<String> {
+pub(super) fn keys(sandbox: &Sandbox, kind: &str) -> Vec<String> {
     let dump = sandbox.dump();
     let key = |entry: &Value| {
         let key = &entry["keys"][0]["external_id"];
@@ -71,7 +71,7 @@ fn keys(sandbox: &Sandbox, kind: &str) -> Vec<String> {
     keys
 }
 
-fn deletes(sandbox: &Sandbox) -> Vec<String> {
+pub(super) fn deletes(sandbox: &Sandbox) -> Vec<String> {
     let log = sandbox.observed().log;
     log.iter().filter(|call| call.method == "DELETE").map(|call| call.path.clone()).collect()
 }
@@ -278,7 +278,7 @@ async fn several_streams_of_one_object_must_all_keep_the_conditions_and_what_any
 }
 
 /// An account of two customers that have one of everything each, by keys that end in their number.
-async fn company(sandbox: &Sandbox) -> Vec<(&'static str, Value)> {
+pub(super) async fn company(sandbox: &Sandbox) -> Vec<(&'static str, Value)> {
     let mut rows = Vec::new();
     for n in 0..2 {
         let key = |name: &str| format!("{name}-{n}");

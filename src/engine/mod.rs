@@ -31,7 +31,10 @@ pub mod ledger;
 mod merged_tests;
 mod mirror;
 #[cfg(test)]
+mod mirror_doubt_tests;
+#[cfg(test)]
 mod mirror_tests;
+mod missing;
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]
@@ -42,6 +45,7 @@ mod rejects;
 pub mod report;
 #[cfg(test)]
 mod request_tests;
+mod seen;
 #[cfg(test)]
 mod simulation;
 mod spill;

@@ -127,7 +127,10 @@ impl Sync<'_> {
                     }
                 }
             }
-            Item::Status(places, StreamStatus::Complete) => places.into_iter().for_each(|at| self.complete[at] = true),
+            Item::Status(places, StreamStatus::Complete) => {
+                self.seen.complete(&places);
+                places.into_iter().for_each(|at| self.complete[at] = true);
+            }
             Item::Status(places, StreamStatus::Incomplete) => {
                 let names: Vec<String> = places.iter().map(|at| self.engine.bindings.at(*at).id.to_string()).collect();
                 self.input = Input::Broken(incomplete(&names));

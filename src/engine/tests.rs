@@ -225,7 +225,7 @@ async fn nothing_is_deleted_by_default_and_deletions_stop_at_their_limits() {
         &sandbox,
         &settings(&policy),
         &catalog(&["customers"]),
-        record("customers", &json!({"external_id": "x", "_ab_cdc_deleted_at": "t"})),
+        record("customers", &json!({"external_id": "x", "_ab_cdc_deleted_at": true})),
     )
     .await;
     assert_eq!(ran.report.total().skips.get("no_match"), Some(&1));

@@ -8,13 +8,11 @@ use hashbrown::{HashMap, HashSet};
 
 use super::attributes::Wanted;
 use super::fields::{CompiledPreset, Mapper, Rename, Slot, UnknownFields};
+use super::marker::DELETED_AT;
 use super::names::fold;
 use super::presets::{Reading, Rest, Rule, Sheet};
 use super::target::{Found, Step, Table, Target, Translated};
 use crate::objects::resource::{Kind, Resource};
-
-/// The column in which CDC sources mark a deleted row.
-const DELETED_AT: &str = "_ab_cdc_deleted_at";
 
 /// What a mapper is compiled from.
 #[derive(Debug)]
@@ -90,6 +88,17 @@ impl Mapper {
             }
         }
         for (source, target) in input.fields {
+            // No field: what it is read for stands above all of them.
+            if target[..] == [DELETED_AT] {
+                mapper.insert(source, Target::DeletedAt);
+                continue;
+            }
+            if source[..] == [DELETED_AT] {
+                mapper.warnings.push(format!(
+                    "`fields` makes `{}` of `{DELETED_AT}`: rows that are marked as deleted are written like any others",
+                    target.join(".")
+                ));
+            }
             match resolve(input.resource, target) {
                 Ok(target) => mapper.insert(source, target),
                 Err(problem) => problems.push(problem),
@@ -104,6 +113,11 @@ impl Mapper {
         }
         for (name, value) in input.constants {
             let path: Vec<String> = name.split('.').map(str::to_owned).collect();
+            if path[..] == [DELETED_AT] {
+                problems
+                    .push(format!("`constants`: `{DELETED_AT}` marks a row as deleted, which no constant says of all of them"));
+                continue;
+            }
             match resolve(input.resource, &path) {
                 Ok(target) => mapper.constants.push((target, value.to_string().into())),
                 Err(problem) => problems.push(problem),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::attributes::Wanted;
+use super::marker::{DELETED_AT, Marker, marker};
 use super::names::fold;
 use super::places::Places;
 use super::presets::End;
@@ -68,6 +69,8 @@ pub struct Mapped<'a> {
     pub faults: Vec<Fault>,
     /// Why the row is left out, where a preset says so.
     pub skip: Option<Skip>,
+    /// Slots that a constant filled, for want of a value of the row's own.
+    pub filled: Vec<Slot>,
     /// Whether the row is marked as deleted in the source.
     pub deleted: bool,
     /// Whether the row itself names the configured data source: it was exported from this account.
@@ -147,6 +150,7 @@ impl<'a> Mapped<'a> {
         self.drop_attributes();
         self.unknown.clear();
         self.twice.clear();
+        self.filled.clear();
         self.faults.clear();
         self.ranks.clear();
         self.skip = None;
@@ -223,11 +227,14 @@ impl Mapper {
         }
         for (target, value) in &self.constants {
             match target {
-                Target::Field(slot) => match mapped.fields.iter_mut().find(|(at, _)| at == slot) {
-                    Some((_, present)) if *present == "null" => *present = Cow::Borrowed(value),
-                    Some(_) => {}
-                    None => mapped.fields.push((*slot, Cow::Borrowed(value))),
-                },
+                Target::Field(slot) => {
+                    match mapped.fields.iter_mut().find(|(at, _)| at == slot) {
+                        Some((_, present)) if *present == "null" => *present = Cow::Borrowed(value),
+                        Some(_) => continue,
+                        None => mapped.fields.push((*slot, Cow::Borrowed(value))),
+                    }
+                    mapped.filled.push(*slot);
+                }
                 Target::Attribute(key, wanted) => match mapped.attribute(key) {
                     Some(present) if present.raw == "null" => present.raw = Cow::Borrowed(value),
                     Some(_) => {}
@@ -301,10 +308,14 @@ impl Mapper {
             }
             Target::Unknown(name) => mapped.unknown.push(Cow::Borrowed(name)),
             Target::Nothing => {}
-            // CDC sources write a time here; databases that hold no nulls write what stands for none.
-            Target::DeletedAt => {
-                mapped.deleted = !matches!(value.as_ref(), "null" | "false" | "0") && !values::is_blank_text(&value);
-            }
+            Target::DeletedAt => match marker(&value) {
+                Marker::Unset => {}
+                Marker::Set => mapped.deleted = true,
+                Marker::Unclear => {
+                    let words = "marks a deleted row with a time, a number or true, and an undeleted one with nothing";
+                    mapped.faults.push(Fault::field(Code::FieldValue, DELETED_AT, words));
+                }
+            },
             Target::Parts(own, inner) => {
                 self.put(name, own, value.clone(), mapped);
                 for_members(&value, |member, value| {
@@ -561,6 +572,28 @@ mod tests {
             &[],
         );
         assert_eq!(problems.unwrap_err().len(), 4);
+    }
+
+    #[test]
+    fn the_deletion_marker_can_have_another_name_and_no_constant_is_one() {
+        let row = |mapper: &Mapper, row: Value| {
+            let raw = serde_json::value::to_raw_value(&row).unwrap();
+            let mut mapped = Mapped::default();
+            mapper.apply(&raw, &mut mapped).unwrap();
+            let faults: Vec<_> = mapped.faults.iter().map(|fault| (fault.code, fault.field.clone())).collect();
+            (mapped.deleted, mapped.attributes.len(), faults)
+        };
+        let named = [("removed", DELETED_AT), ("state.gone", DELETED_AT)];
+        let renamed = mapper(&named, &json!({}), &[], UnknownFields::CustomAttributes, &["removed"]).unwrap();
+        assert_eq!(row(&renamed, json!({"removed": "2026-01-01", DELETED_AT: null})), (true, 0, vec![]));
+        assert_eq!(row(&renamed, json!({DELETED_AT: "2026-01-01", "removed": null})), (true, 0, vec![]));
+        assert_eq!(row(&renamed, json!({"state": {"gone": true}})), (true, 0, vec![]));
+        let unclear = (false, 0, vec![(Code::FieldValue, Some(DELETED_AT.to_owned()))]);
+        assert_eq!(row(&renamed, json!({"removed": "no"})), unclear);
+        let problems = mapper(&[], &json!({DELETED_AT: "x"}), &[], UnknownFields::CustomAttributes, &[]).unwrap_err();
+        assert!(problems[0].contains("no constant says of all of them"), "{problems:?}");
+        let away = mapper(&[(DELETED_AT, "custom.gone")], &json!({}), &[], UnknownFields::CustomAttributes, &[]).unwrap();
+        assert!(away.warnings()[0].contains("written like any others"), "{:?}", away.warnings());
     }
 
     #[test]

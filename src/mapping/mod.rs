@@ -6,6 +6,7 @@
 pub mod attributes;
 mod compile;
 pub mod fields;
+mod marker;
 pub mod names;
 mod places;
 pub mod presets;
@@ -15,5 +16,6 @@ pub mod values;
 
 pub use compile::{Extras, MapperInput, Values};
 pub use fields::{Mapped, MappedAttribute, Mapper, Rename, Slot, UnknownFields};
+pub use marker::DELETED_AT;
 pub use places::Places;
 pub use presets::Preset;

@@ -98,6 +98,36 @@ impl Object for ApiRequests {
         named_by(&request.path)
     }
 
+    /// A path that ends with an object's name and one part more leads to that entry.
+    fn deletes(&self, request: &Request) -> Option<(&'static str, String)> {
+        let path = decoded(&request.path);
+        let mut parts = parts(&path).rev();
+        let (uuid, object) = (parts.next()?, parts.next()?);
+        Some((of_part(object)?, super::common::encoded(without_format(uuid))))
+    }
+
+    /// A POST makes what its path ends with, and bodies name what they hold.
+    fn makes(&self, request: &Request) -> Vec<(&'static str, usize)> {
+        if matches!(request.method, Method::Get | Method::Delete) {
+            return Vec::new();
+        }
+        let path = decoded(&request.path);
+        let last = parts(&path).next_back().and_then(of_part).filter(|_| request.method == Method::Post);
+        let mut made: Vec<(&'static str, usize)> = last.into_iter().map(|object| (object, 1)).collect();
+        let body = request.body.as_deref().and_then(|body| serde_json::from_str(body).ok());
+        held(&body.unwrap_or_default(), &mut made);
+        made
+    }
+
+    /// Whatever stands in it may be a name.
+    fn mentions(&self, record: &Record) -> Vec<Box<str>> {
+        let path = decoded(&record.text("path").unwrap_or_default());
+        let mut mentioned: Vec<Box<str>> = parts(&path).map(|part| without_format(part).into()).collect();
+        let json = |name: &str| record.value(name).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        ["query", "body"].into_iter().filter_map(json).for_each(|value| texts(&value, &mut mentioned));
+        mentioned
+    }
+
     fn apart(&self) -> &'static [&'static str] {
         &[]
     }
@@ -202,15 +232,61 @@ fn decoded(path: &str) -> String {
 
 /// Whether a part of the path is `data_sources`: what stands below can be a data source, its data, or a part of it.
 fn names_data_source(path: &str) -> bool {
-    decoded(path).split(['/', '\\', ';']).any(|part| part.trim().eq_ignore_ascii_case("data_sources"))
+    decoded(path).split(['/', '\\', ';']).any(|part| without_format(part).eq_ignore_ascii_case("data_sources"))
 }
 
 /// The object whose entries a path leads to or through: the one that its first part names.
 fn named_by(path: &str) -> Option<&'static str> {
-    let path = decoded(path);
-    let first = path.split(['/', ';']).map(str::trim).find(|part| !part.is_empty())?;
-    let own = |path: &str| path.strip_prefix('/').is_some_and(|own| own.eq_ignore_ascii_case(first));
+    of_part(parts(&decoded(path)).next()?)
+}
+
+/// The object that a part of a path names.
+fn of_part(part: &str) -> Option<&'static str> {
+    let part = without_format(part);
+    let own = |path: &str| path.strip_prefix('/').is_some_and(|own| own.eq_ignore_ascii_case(part));
     super::OBJECTS.iter().map(|object| object.resource()).find(|resource| own(resource.path)).map(|resource| resource.name)
+}
+
+/// The parts of a path that was decoded, without what some servers read behind a semicolon.
+fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> {
+    path.split('/').map(|part| part.split(';').next().unwrap_or_default().trim()).filter(|part| !part.is_empty())
+}
+
+/// A part of a path without the format that some servers let follow (`.json`).
+fn without_format(part: &str) -> &str {
+    let part = part.trim();
+    part.split_once('.').map_or(part, |(name, _)| name.trim())
+}
+
+/// The entries of objects that a body holds under their names, or under the field that holds one.
+fn held(value: &Value, out: &mut Vec<(&'static str, usize)>) {
+    let names = || super::OBJECTS.iter().filter_map(|object| object.mirrored()).flat_map(|mirrored| mirrored.nested);
+    let named = |name: &str| {
+        let field = names().find(|(field, _)| *field == name).map(|(_, object)| *object);
+        field.or_else(|| super::find(name).map(|object| object.resource().name))
+    };
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                let many = value.as_array().map_or(usize::from(value.is_object()), Vec::len);
+                out.extend(named(name).filter(|_| many > 0).map(|object| (object, many)));
+                held(value, out);
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| held(value, out)),
+        _ => {}
+    }
+}
+
+/// All texts and numbers in a value.
+fn texts(value: &Value, out: &mut Vec<Box<str>>) {
+    match value {
+        Value::String(text) => out.push(text.as_str().into()),
+        Value::Number(number) => out.push(number.to_string().into()),
+        Value::Array(list) => list.iter().for_each(|value| texts(value, out)),
+        Value::Object(map) => map.values().for_each(|value| texts(value, out)),
+        Value::Null | Value::Bool(_) => {}
+    }
 }
 
 /// A query as pairs, nulls left out; `None` when it is no object of scalars.
@@ -293,6 +369,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_request_may_make_is_counted_by_its_path_and_its_body() {
+        let made = |row: Value| ApiRequests.makes(&request(&row));
+        let invoice =
+            json!({"invoices": [{"external_id": "i", "line_items": [{}, {}], "transactions": []}, {"line_items": [{}]}]});
+        assert_eq!(
+            made(json!({"method": "POST", "path": "/import/customers/cus_1/invoices.json", "body": invoice})),
+            [("invoices", 1), ("invoices", 2), ("line_items", 2), ("line_items", 1)]
+        );
+        let contact = json!({"name": "a", "primary_contact": {"email": "a@b.test"}});
+        assert_eq!(made(json!({"method": "POST", "path": "/customers", "body": contact})), [("customers", 1), ("contacts", 1)]);
+        assert_eq!(made(json!({"method": "PATCH", "path": "/customers/cus_1", "body": contact})), [("contacts", 1)]);
+        assert_eq!(made(json!({"method": "GET", "path": "/customers"})), []);
+    }
+
+    #[test]
     fn a_path_stays_below_the_base_url_however_it_is_read() {
         let refused = |path: &str| faults(&json!({"method": "GET", "path": path}));
         for path in [
@@ -357,6 +448,8 @@ mod tests {
             "/data_sources;a=b/ds_1",
             "/data_sources/ds_1/dependent",
             "/import/data_sources/ds_1",
+            "/data_sources.json/ds_1",
+            "/data_sources.xml",
         ] {
             let faults = faults(&json!({"method": "DELETE", "path": path}));
             assert_eq!(faults, [("path".to_owned(), Code::ApiDeleteRefused)], "{path}");

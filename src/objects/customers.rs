@@ -15,7 +15,7 @@ use super::json::{JsonObject, add_fields, attribute_list, attribute_map};
 use super::mirrored::Mirrored;
 use super::request::{Look, Method, Request, Scope, Shows};
 use super::resource::{AttributeForm, Calls, Field, Kind, Resource, Statuses, field};
-use super::{Asked, At, Existing, How, Object, Pick};
+use super::{Asked, At, Existing, How, Object};
 use crate::mapping::Slot;
 use crate::plan::{Known, LaneKey, LaneKeys, MatchBy, Mode, Plan, Record, Target, attributes_not_taken};
 
@@ -142,20 +142,11 @@ impl Object for Customers {
         Some(known)
     }
 
-    /// The search is account-wide: a customer of another source is another customer. The filters of the list are documented
+    /// The search is account-wide: a customer of another source is another customer, and so is one that it finds by the address
+    /// of a contact, or by more than it was asked for ([`Object::pick`] compares the address). The filters of the list are documented
     /// to hold together; an entry that stands under another pair is not the one meant, should the API ever read them apart.
     fn found(&self, _target: &Target, entries: &[Rc<Known>]) -> Vec<Rc<Known>> {
         entries.iter().filter(|entry| entry.ours).cloned().collect()
-    }
-
-    fn pick(&self, plan: &Plan, target: &Target, entries: &[Rc<Known>]) -> Pick {
-        match (target, entries.len()) {
-            // Contact addresses and letter case are the search's own matter.
-            (Target::Email { .. }, 1) => Pick::One(0),
-            (Target::Email { .. }, 0) => Pick::Nothing,
-            (Target::Email { .. }, many) => Pick::Many(many),
-            _ => common::pick(&RESOURCE, plan, target, entries),
-        }
     }
 
     fn listing(&self, data_source: &str) -> Option<Look> {

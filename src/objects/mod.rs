@@ -384,6 +384,21 @@ pub trait Object: Sync + fmt::Debug {
         Some(self.resource().name)
     }
 
+    /// The object and the UUID that a request deletes, where it is another object's.
+    fn deletes(&self, _request: &Request) -> Option<(&'static str, String)> {
+        None
+    }
+
+    /// What a request may make of other objects, and how many: never fewer than it does.
+    fn makes(&self, _request: &Request) -> Vec<(&'static str, usize)> {
+        Vec::new()
+    }
+
+    /// What a record names beside its fields of references, by UUID or by key.
+    fn mentions(&self, _record: &Record) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
     /// Of which entries these objects are counted, and how many of them one entry is.
     fn counted_in(&self) -> (&'static Resource, fn(&Value) -> usize) {
         (self.resource(), |_| 1)

@@ -134,6 +134,10 @@ impl Turn<'_> {
             let shows = request.shows;
             let absorbed_by = request.absorbed_by.clone();
             let fixes = claim.sent_by(&request);
+            // Before it is sent, so that no count of what is there comes between.
+            if let Some(part) = self.makes_within(&request) {
+                self.world.deletions.borrow_mut().created(part);
+            }
             let sent = self.send(request, &existing.uuid, home, trial).await?;
             let sent = match (sent, &absorbed_by) {
                 // Gone at a second attempt: the first one did it and its answer was lost.

@@ -104,10 +104,16 @@ impl Turn<'_> {
         let looks = if refuses { &LOOKS[..1] } else { &LOOKS[..] };
         let method = request.method;
         if method == Method::Delete {
+            if let Some(fault) = self.takes_several(&request).await? {
+                return ended(Created::Settled(Outcome::rejected(fault).into()));
+            }
             self.take_leave(&request).await?;
         }
+        let made = self.object.makes(&request);
+        made.into_iter().for_each(|(of, many)| self.world.deletions.borrow_mut().created_many(of, many as u64));
         let call = Call::from(request);
         let _making = self.world.account.making(self.object.resource().name).read_owned().await;
+        let _making_within = self.making_within().await;
         let mut trial = Trial::default();
         let mut lost = false;
         loop {
@@ -151,7 +157,7 @@ impl Turn<'_> {
     /// The object of a create whose answer was lost is there. It counts as made before anything else is made of its kind, or
     /// waited for.
     fn found(&self, existing: Existing) -> Ended {
-        self.world.deletions.borrow_mut().created(self.object.resource().name);
+        self.count_made(&Value::Null);
         Ended::Found(existing)
     }
 
@@ -235,16 +241,10 @@ impl Turn<'_> {
             Method::Delete => Outcome::Deleted,
             Method::Put | Method::Patch => Outcome::Updated,
         };
-        if made == Outcome::Created {
-            self.world.deletions.borrow_mut().created(self.object.resource().name);
-        }
         let mut entry = self.object.answered(answer);
         self.add_parents(&mut entry, at);
-        for (field, part) in
-            self.object.mirrored().map_or(&[][..], |mirrored| mirrored.nested).iter().filter(|_| made == Outcome::Created)
-        {
-            let many = entry[field].as_array().map_or(0, Vec::len);
-            self.world.deletions.borrow_mut().created_many(part, many as u64);
+        if made == Outcome::Created {
+            self.count_made(&entry);
         }
         if let Some(known) = self.saw(&entry, at, self.home(at))
             && self.object.is_made_empty(self.plan)

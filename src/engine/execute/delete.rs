@@ -8,7 +8,7 @@ use crate::errors::Code;
 use crate::objects::request::{Look, Method, Request, Scope};
 use crate::objects::{self, At, Existing, OBJECTS, Object};
 use crate::outcome::{Fault, Outcome, Skip};
-use crate::plan::Target;
+use crate::plan::{Known, Target};
 
 impl Turn<'_> {
     /// Deletes the record's object, under the guard.
@@ -27,12 +27,8 @@ impl Turn<'_> {
         if by_uuid || self.object.can_be_merged() {
             match account.read(self.object, &existing.uuid).await? {
                 // What this run has merged into it may not be shown yet.
-                Found::Present(known)
-                    if self.object.can_be_merged() && (known.pairs > 1 || account.has_absorbed(&known.uuid)) =>
-                {
-                    let pairs = known.pairs.max(2);
-                    let text = format!("the object stands under at least {pairs} pairs of data source and external id");
-                    return settled(Outcome::rejected(Fault::record(Code::DeleteMergedCustomer, text)));
+                Found::Present(known) if self.is_several(self.object, &known) => {
+                    return settled(Outcome::rejected(several(&known)));
                 }
                 Found::Present(known) if !known.ours => return settled(Outcome::rejected(foreign())),
                 Found::Present(known) => existing = Existing { uuid: known.uuid.clone(), known: Some(known) },
@@ -79,6 +75,22 @@ impl Turn<'_> {
         settled(outcome)
     }
 
+    /// Whether an entry stands under several keys, so that others' data would go with it. What this run has merged into it may not
+    /// be shown yet.
+    fn is_several(&self, object: &dyn Object, known: &Known) -> bool {
+        object.can_be_merged() && (known.pairs > 1 || self.world.account.has_absorbed(&known.uuid))
+    }
+
+    /// Why a request that is no object's own may not delete what it names.
+    pub(super) async fn takes_several(&self, request: &Request) -> Result<Option<Fault>, Trouble> {
+        let Some((object, uuid)) = self.object.deletes(request) else { return Ok(None) };
+        let Some(object) = objects::find(object).filter(|object| object.can_be_merged()) else { return Ok(None) };
+        Ok(match self.world.account.read(object, &uuid).await? {
+            Found::Present(known) if self.is_several(object, &known) => Some(several(&known)),
+            _ => None,
+        })
+    }
+
     /// Takes leave to send one deletion; what there is to delete is counted before the first.
     pub(super) async fn take_leave(&self, request: &Request) -> Result<(), Trouble> {
         let World { account, deletions, .. } = self.world;
@@ -115,6 +127,14 @@ impl Turn<'_> {
         }
         Ok(deletions.borrow_mut().take(name)?)
     }
+}
+
+fn several(known: &Known) -> Fault {
+    let pairs = known.pairs.max(2);
+    Fault::record(
+        Code::DeleteMergedCustomer,
+        format!("the object stands under at least {pairs} pairs of data source and external id"),
+    )
 }
 
 fn foreign() -> Fault {

@@ -243,8 +243,10 @@ impl World<'_> {
         }
         for (family, found) in families.iter().zip(&found) {
             let is_made = |found: &Imported| matches!(found, Imported::Made | Imported::Lacking(_));
+            let mut guard = self.deletions.borrow_mut();
             for (unit, _) in family.units.iter().zip(found).filter(|(_, found)| is_made(found)) {
-                self.deletions.borrow_mut().created(unit.object.resource().name);
+                guard.created(unit.object.resource().name);
+                unit.import.counts().for_each(|(part, many)| guard.created_many(part, many as u64));
             }
         }
         Ok(found)

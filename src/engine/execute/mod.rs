@@ -11,6 +11,7 @@ mod group;
 mod import;
 mod imported;
 mod locate;
+mod made;
 mod merged;
 mod note;
 mod resolve;

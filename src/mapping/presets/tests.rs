@@ -320,8 +320,8 @@ fn a_deletion_marker_is_seen_in_any_case() {
     for columns in [vec![], vec!["_AB_CDC_DELETED_AT", "_ab_cdc_deleted_at"]] {
         let mapper = Entry { columns, ..Entry::default() }.mapper(Preset::SegmentGroup, &customers::RESOURCE);
         for (row, deleted) in [
-            (json!({"_AB_CDC_DELETED_AT": "t"}), true),
-            (json!({"_ab_cdc_deleted_at": "t"}), true),
+            (json!({"_AB_CDC_DELETED_AT": "2026-01-01"}), true),
+            (json!({"_ab_cdc_deleted_at": true}), true),
             (json!({"_ab_cdc_deleted_at": null}), false),
             (json!({"_AB_CDC_UPDATED_AT": "t"}), false),
         ] {
