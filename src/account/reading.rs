@@ -69,7 +69,7 @@ impl Account<'_> {
         if let Some(known) = index.shelf(scope) {
             return Some(known);
         }
-        if look.parent.as_ref().is_some_and(|parent| index.is_empty(parent)) {
+        if index.is_listed(scope) && look.parent.as_ref().is_some_and(|parent| index.is_empty(parent)) {
             return Some(index.listed(scope, &[], false));
         }
         let listings = self.listings.borrow();

@@ -387,7 +387,7 @@ impl Binding {
         let (fields, twice, faults) = (&mapped.fields, &mut mapped.twice, &mut mapped.faults);
         twice.retain(|slot| fields.iter().any(|(at, _)| at == slot));
         let is_kept = |field: &str| is_key(field) || resource.references.iter().any(|reference| reference.name == field);
-        faults.retain(|fault| fault.field.as_deref().is_some_and(is_kept));
+        faults.retain(|fault| fault.field.as_deref().is_some_and(|field| field == DELETED_AT || is_kept(field)));
     }
 
     /// The first key that a record gives.

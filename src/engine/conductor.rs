@@ -97,6 +97,8 @@ pub(super) struct Job {
     pub(super) stood_behind: bool,
     /// It waited, and was taken from among those that wait to go with another.
     pub(super) was_taken: bool,
+    /// It goes since all was there to make the thing that it waited for: if it has to wait again, not for another like it.
+    pub(super) was_tried: bool,
     /// Its place among the records of its stream that are under way.
     pub(super) place: Place,
 }
@@ -124,6 +126,8 @@ pub(super) struct Queued {
     pub(super) job: Kept<Job>,
     /// Said here of what is put away.
     pub(super) last_chance: bool,
+    /// The same.
+    pub(super) was_tried: bool,
 }
 
 impl Job {

@@ -65,7 +65,7 @@ impl Sync<'_> {
             let bindings = &self.engine.bindings;
             let lanes = self.parking.look(&job, |job| queueing(world, bindings, job))?;
             self.queued_bytes += in_memory(&job);
-            self.lanes.push(lanes, Queued { job, last_chance: true });
+            self.lanes.push(lanes, Queued { job, last_chance: true, was_tried: false });
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Sync<'_> {
             );
         }
         let mut over = pin!(stop.over(GRACE));
-        let mut late = false;
+        let (mut late, mut limit) = (false, None);
         while !running.is_empty() && !late {
             let keeping = self.store.has_work();
             tokio::select! {
@@ -101,8 +101,12 @@ impl Sync<'_> {
                     Ok(()) => self.let_go()?,
                     Err(failure) => return Ok(not_kept(&failure)),
                 },
-                Some((group, goes)) = running.next() => if let Goes::Ended = goes? {
-                    self.ended(world, group)?;
+                Some((group, goes)) = running.next() => match goes {
+                    // The others under way are within the limit.
+                    Err(failure) if failure.code == Code::DeleteLimit => limit = limit.or(Some(failure)),
+                    goes => if let Goes::Ended = goes? {
+                        self.ended(world, group)?;
+                    },
                 },
                 () = &mut over => late = true,
             }
@@ -112,6 +116,7 @@ impl Sync<'_> {
             kept = self.keep_all() => kept.map_or_else(|failure| Ok(not_kept(&failure)), |()| Ok(Ending::Interrupted)),
             () = stop.over(GRACE_TO_KEEP) => Ok(Ending::Interrupted),
         }
+        .and_then(|ending| limit.map_or(Ok(ending), Err))
     }
 
     /// Says of every STATE that did not leave what it waits for.

@@ -272,6 +272,7 @@ async fn what_requests_of_the_users_own_made_was_not_there_at_the_start() {
 #[tokio::test(start_paused = true)]
 async fn a_first_contact_that_this_run_made_was_not_there_at_the_start() {
     let contact = |n: usize| json!({"external_id": format!("k{n}"), "customer_external_id": "c", "first_name": "K"});
+    // Of customers that are changed it is taken for one that was there: a sync that changes many could delete no contact otherwise.
     for existing in [false, true] {
         let sandbox = sandbox();
         let mut rows: Vec<(&str, Value)> = vec![(CUSTOMERS, json!({"external_id": "c"}))];
@@ -286,8 +287,10 @@ async fn a_first_contact_that_this_run_made_was_not_there_at_the_start() {
         rows += &customer("c");
         let limit = json!({"deletions": {"policy": "mirror", "max_deletes": 100, "max_percent": 10}});
         let ran = mirror(&sandbox, &limit, &[CUSTOMERS, "contacts"], rows).await;
-        let failure = ran.ending.as_ref().unwrap_err();
-        assert!(failure.message.contains("1 of the 4 contacts"), "{existing} {failure}");
-        assert_eq!(deletes(&sandbox).len(), 0);
+        assert_eq!(deletes(&sandbox).len(), usize::from(existing));
+        if !existing {
+            let failure = ran.ending.as_ref().unwrap_err();
+            assert!(failure.message.contains("1 of the 4 contacts"), "{failure}");
+        }
     }
 }

@@ -10,12 +10,13 @@ use super::testing::{PARKING, Ran, TIGHT, catalog, record, run, settings};
 use crate::config::Settings;
 use crate::sandbox::{Options, Sandbox};
 
-const STREAMS: [&str; 9] = [
+const STREAMS: [&str; 10] = [
     "customers",
     "plans",
     "invoices",
     "line_items",
     "transactions",
+    "invoice_changes",
     "line_changes",
     "transaction_changes",
     "contacts",
@@ -31,6 +32,7 @@ fn policy(more: &Value) -> Settings {
     let mut settings = json!({
         "deletions": {"policy": "delete", "max_deletes": 1000, "max_percent": 100},
         "streams": [
+            {"stream": "invoice_changes", "object": "invoices", "mode": "update"},
             {"stream": "line_changes", "object": "line_items", "mode": "update"},
             {"stream": "transaction_changes", "object": "transactions", "mode": "update"},
         ],
@@ -234,6 +236,71 @@ async fn what_makes_no_line_completes_no_invoice() {
             assert_eq!(counts, *wanted, "{bulk} {rows:#?} {:?}", ran.report.total());
         }
     }
+}
+
+/// Rows of the invoice itself between its header and what completes it, and more of its parts than go in one request.
+#[tokio::test(start_paused = true)]
+async fn an_invoice_meets_its_first_line_whatever_else_waits() {
+    let line = |key: &str| {
+        let row = json!({"external_id": key, "invoice_external_id": "i", "type": "one_time", "amount_in_cents": 5000});
+        ("line_items", row)
+    };
+    let due = |stream: &'static str, day: &str| {
+        let mut row = header();
+        row["due_date"] = json!(day);
+        (stream, row)
+    };
+    let (change, gone) = (due("invoice_changes", "2026-03-03"), {
+        let mut row = header();
+        row["_ab_cdc_deleted_at"] = json!("2026-01-01");
+        ("invoices", row)
+    });
+    let paid = |n: usize| {
+        let row = json!({"external_id": format!("t{n}"), "invoice_external_id": "i", "type": "payment", "date": "2026-01-02",
+            "amount_in_cents": 1, "result": "successful"});
+        ("transactions", row)
+    };
+    let many = |count: usize| (0..count).map(paid).collect::<Vec<Row>>();
+    let headers = |count: usize| vec![("invoices", header()); count];
+    // Rows, then the lines, transactions and due date that are left.
+    let left = |sandbox: &Sandbox| {
+        let invoices = sandbox.contents()["invoices"].as_array().cloned().unwrap_or_default();
+        let count = |field: &str| invoices.iter().map(|invoice| invoice[field].as_array().map_or(0, Vec::len)).sum::<usize>();
+        let due = invoices.first().and_then(|invoice| invoice["fields"]["due_date"].as_str()).map(|text| text[..10].to_owned());
+        (count("line_items"), count("transactions"), due)
+    };
+    let on = |day: &str| Some(day.to_owned());
+    let cases: [(Vec<Row>, (usize, usize, Option<String>)); 9] = [
+        (vec![headers(1), vec![change.clone(), line("l")]].concat(), (1, 0, on("2026-03-03"))),
+        (
+            vec![headers(1), vec![change.clone()], vec![due("invoices", "2026-04-04"), line("l")]].concat(),
+            (1, 0, on("2026-04-04")),
+        ),
+        (vec![headers(1), vec![gone.clone(), line("l")]].concat(), (0, 0, None)),
+        (vec![headers(1), vec![change, whole()]].concat(), (1, 0, on("2026-03-03"))),
+        (vec![headers(1), vec![gone], headers(1), vec![line("l"), line("m")]].concat(), (2, 0, None)),
+        (vec![headers(1), many(1200), vec![line("l")]].concat(), (1, 1200, None)),
+        (vec![many(1200), vec![line("l")], headers(1)].concat(), (1, 1200, None)),
+        (vec![headers(1100), vec![line("l")]].concat(), (1, 0, None)),
+        (vec![vec![line("l")], headers(1), many(3), vec![line("m")]].concat(), (2, 3, None)),
+    ];
+    for bulk in ["never", "auto"] {
+        for (rows, wanted) in &cases {
+            let sandbox = sandbox(0);
+            let settings = policy(&json!({"bulk_import": bulk}));
+            sync(&sandbox, &settings, &[customer()]).await;
+            let ran = sync(&sandbox, &settings, rows).await;
+            let first: Vec<&Row> = rows.iter().take(3).collect();
+            assert_eq!(left(&sandbox), *wanted, "{bulk} {first:?} {:?}", ran.report.total());
+        }
+    }
+    // A header that names an invoice of another account, too.
+    let mut stale = header();
+    stale["uuid"] = json!("inv_23740208-2c7e-11ee-9ea2-ffd2435982bb");
+    let sandbox = sandbox(0);
+    sync(&sandbox, &policy(&json!({})), &[customer()]).await;
+    let ran = sync(&sandbox, &policy(&json!({})), &[("invoices", stale), line("l")]).await;
+    assert_eq!((ran.count("rejected"), left(&sandbox)), (0, (1, 0, None)));
 }
 
 #[tokio::test(start_paused = true)]

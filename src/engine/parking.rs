@@ -32,6 +32,8 @@ pub enum Part {
     Incomplete,
     /// A part that completes it.
     Completing,
+    /// A later row about the thing itself that makes nothing.
+    Behind,
     /// Something else that waits for it.
     Other,
 }
@@ -176,7 +178,7 @@ impl<J, K: Keeper<J>> Parking<J, K> {
         }
         let is_completed = |waiting: &Lane<J>| waiting.iter().any(|other| other.part() == Part::Completing);
         Ok(match part {
-            Part::Other => false,
+            Part::Behind | Part::Other => false,
             Part::Completing => self.incomplete.contains_key(&lane),
             Part::Incomplete => {
                 *self.incomplete.entry(lane).or_default() += 1;
@@ -195,6 +197,11 @@ impl<J, K: Keeper<J>> Parking<J, K> {
         self.incomplete.contains_key(lane)
     }
 
+    /// Whether a row about the thing of this lane waits behind the thing itself.
+    pub fn is_followed(&self, lane: &LaneKey) -> bool {
+        self.waiting.get(lane).is_some_and(|waiting| waiting.iter().any(|other| other.part() == Part::Behind))
+    }
+
     /// Whether a job waits on this lane.
     pub fn waits_for(&self, lane: &LaneKey) -> bool {
         self.waiting.contains_key(lane)
@@ -211,19 +218,27 @@ impl<J, K: Keeper<J>> Parking<J, K> {
         waiting.into_iter().map(|next| self.unpark(lane, next, &mut note)).collect()
     }
 
-    /// The jobs of this lane that together make its thing, the thing itself first; what else waits for it still does. Otherwise
-    /// as [`Self::arrived`].
+    /// The jobs of this lane that together make its thing: the thing itself first and right behind it what completes it, then the
+    /// other rows about it. What else waits for it still does. Otherwise as [`Self::arrived`].
     ///
     /// # Errors
     /// When what was put away can not be read.
     pub fn completed<N>(&mut self, lane: &LaneKey, mut note: impl FnMut(&J) -> N) -> Result<Vec<(N, Kept<J>)>, Failure> {
         let waiting = self.waiting.remove(lane).unwrap_or_default();
-        let (left, mut making): (Lane<J>, Lane<J>) = waiting.into_iter().partition(|waiting| waiting.part() == Part::Other);
+        let (left, making): (Lane<J>, Lane<J>) = waiting.into_iter().partition(|waiting| waiting.part() == Part::Other);
         if !left.is_empty() {
             self.waiting.insert(*lane, left);
         }
-        making.sort_by_key(|waiting| waiting.part() != Part::Incomplete);
-        making.into_iter().map(|next| self.unpark(lane, next, &mut note)).collect()
+        let mut is_first = true;
+        let rank = |waiting: Waiting<J>| match waiting.part() {
+            Part::Incomplete if std::mem::take(&mut is_first) => (0, waiting),
+            Part::Completing => (1, waiting),
+            Part::Incomplete => (2, waiting),
+            Part::Behind | Part::Other => (3, waiting),
+        };
+        let mut making: Vec<(u8, Waiting<J>)> = making.into_iter().map(rank).collect();
+        making.sort_by_key(|(rank, _)| *rank);
+        making.into_iter().map(|(_, next)| self.unpark(lane, next, &mut note)).collect()
     }
 
     /// All jobs, in no order that means anything; otherwise as [`Self::arrived`].
@@ -519,7 +534,7 @@ mod tests {
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let part = prop_oneof![Just(Part::Incomplete), Just(Part::Completing), Just(Part::Other), Just(Part::Other)];
+        let part = prop_oneof![Just(Part::Incomplete), Just(Part::Completing), Just(Part::Behind), Just(Part::Other)];
         let step = prop_oneof![
             9 => (0usize..4, part, prop::collection::vec(0usize..6, 0..3), 1usize..9).prop_map(|(l, p, o, b)| Step::Park(l, p, o, b)),
             3 => (0usize..4).prop_map(Step::Arrived),

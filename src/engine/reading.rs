@@ -90,6 +90,7 @@ impl Sync<'_> {
                             part,
                             stood_behind: false,
                             was_taken: false,
+                            was_tried: false,
                             place,
                         };
                         self.queue(world, job);

@@ -148,6 +148,7 @@ impl Keeper<Job> for Spill {
             part,
             stood_behind,
             was_taken: false,
+            was_tried: false,
             place: in_turn::Place::NONE,
         })
     }
@@ -272,6 +273,7 @@ mod tests {
                     part,
                     stood_behind,
                     was_taken: false,
+                    was_tried: false,
                     place,
                 });
             }

@@ -21,14 +21,14 @@ impl Sync<'_> {
     pub(super) fn queue(&mut self, world: &World<'_>, job: Job) {
         self.queued_bytes += job.bytes();
         let lanes = queueing(world, &self.engine.bindings, &job);
-        self.lanes.push(lanes, Queued { job: Kept::Here(Box::new(job)), last_chance: false });
+        self.lanes.push(lanes, Queued { job: Kept::Here(Box::new(job)), last_chance: false, was_tried: false });
     }
 
     /// A queued record, in memory from now on.
     fn fetch(&mut self, queued: Queued) -> Result<Job, Failure> {
-        let Queued { job, last_chance } = queued;
+        let Queued { job, last_chance, was_tried } = queued;
         let counted = in_memory(&job);
-        let job = Job { last_chance, ..self.parking.fetch(job)? };
+        let job = Job { last_chance, was_tried, ..self.parking.fetch(job)? };
         self.queued_bytes += job.bytes().saturating_sub(counted);
         Ok(job)
     }
@@ -38,9 +38,20 @@ impl Sync<'_> {
         while let Some((id, first)) = self.lanes.start() {
             let first = self.fetch(first)?;
             if let Some((lane, part)) = self.behind(&first, bindings) {
+                if part == Part::Behind && first.plan.mode == Mode::Delete {
+                    // What completes it would have come before: later rows are about what is made anew.
+                    let jobs = self.parking.completed(&lane, |job| queueing(world, bindings, job))?;
+                    let mut again = self.again(jobs, true, true);
+                    let lanes = world.lanes(bindings.at(first.stream).object, &first.plan);
+                    again.push((lanes, Queued { job: Kept::Here(Box::new(first)), last_chance: false, was_tried: false }));
+                    self.lanes.push_first(again);
+                    self.lanes.done(id);
+                    continue;
+                }
                 world.met(bindings.at(first.stream).object, &first.plan);
                 self.queued_bytes = self.queued_bytes.saturating_sub(first.bytes());
-                if self.park(lane, part, Job { stood_behind: part == Part::Completing, ..first })? {
+                let was_tried = first.was_tried;
+                if self.park(lane, part, Job { stood_behind: part == Part::Completing, ..first })? && !was_tried {
                     self.completed(world, &lane)?;
                 }
                 self.lanes.done(id);
@@ -51,8 +62,8 @@ impl Sync<'_> {
             if world.account.names_moved() {
                 let lanes = world.lanes(object, &first.plan);
                 if !self.lanes.holds(id, &lanes) {
-                    let last_chance = first.last_chance;
-                    self.lanes.push_first(vec![(lanes, Queued { job: Kept::Here(Box::new(first)), last_chance })]);
+                    let (last_chance, was_tried) = (first.last_chance, first.was_tried);
+                    self.lanes.push_first(vec![(lanes, Queued { job: Kept::Here(Box::new(first)), last_chance, was_tried })]);
                     self.lanes.done(id);
                     continue;
                 }
@@ -63,7 +74,9 @@ impl Sync<'_> {
             // What waits for it can go with it, unless an earlier record about the same waits elsewhere.
             let mut others = Vec::new();
             if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
-                others = self.take_waiting(world, &LaneKey::key(object.resource().name, key), MOST_JOINED - 1, fits)?;
+                // What completes it stands right behind it, and needs room.
+                let most = if object.is_incomplete(&first.plan) { MOST_JOINED / 2 } else { MOST_JOINED - 1 };
+                others = self.take_waiting(world, &LaneKey::key(object.resource().name, key), most, fits)?;
             }
             let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
             // What can not be read is told when its own turn comes.
@@ -116,10 +129,14 @@ impl Sync<'_> {
         let own = job.own(bindings);
         let lane = self.parking.holder(&own)?;
         let makes = matches!(job.plan.mode, Mode::Insert | Mode::Upsert);
-        if !makes || !own.contains(&lane) || !self.parking.is_incomplete(&lane) {
+        if !own.contains(&lane) {
             return Some((lane, Part::Other));
         }
+        if !makes || !self.parking.is_incomplete(&lane) {
+            return Some((lane, Part::Behind));
+        }
         match bindings.at(job.stream).object.is_incomplete(&job.plan) {
+            true if self.parking.is_followed(&lane) => Some((lane, Part::Behind)),
             true => Some((lane, Part::Incomplete)),
             // Together they are complete. Where they could not go together it goes alone.
             false => (!job.stood_behind).then_some((lane, Part::Completing)),
@@ -150,9 +167,10 @@ impl Sync<'_> {
                         Waits::ForIt if self.may_complete(&job) => Part::Completing,
                         Waits::ForIt => Part::Other,
                     };
+                    let was_tried = job.was_tried;
                     if job.was_taken {
                         again.push((lane, part, job));
-                    } else if self.park(lane, part, job)? {
+                    } else if self.park(lane, part, job)? && !was_tried {
                         completed.push(lane);
                     }
                 }
@@ -167,7 +185,8 @@ impl Sync<'_> {
         }
         // What was taken from among those that wait stood before them.
         for (lane, part, job) in again.into_iter().rev() {
-            if self.park(lane, part, job)? {
+            let was_tried = job.was_tried;
+            if self.park(lane, part, job)? && !was_tried {
                 completed.push(lane);
             }
         }
@@ -223,7 +242,8 @@ impl Sync<'_> {
     pub(super) fn arrived(&mut self, world: &World<'_>, parent: &LaneKey) -> Result<(), Failure> {
         let bindings = &self.engine.bindings;
         let jobs = self.parking.arrived(parent, |job| queueing(world, bindings, job))?;
-        self.queue_first(jobs);
+        let again = self.again(jobs, false, false);
+        self.lanes.push_first(again);
         Ok(())
     }
 
@@ -231,13 +251,15 @@ impl Sync<'_> {
     fn completed(&mut self, world: &World<'_>, thing: &LaneKey) -> Result<(), Failure> {
         let bindings = &self.engine.bindings;
         let jobs = self.parking.completed(thing, |job| queueing(world, bindings, job))?;
-        self.queue_first(jobs);
+        let again = self.again(jobs, false, true);
+        self.lanes.push_first(again);
         Ok(())
     }
 
-    fn queue_first(&mut self, jobs: Vec<(LaneKeys, Kept<Job>)>) {
+    /// What comes back, to be queued.
+    fn again(&mut self, jobs: Vec<(LaneKeys, Kept<Job>)>, last_chance: bool, was_tried: bool) -> Vec<(LaneKeys, Queued)> {
         self.queued_bytes += jobs.iter().map(|(_, job)| in_memory(job)).sum::<usize>();
-        self.lanes.push_first(jobs.into_iter().map(|(lanes, job)| (lanes, Queued { job, last_chance: false })).collect());
+        jobs.into_iter().map(|(lanes, job)| (lanes, Queued { job, last_chance, was_tried })).collect()
     }
 }
 

@@ -104,8 +104,12 @@ fn is_free(folder: &Path) -> Result<(), Failure> {
     if !path.is_file() {
         return Ok(());
     }
-    let file = fs::File::open(&path).map_err(|error| not_noted(&path, &error))?;
-    alone(file.try_lock_shared(), folder)
+    match fs::File::open(&path) {
+        Ok(file) => alone(file.try_lock_shared(), folder),
+        // Somebody else's, who could write nothing here.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(not_noted(&path, &error)),
+    }
 }
 
 fn alone(locked: Result<(), TryLockError>, folder: &Path) -> Result<(), Failure> {

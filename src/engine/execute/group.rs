@@ -64,6 +64,10 @@ pub(in crate::engine) async fn execute(world: &World<'_>, members: &[Member<'_>]
     if !has_parts && first.plan.target != Target::Part {
         return in_turn(world, members).await;
     }
+    if let Some(plan) = without_gone(world, first).await? {
+        let members: Vec<Member<'_>> = std::iter::once(Member { plan: &plan, ..*first }).chain(others.iter().copied()).collect();
+        return Box::pin(execute(world, &members)).await;
+    }
     match standing(&first.turn(world)).await {
         Err(Trouble::Stop(failure)) => Err(failure),
         // What is there is changed in turn, so that each record learns what became of it.
@@ -108,6 +112,16 @@ pub(in crate::engine) async fn rest(
         }
     }
     Ok(())
+}
+
+/// The plan of what is found by its key, since its UUID leads nowhere; `None` where it does, or is all that it is found by.
+async fn without_gone(world: &World<'_>, first: &Member<'_>) -> Result<Option<Plan>, Failure> {
+    let (Target::Uuid(uuid, Some(other)), Mode::Upsert) = (&first.plan.target, first.plan.mode) else { return Ok(None) };
+    match first.turn(world).entry_or_read(&world.account.now(uuid)).await {
+        Err(Trouble::Stop(failure)) => Err(failure),
+        Ok(Some(Found::Absent)) => Ok(Some(Plan { target: (**other).clone(), ..first.plan.clone() })),
+        _ => Ok(None),
+    }
 }
 
 /// What the first plan of a group stands before.

@@ -7,7 +7,6 @@ use serde_json::Value;
 use tokio::sync::OwnedRwLockReadGuard;
 
 use super::Turn;
-use super::change::members;
 use crate::mapping::{Slot, values};
 use crate::objects::request::{Method, Request, Shows};
 use crate::objects::resource::Kind;
@@ -50,17 +49,12 @@ impl Turn<'_> {
         }
     }
 
-    /// What a request that changes the plan's object makes within it. Whether a first contact that is changed may be made by
-    /// that is unknown.
+    /// What a request that changes the plan's object makes within it. Whether a change of a first contact may make one is unknown; it is
+    /// taken for none, or a sync that changes many customers could delete no contact.
     pub(super) fn makes_within(&self, request: &Request) -> Option<&'static str> {
         if let Shows::Part(part) = request.shows {
             return Some(part).filter(|_| request.method == Method::Post);
         }
-        let resource = self.object.resource();
-        let nested = self.object.mirrored().map_or(&[][..], |mirrored| mirrored.nested);
-        let mut singles =
-            nested.iter().filter(|(name, _)| matches!(resource.field(name).map(|field| &field.kind), Some(Kind::Object(_))));
-        let (name, part) = singles.next()?;
-        members(request)?.contains_key(*name).then_some(part)
+        None
     }
 }

@@ -215,7 +215,7 @@ impl Turn<'_> {
 
     /// What there is under a UUID; `None` where it can not be told. What may not be read may be written all the same, but for what
     /// must not be written over.
-    async fn entry_or_read(&self, uuid: &str) -> Result<Option<Found<Rc<Known>>>, Trouble> {
+    pub(in crate::engine) async fn entry_or_read(&self, uuid: &str) -> Result<Option<Found<Rc<Known>>>, Trouble> {
         match self.world.account.entry_or_read(self.object, uuid).await {
             Err(Trouble::Refused(_)) if self.how.only_if_empty.is_empty() => Ok(None),
             found => found,
