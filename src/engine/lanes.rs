@@ -171,6 +171,32 @@ impl<J> Lanes<J> {
         job.work
     }
 
+    /// A started job holds these keys too, as what it took from elsewhere would: before all that have not started. A key that another
+    /// started job holds stays with that one.
+    pub fn hold(&mut self, id: JobId, keys: &[LaneKey]) {
+        for key in keys {
+            match self.queues.entry(*key) {
+                Entry::Vacant(empty) => {
+                    empty.insert(Queue { head: id, others: VecDeque::new() });
+                }
+                Entry::Occupied(mut queue) => {
+                    let Queue { head, others } = queue.get_mut();
+                    match self.jobs.get_mut(head) {
+                        Some(overtaken) if overtaken.work.is_some() => {
+                            overtaken.behind += 1;
+                            others.push_front(*head);
+                            *head = id;
+                        }
+                        _ => continue,
+                    }
+                }
+            }
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.keys.push(*key);
+            }
+        }
+    }
+
     /// Whether a started job holds all of these keys.
     pub fn holds(&self, id: JobId, keys: &[LaneKey]) -> bool {
         self.jobs.get(&id).is_some_and(|job| keys.iter().all(|key| job.keys.contains(key)))
@@ -257,6 +283,31 @@ mod tests {
             lanes.done(id);
         }
         assert_eq!(order, ["first", "second", "later"]);
+    }
+
+    #[test]
+    fn a_started_job_can_hold_more_before_what_has_not_started() {
+        let mut lanes = Lanes::default();
+        lanes.push(smallvec![key(1)], "leader");
+        let (leader, _) = lanes.start().unwrap();
+        lanes.push(smallvec![key(2), key(3)], "waits");
+        lanes.push(smallvec![key(4)], "runs");
+        lanes.push(smallvec![key(3)], "behind it");
+        lanes.hold(leader, &[key(1), key(2), key(5)]);
+        let (runs, work) = lanes.start().unwrap();
+        assert_eq!(work, "runs", "what was ready is no longer");
+        lanes.hold(leader, &[key(4)]);
+        lanes.push(smallvec![key(5)], "later");
+        assert!(lanes.start().is_none());
+        lanes.done(runs);
+        lanes.done(leader);
+        let mut order = Vec::new();
+        while let Some((id, work)) = lanes.start() {
+            order.push(work);
+            lanes.done(id);
+        }
+        assert_eq!(order, ["waits", "later", "behind it"]);
+        assert!(lanes.is_empty() && lanes.queues.is_empty());
     }
 
     #[test]

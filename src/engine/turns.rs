@@ -99,6 +99,10 @@ impl Sync<'_> {
                 // The last value of a field counts, whether its record waited or not.
                 others.sort_by_key(|job| job.line);
             }
+            // What comes later about one of them keeps its place behind it.
+            for job in others.iter().filter(|job| job.was_taken) {
+                self.lanes.hold(id, &world.lanes(bindings.at(job.stream).object, &job.plan));
+            }
             return Ok(Some((id, std::iter::once(first).chain(others).collect())));
         }
         Ok(None)
