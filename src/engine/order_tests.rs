@@ -24,6 +24,8 @@ const STREAMS: [&str; 10] = [
 ];
 
 type Row = (&'static str, Value);
+/// Lines and transactions of all invoices, and the due date of the first.
+type Left = (usize, usize, Option<String>);
 
 /// So much simulated time no sync of some rows takes.
 const LONG: Duration = Duration::from_secs(120);
@@ -290,19 +292,16 @@ async fn an_invoice_meets_its_first_line_whatever_else_waits() {
         (count("line_items"), count("transactions"), due)
     };
     let on = |day: &str| Some(day.to_owned());
-    let cases: [(Vec<Row>, (usize, usize, Option<String>)); 9] = [
-        (vec![headers(1), vec![change.clone(), line("l")]].concat(), (1, 0, on("2026-03-03"))),
-        (
-            vec![headers(1), vec![change.clone()], vec![due("invoices", "2026-04-04"), line("l")]].concat(),
-            (1, 0, on("2026-04-04")),
-        ),
-        (vec![headers(1), vec![gone.clone(), line("l")]].concat(), (0, 0, None)),
-        (vec![headers(1), vec![change, whole()]].concat(), (1, 0, on("2026-03-03"))),
-        (vec![headers(1), vec![gone], headers(1), vec![line("l"), line("m")]].concat(), (2, 0, None)),
-        (vec![headers(1), many(1200), vec![line("l")]].concat(), (1, 1200, None)),
-        (vec![many(1200), vec![line("l")], headers(1)].concat(), (1, 1200, None)),
-        (vec![headers(1100), vec![line("l")]].concat(), (1, 0, None)),
-        (vec![vec![line("l")], headers(1), many(3), vec![line("m")]].concat(), (2, 3, None)),
+    let cases: [(Vec<Row>, Left); 9] = [
+        ([headers(1), vec![change.clone(), line("l")]].concat(), (1, 0, on("2026-03-03"))),
+        ([headers(1), vec![change.clone()], vec![due("invoices", "2026-04-04"), line("l")]].concat(), (1, 0, on("2026-04-04"))),
+        ([headers(1), vec![gone.clone(), line("l")]].concat(), (0, 0, None)),
+        ([headers(1), vec![change, whole()]].concat(), (1, 0, on("2026-03-03"))),
+        ([headers(1), vec![gone], headers(1), vec![line("l"), line("m")]].concat(), (2, 0, None)),
+        ([headers(1), many(1200), vec![line("l")]].concat(), (1, 1200, None)),
+        ([many(1200), vec![line("l")], headers(1)].concat(), (1, 1200, None)),
+        ([headers(1100), vec![line("l")]].concat(), (1, 0, None)),
+        ([vec![line("l")], headers(1), many(3), vec![line("m")]].concat(), (2, 3, None)),
     ];
     for bulk in ["never", "auto"] {
         for (rows, wanted) in &cases {
