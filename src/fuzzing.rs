@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -48,9 +50,30 @@ pub fn line(line: &[u8]) {
     }
 }
 
-/// The members of an object; of those that stand twice the last.
+/// The members of an object; of those that stand twice the last that is not null, as everywhere here.
 fn members(object: &str) -> HashMap<Cow<'_, str>, &RawValue> {
-    serde_json::from_str(object.trim_start_matches('\u{feff}')).expect("what can be read can be read when it goes back")
+    struct Speaking;
+
+    impl<'de> Visitor<'de> for Speaking {
+        type Value = HashMap<Cow<'de, str>, &'de RawValue>;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = HashMap::new();
+            while let Some((name, value)) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
+                if value.get() != "null" || !members.contains_key(&name) {
+                    members.insert(name, value);
+                }
+            }
+            Ok(members)
+        }
+    }
+
+    let mut input = serde_json::Deserializer::from_str(object.trim_start_matches('\u{feff}'));
+    input.deserialize_map(Speaking).expect("what can be read can be read when it goes back")
 }
 
 /// Settings under which rows are mapped.
