@@ -311,6 +311,9 @@ async fn an_invoice_meets_its_first_line_whatever_else_waits() {
             let ran = sync(&sandbox, &settings, rows).await;
             let first: Vec<&Row> = rows.iter().take(3).collect();
             assert_eq!(left(&sandbox), *wanted, "{bulk} {first:?} {:?}", ran.report.total());
+            // What waits goes along: a thousand in one request.
+            let writes = sandbox.observed().log.iter().filter(|call| call.method == "POST").count();
+            assert!(rows.len() < 1000 || writes <= 2 + rows.len() - 998, "{bulk} {first:?}: {writes} requests");
         }
     }
     // A header that names an invoice of another account, too.

@@ -71,20 +71,19 @@ impl Sync<'_> {
             let leader = first.member(bindings);
             let imports = world.bulk.get() && may_go(&leader);
             let fits = |next: &Job| leader.can_take(&next.member(bindings)) || (imports && may_go(&next.member(bindings)));
-            // What waits for it can go with it, unless an earlier record about the same waits elsewhere.
+            let room = |others: &[Job]| MOST_JOINED.saturating_sub(1 + others.len());
             let mut others = Vec::new();
+            if object.is_incomplete(&first.plan) {
+                // What completes it stands right behind it, and must not lack room for all that waits besides.
+                others = self.absorb(id, MOST_JOINED / 2, bindings, fits)?;
+            }
             if let Some(key) = first.plan.target.key().filter(|_| !self.parking.is_empty()) {
-                // What completes it stands right behind it, and needs room.
-                let most = if object.is_incomplete(&first.plan) { MOST_JOINED / 2 } else { MOST_JOINED - 1 };
-                others = self.take_waiting(world, &LaneKey::key(object.resource().name, key), most, fits)?;
+                let lane = LaneKey::key(object.resource().name, key);
+                let waiting = self.take_waiting(world, &lane, room(&others), fits)?;
+                others.extend(waiting);
             }
-            let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
-            // What can not be read is told when its own turn comes.
-            let wanted = |next: &Queued| self.parking.look(&next.job, joins).unwrap_or(false);
-            let absorbed = self.lanes.absorb(id, MOST_JOINED.saturating_sub(1 + others.len()), wanted);
-            for queued in absorbed {
-                others.push(self.fetch(queued)?);
-            }
+            let behind = self.absorb(id, room(&others), bindings, fits)?;
+            others.extend(behind);
             if imports {
                 // Parts that wait for a whole which goes with it go with it too.
                 let wholes: Vec<usize> = (0..others.len()).filter(|_| !self.parking.is_empty()).collect();
@@ -106,6 +105,15 @@ impl Sync<'_> {
             return Ok(Some((id, std::iter::once(first).chain(others).collect())));
         }
         Ok(None)
+    }
+
+    /// Takes over what stands right behind a started record and fits, unless an earlier record about the same waits elsewhere.
+    fn absorb(&mut self, id: JobId, most: usize, bindings: &Bindings, fits: impl Fn(&Job) -> bool) -> Result<Vec<Job>, Failure> {
+        let joins = |next: &Job| fits(next) && self.parking.holder(&next.own(bindings)).is_none();
+        // What can not be read is told when its own turn comes.
+        let wanted = |next: &Queued| self.parking.look(&next.job, joins).unwrap_or(false);
+        let absorbed = self.lanes.absorb(id, most, wanted);
+        absorbed.into_iter().map(|queued| self.fetch(queued)).collect()
     }
 
     /// Takes what waits on a lane and is wanted, to go now.
