@@ -129,6 +129,44 @@ fn an_invoice_that_never_gets_line_items_is_a_reject_and_so_is_what_waits_for_it
 }
 
 #[test]
+fn rows_that_wait_with_their_invoice_keep_their_order() {
+    let world = World::new();
+    let gone = |(stream, mut row): (&'static str, Value)| {
+        row["_ab_cdc_deleted_at"] = "2026-01-03".into();
+        (stream, row)
+    };
+    let paid = || ("transactions", of("inv-1", payment("tr")));
+    let line = |key: &str, cents: i64| ("line_items", of("inv-1", item(key, cents)));
+    // All of it waits for the customer, and nothing is there before.
+    let whole = invoice("inv-1", json!({"line_items": [item("li", 9900)]}));
+    let rows = [plan(), paid(), gone(paid()), line("li-2", 100), gone(line("li-2", 100)), line("li-2", 200), whole, customer()];
+    let config = json!({"deletions": {"policy": "delete", "max_percent": 100}});
+    let run = write_with(&world, config, |stream| stream, &rows).succeeded();
+    assert_eq!(run.outcomes("transactions"), "2 read, 1 created, 1 deleted");
+    let [invoice] = &invoices(&world)[..] else { panic!("{run}") };
+    let mut cents: Vec<_> =
+        invoice["line_items"].as_array().unwrap().iter().map(|line| line["fields"]["amount_in_cents"].as_i64()).collect();
+    cents.sort_unstable();
+    assert_eq!((cents, invoice["transactions"].as_array().unwrap().len()), (vec![Some(200), Some(9900)], 0), "{run}");
+}
+
+#[test]
+fn a_sync_ends_where_a_line_that_nothing_makes_is_changed_or_deleted_beside_its_invoice() {
+    for (config, mark) in [
+        (json!({"deletions": {"policy": "delete"}}), json!("2026-01-03")),
+        (json!({"streams": [{"stream": "line_items", "mode": "update"}]}), Value::Null),
+    ] {
+        let world = World::new();
+        write(&world, &[customer(), plan()]).succeeded();
+        let mut line = of("inv-1", item("li", 100));
+        line["_ab_cdc_deleted_at"] = mark;
+        let run = write_with(&world, config, |stream| stream, &[invoice("inv-1", json!({})), ("line_items", line)]).succeeded();
+        assert_eq!(run.outcomes("invoices"), "1 read, 1 rejected, 1 rejected with FIELD_MISSING");
+        assert_eq!(run.outcomes("line_items"), "1 read, 1 skipped, 1 skipped as no_match");
+    }
+}
+
+#[test]
 fn an_existing_invoice_is_changed_in_its_parts_and_nothing_of_it_is_removed() {
     let world = World::new();
     write(&world, &[customer(), plan(), whole("i-1")]).succeeded();

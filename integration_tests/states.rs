@@ -153,6 +153,7 @@ fn stream_and_global_states_in_one_sync_are_refused() {
     let run = world.sync().lines([customer("c-1"), state("customers", 1), customer("c-2"), global.into()]).run();
     run.failed("system_error", "STATE_MIXED");
     assert_eq!(run.state_ids(), [1]);
+    assert!(run.logged(&["summary ", r#""states":{"read":1,"emitted":1"#]), "{run}");
 }
 
 #[test]

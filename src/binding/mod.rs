@@ -631,6 +631,9 @@ mod tests {
         assert_eq!(deleted("customers", twice, json!({"external_id": "c1", "name": "a", "y": "b"})), "delete c1");
         let contact = json!({"external_id": "k", "customer_external_id": "c", "x": "d"});
         assert_eq!(deleted("contacts", json!({"fields": {"x": "customer_external_id"}}), contact), "FIELD_TWICE 1");
+        // Of two columns of the marker one is set, and the other says nothing for certain.
+        let marked_twice = json!({"fields": {"removed": "_ab_cdc_deleted_at"}});
+        assert_eq!(deleted("customers", marked_twice, json!({"external_id": "c", "removed": "no"})), "FIELD_VALUE 1");
         // By a constant alone nothing is found; it may narrow down what the row itself says.
         let note = json!({"constants": {"type": "note"}});
         let bare = json!({"customer_external_id": "c", "text": null, "created_at": null});

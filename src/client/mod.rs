@@ -326,7 +326,9 @@ impl Client {
 /// The failure with the API's own words, in which what was sent is starred: they go to the log.
 fn saying(mut failure: Failure, words: Option<&str>, call: &Call) -> Failure {
     if let Some(words) = words.filter(|words| !words.is_empty()) {
-        let others = call.query.iter().map(|(_, value)| value.as_str()).chain(call.path.split('/'));
+        // Of a path its UUIDs and keys, not the names of what the API has.
+        let is_value = |part: &&str| call.hides_path || part.contains(|letter: char| letter.is_ascii_digit());
+        let others = call.query.iter().map(|(_, value)| value.as_str()).chain(call.path.split('/').filter(is_value));
         failure.message = format!("{}: {}", failure.message, Values::of_request(call.body.as_deref(), others).hide(words));
     }
     failure

@@ -400,6 +400,19 @@ async fn a_wrong_key_stops_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stops_the_sync_is_told_in_the_words_of_the_api_but_for_what_was_sent() {
+    let words = r#"{"message":"the plan of Ann Lee (cus_17) does not allow new customers"}"#;
+    for status in [401, 402, 403] {
+        let call = Call { body: Some(r#"{"name":"Ann Lee"}"#.to_owned()), ..create("/customers/cus_17/notes") };
+        let stopped = client(&Api::script([says(status, words)])).send(&call, &mut Trial::default()).await.unwrap_err();
+        assert!(
+            stopped.message.ends_with(&format!("(HTTP {status}): the plan of *** (***) does not allow new customers")),
+            "{stopped}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_that_is_too_long_is_not_sent() {
     let api = Api::script([]);
     let call = Call { body: Some("x".repeat(5_000_001)), ..create("/x") };

@@ -131,6 +131,19 @@ pub(super) struct Queued {
 }
 
 impl Job {
+    /// One that has waited for nothing yet.
+    pub(super) fn new(
+        ticket: Ticket,
+        (stream, line): (usize, u64),
+        plan: Box<Plan>,
+        origin: Option<Box<Origin>>,
+        part: u64,
+        place: Place,
+    ) -> Self {
+        let (last_chance, stood_behind, was_taken, was_tried) = (false, false, false, false);
+        Self { ticket, stream, line, plan, origin, last_chance, part, stood_behind, was_taken, was_tried, place }
+    }
+
     /// The names of the thing that it is about.
     pub(super) fn own(&self, bindings: &Bindings) -> LaneKeys {
         self.plan.own_lanes(bindings.at(self.stream).object.resource().name)

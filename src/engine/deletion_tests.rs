@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::testing::{Ran, catalog, record, run, settings};
+use super::testing::{Ran, catalog, record, run, run_until, settings};
 use crate::errors::Code;
 use crate::sandbox::{Options, Sandbox};
 
@@ -229,4 +229,39 @@ async fn what_belonged_to_a_deleted_customer_is_made_again() {
             contents["invoices"].as_array().unwrap().iter().map(|one| one["line_items"].as_array().unwrap().len()).sum();
         assert_eq!((contents["invoices"].as_array().unwrap().len(), lines), (2, 3), "{contents:#}");
     }
+}
+
+/// A value that happens to be the key of what was deleted says nothing of whom its entry belongs to.
+#[tokio::test(start_paused = true)]
+async fn what_has_the_key_of_a_deleted_customer_for_a_value_is_found_all_the_same() {
+    let sandbox = sandbox(0);
+    let customer = |key: &str| record("customers", &json!({"external_id": key, "name": "n"}));
+    let contact = |name: &str| record("contacts", &json!({"external_id": "7", "customer_external_id": "a", "first_name": name}));
+    let streams = ["customers", "contacts"];
+    delete(&sandbox, 100.0, &streams, customer("7")).await.assert_sound();
+    // With one connection the contact is made before the customer of its key goes, and changed after.
+    let rows = [customer("a"), contact("x"), marked("customers", json!({"external_id": "7"})), customer("b"), contact("y")];
+    let policy = settings(&json!({"deletions": {"policy": "delete", "max_percent": 100}, "limits": {"connections": 1}}));
+    let ran = run(&sandbox, &policy, &catalog(&streams), rows.concat()).await;
+    assert_eq!((ran.count("deleted"), ran.count("rejected")), (1, 0), "{:?}", ran.report.streams);
+    assert_eq!(sandbox.contents()["contacts"].as_array().unwrap().len(), 1, "{:#}", sandbox.contents());
+}
+
+/// Whenever it is asked to stop, what was sent is accounted for.
+#[tokio::test(start_paused = true)]
+async fn asked_to_stop_at_the_limit_the_deletions_under_way_are_finished() {
+    let mut failed = 0;
+    for after in (0..40).map(|step| 10 * step) {
+        let sandbox = sandbox(40);
+        let input: String = keys(&sandbox).iter().take(8).map(|key| marked("customers", json!({"external_id": key}))).collect();
+        let policy = settings(&json!({"deletions": {"policy": "delete", "max_percent": 10}, "limits": {"connections": 8}}));
+        let stop = tokio::time::sleep(Duration::from_millis(after));
+        let ran = run_until(&sandbox, &policy, &catalog(&["customers"]), input, stop).await;
+        assert_eq!(ran.count("deleted") as usize, 40 - keys(&sandbox).len(), "asked after {after} ms");
+        if let Err(failure) = ran.ending {
+            assert_eq!(failure.code, Code::DeleteLimit);
+            failed += 1;
+        }
+    }
+    assert!(failed > 0, "none met the limit");
 }

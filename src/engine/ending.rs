@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 
 use super::conductor::{Ending, Goes, Input, Job, Queued, Running, Sync};
 use super::execute::World;
+use super::keeping::not_kept;
 use super::report::WaitingState;
 use super::stop::{GRACE, GRACE_TO_KEEP, Stop};
 use super::turns::{in_memory, queueing};
@@ -91,15 +92,15 @@ impl Sync<'_> {
             );
         }
         let mut over = pin!(stop.over(GRACE));
-        let (mut late, mut limit) = (false, None);
+        let (mut late, mut limit, mut broken) = (false, None, None);
         while !running.is_empty() && !late {
-            let keeping = self.store.has_work();
+            let keeping = broken.is_none() && self.store.has_work();
             tokio::select! {
                 biased;
                 // What is kept by now lets STATEs go, however long the others take.
                 kept = self.store.progress(), if keeping => match kept {
                     Ok(()) => self.let_go()?,
-                    Err(failure) => return Ok(not_kept(&failure)),
+                    Err(failure) => broken = Some(not_kept(&failure)),
                 },
                 Some((group, goes)) = running.next() => match goes {
                     // The others under way are within the limit.
@@ -111,12 +112,16 @@ impl Sync<'_> {
                 () = &mut over => late = true,
             }
         }
-        tokio::select! {
-            biased;
-            kept = self.keep_all() => kept.map_or_else(|failure| Ok(not_kept(&failure)), |()| Ok(Ending::Interrupted)),
-            () = stop.over(GRACE_TO_KEEP) => Ok(Ending::Interrupted),
+        if broken.is_none() {
+            tokio::select! {
+                biased;
+                kept = self.keep_all() => if let Err(failure) = kept {
+                    not_kept(&failure);
+                },
+                () = stop.over(GRACE_TO_KEEP) => {}
+            }
         }
-        .and_then(|ending| limit.map_or(Ok(ending), Err))
+        limit.map_or(Ok(Ending::Interrupted), Err)
     }
 
     /// Says of every STATE that did not leave what it waits for.
@@ -135,7 +140,7 @@ impl Sync<'_> {
             tracing::warn!("{} STATEs did not leave; of these the first {EXPLAINED}:", waiting.len());
         }
         for waiting in waiting.into_iter().take(EXPLAINED) {
-            let scope = scope_in_words(waiting.state.kind());
+            let scope = waiting.state.kind();
             tracing::warn!(
                 "a STATE of {scope} did not leave: {} records before it have no outcome ({} wait for parents)",
                 waiting.records,
@@ -143,21 +148,6 @@ impl Sync<'_> {
             );
         }
     }
-}
-
-/// What a STATE is of.
-pub(super) fn scope_in_words(kind: &StateKind) -> String {
-    match kind {
-        StateKind::Stream(id) => format!("stream {id}"),
-        StateKind::Global => "all streams".to_owned(),
-        StateKind::Legacy => "all streams (LEGACY)".to_owned(),
-    }
-}
-
-/// The store failed after the process was asked to end: it ends as it was asked to, and the STATEs stay in.
-pub(super) fn not_kept(failure: &Failure) -> Ending {
-    tracing::warn!("{}: {}", failure.code, failure.message);
-    Ending::Interrupted
 }
 
 pub(super) fn incomplete(streams: &[String]) -> Failure {

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::Ending;
 use super::conductor::Sync;
-use super::ending::{EXPLAINED, not_kept, scope_in_words};
+use super::ending::EXPLAINED;
 use super::execute::Wrote;
 use super::ledger::{Ready, Ticket};
 use super::report::Of;
@@ -184,14 +184,22 @@ impl Sync<'_> {
         let held = || self.held.scopes.iter().filter(|(_, queue)| !queue.states.is_empty());
         self.engine.report.borrow_mut().states_held = held().map(|(_, queue)| queue.states.len()).sum();
         for (_, queue) in held().take(EXPLAINED) {
-            let scope = queue.states.front().map(|(_, ready)| scope_in_words(ready.state.kind())).unwrap_or_default();
             let many = queue.states.len();
-            tracing::warn!("{many} STATEs of {scope} did not leave: rejects or receipts of their records were not kept");
+            if let Some((_, first)) = queue.states.front() {
+                let scope = first.state.kind();
+                tracing::warn!("{many} STATEs of {scope} did not leave: rejects or receipts of their records were not kept");
+            }
         }
         if let more @ 1.. = held().skip(EXPLAINED).count() {
             tracing::warn!("nor did STATEs of {more} more streams, for the same reason");
         }
     }
+}
+
+/// The store failed after the process was asked to end: it ends as it was asked to, and the STATEs stay in.
+pub(super) fn not_kept(failure: &Failure) -> Ending {
+    tracing::warn!("{}: {}", failure.code, failure.message);
+    Ending::Interrupted
 }
 
 fn too_slow() -> Failure {

@@ -88,23 +88,10 @@ impl<J> Lanes<J> {
             let keys = distinct(keys);
             let mut behind = 0;
             for key in &keys {
-                match self.queues.entry(*key) {
-                    Entry::Vacant(empty) => {
-                        empty.insert(Queue { head: id, others: VecDeque::new() });
-                    }
-                    Entry::Occupied(mut queue) => {
-                        let Queue { head, others } = queue.get_mut();
-                        match self.jobs.get_mut(head) {
-                            Some(overtaken) if overtaken.work.is_some() => {
-                                overtaken.behind += 1;
-                                others.push_front(*head);
-                                *head = id;
-                            }
-                            _ => {
-                                behind += 1;
-                                others.push_front(id);
-                            }
-                        }
+                if !self.stand_first(*key, id) {
+                    behind += 1;
+                    if let Some(queue) = self.queues.get_mut(key) {
+                        queue.others.push_front(id);
                     }
                 }
             }
@@ -175,24 +162,29 @@ impl<J> Lanes<J> {
     /// started job holds stays with that one.
     pub fn hold(&mut self, id: JobId, keys: &[LaneKey]) {
         for key in keys {
-            match self.queues.entry(*key) {
-                Entry::Vacant(empty) => {
-                    empty.insert(Queue { head: id, others: VecDeque::new() });
-                }
-                Entry::Occupied(mut queue) => {
-                    let Queue { head, others } = queue.get_mut();
-                    match self.jobs.get_mut(head) {
-                        Some(overtaken) if overtaken.work.is_some() => {
-                            overtaken.behind += 1;
-                            others.push_front(*head);
-                            *head = id;
-                        }
-                        _ => continue,
-                    }
-                }
-            }
-            if let Some(job) = self.jobs.get_mut(&id) {
+            if self.stand_first(*key, id)
+                && let Some(job) = self.jobs.get_mut(&id)
+            {
                 job.keys.push(*key);
+            }
+        }
+    }
+
+    /// Puts a job at the head of a queue, before one that has not started. Answers whether it stands there now: not where another
+    /// one runs, or it is there already.
+    fn stand_first(&mut self, key: LaneKey, id: JobId) -> bool {
+        match self.queues.entry(key) {
+            Entry::Vacant(empty) => {
+                empty.insert(Queue { head: id, others: VecDeque::new() });
+                true
+            }
+            Entry::Occupied(mut queue) => {
+                let Queue { head, others } = queue.get_mut();
+                let Some(overtaken) = self.jobs.get_mut(head).filter(|overtaken| overtaken.work.is_some()) else { return false };
+                overtaken.behind += 1;
+                others.push_front(*head);
+                *head = id;
+                true
             }
         }
     }

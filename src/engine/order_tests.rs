@@ -61,6 +61,25 @@ fn whole() -> Row {
     ("invoices", invoice)
 }
 
+/// A row about a line of the invoice.
+fn item(stream: &'static str, key: &str, cents: u64) -> Row {
+    let row = json!({"external_id": key, "invoice_external_id": "i", "type": "one_time", "amount_in_cents": cents});
+    (stream, row)
+}
+
+/// A row about a payment of one cent of the invoice.
+fn paid(stream: &'static str, key: &str, result: &str) -> Row {
+    let row = json!({"external_id": key, "invoice_external_id": "i", "type": "payment", "date": "2026-01-02",
+        "amount_in_cents": 1, "result": result});
+    (stream, row)
+}
+
+/// The row that says what another is about is deleted.
+fn gone((stream, mut row): Row) -> Row {
+    row["_ab_cdc_deleted_at"] = json!("2026-01-01");
+    (stream, row)
+}
+
 fn plan() -> Row {
     ("plans", json!({"external_id": "p", "name": "P", "interval_count": 1, "interval_unit": "month"}))
 }
@@ -69,19 +88,15 @@ fn plan() -> Row {
 fn child(dice: &mut Dice, focus: Option<u64>) -> Row {
     let what = focus.unwrap_or_else(|| dice.roll(14));
     let how = dice.roll(10);
-    let (stream, mut row) = match what {
+    let row = match what {
         0..=5 => {
             let key = ["t", "u"][if focus.is_some() { 0 } else { dice.roll(2) as usize }];
             let result = ["successful", "failed"][dice.roll(2) as usize];
-            let row = json!({"external_id": key, "invoice_external_id": "i", "type": "payment", "date": "2026-01-02",
-                "amount_in_cents": 1, "result": result});
-            (if how < 2 { "transaction_changes" } else { "transactions" }, row)
+            paid(if how < 2 { "transaction_changes" } else { "transactions" }, key, result)
         }
         6..=8 => {
             let key = ["l", "m"][if focus.is_some() { 0 } else { dice.roll(2) as usize }];
-            let row =
-                json!({"external_id": key, "invoice_external_id": "i", "type": "one_time", "amount_in_cents": 10 + dice.roll(9)});
-            (if how < 2 { "line_changes" } else { "line_items" }, row)
+            item(if how < 2 { "line_changes" } else { "line_items" }, key, 10 + dice.roll(9))
         }
         9..=10 => {
             let key = ["k", "j"][dice.roll(2) as usize];
@@ -100,10 +115,7 @@ fn child(dice: &mut Dice, focus: Option<u64>) -> Row {
             ("subscription_events", row)
         }
     };
-    if (2..5).contains(&how) {
-        row["_ab_cdc_deleted_at"] = json!("2026-01-01");
-    }
-    (stream, row)
+    if (2..5).contains(&how) { gone(row) } else { row }
 }
 
 fn lines(rows: &[Row]) -> String {
@@ -188,19 +200,8 @@ async fn at_once_and_in_turn(children: &[Row], rows: &[Row]) -> [Value; 2] {
 
 #[tokio::test(start_paused = true)]
 async fn what_goes_with_its_invoice_and_waits_again_is_not_overtaken() {
-    let paid = |stream: &'static str, result: &str| {
-        (
-            stream,
-            json!({"external_id": "t", "invoice_external_id": "i", "type": "payment", "date": "2026-01-02", "amount_in_cents": 1, "result": result}),
-        )
-    };
-    let item = |cents: u64| {
-        ("line_items", json!({"external_id": "l", "invoice_external_id": "i", "type": "one_time", "amount_in_cents": cents}))
-    };
-    let gone = |(stream, mut row): Row| {
-        row["_ab_cdc_deleted_at"] = json!("2026-01-01");
-        (stream, row)
-    };
+    let paid = |stream, result| paid(stream, "t", result);
+    let item = |cents| item("line_items", "l", cents);
     let (good, bad) = (paid("transactions", "successful"), paid("transactions", "failed"));
     let cases: [Vec<Row>; 5] = [
         vec![good.clone(), gone(good.clone())],
@@ -228,16 +229,9 @@ async fn what_goes_with_its_invoice_and_waits_again_is_not_overtaken() {
 /// Rows of parts that make nothing, around an invoice that has no line yet.
 #[tokio::test(start_paused = true)]
 async fn what_makes_no_line_completes_no_invoice() {
-    let part = |stream: &'static str, key: &str, deleted: bool| {
-        let mut row = json!({"external_id": key, "invoice_external_id": "i", "type": "one_time", "amount_in_cents": 5});
-        if deleted {
-            row["_ab_cdc_deleted_at"] = json!("2026-01-01");
-        }
-        (stream, row)
-    };
     let header = || ("invoices", header());
-    let (line, gone) = (|key| part("line_items", key, false), |key| part("line_items", key, true));
-    let change = |key| part("line_changes", key, false);
+    let line = |key| item("line_items", key, 5);
+    let (gone, change) = (|key| gone(line(key)), |key| item("line_changes", key, 5));
     // Rows, then what is to become of them: created, deleted, skipped, rejected.
     let cases: [(Vec<Row>, [u64; 4]); 7] = [
         (vec![header(), gone("l")], [0, 0, 1, 1]),
@@ -263,26 +257,14 @@ async fn what_makes_no_line_completes_no_invoice() {
 /// Rows of the invoice itself between its header and what completes it, and more of its parts than go in one request.
 #[tokio::test(start_paused = true)]
 async fn an_invoice_meets_its_first_line_whatever_else_waits() {
-    let line = |key: &str| {
-        let row = json!({"external_id": key, "invoice_external_id": "i", "type": "one_time", "amount_in_cents": 5000});
-        ("line_items", row)
-    };
+    let line = |key| item("line_items", key, 5000);
     let due = |stream: &'static str, day: &str| {
         let mut row = header();
         row["due_date"] = json!(day);
         (stream, row)
     };
-    let (change, gone) = (due("invoice_changes", "2026-03-03"), {
-        let mut row = header();
-        row["_ab_cdc_deleted_at"] = json!("2026-01-01");
-        ("invoices", row)
-    });
-    let paid = |n: usize| {
-        let row = json!({"external_id": format!("t{n}"), "invoice_external_id": "i", "type": "payment", "date": "2026-01-02",
-            "amount_in_cents": 1, "result": "successful"});
-        ("transactions", row)
-    };
-    let many = |count: usize| (0..count).map(paid).collect::<Vec<Row>>();
+    let (change, gone) = (due("invoice_changes", "2026-03-03"), gone(("invoices", header())));
+    let many = |count: usize| (0..count).map(|n| paid("transactions", &format!("t{n}"), "successful")).collect::<Vec<Row>>();
     let headers = |count: usize| vec![("invoices", header()); count];
     // Rows, then the lines, transactions and due date that are left.
     let left = |sandbox: &Sandbox| {
@@ -327,12 +309,7 @@ async fn an_invoice_meets_its_first_line_whatever_else_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn of_two_rows_about_one_new_part_that_join_its_invoice_one_makes_it() {
-    let paid = |result: &str| {
-        (
-            "transactions",
-            json!({"external_id": "t", "invoice_external_id": "i", "type": "payment", "date": "2026-01-02", "result": result}),
-        )
-    };
+    let paid = |result| paid("transactions", "t", result);
     for (second, wanted) in [("failed", [2, 1, 0]), ("successful", [2, 0, 1])] {
         let sandbox = sandbox(0);
         sync(&sandbox, &policy(&json!({})), &[customer()]).await;

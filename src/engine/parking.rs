@@ -20,7 +20,7 @@ use crate::plan::{LaneKey, LaneKeys};
 const JOB: usize = 80;
 /// Memory for each of the jobs that come back when one thing arrives, besides: they are queued at once. Measured.
 const BACK: usize = 300;
-/// The same for each thing that is waited for.
+/// The same for each thing that is waited for, and once more where it waits for its own parts.
 const LANE: usize = 75;
 /// The same for each name of a thing that a parked job is about.
 const NAME: usize = 95;
@@ -365,7 +365,7 @@ impl<J, K: Keeper<J>> Parking<J, K> {
     }
 
     fn memory(&self) -> usize {
-        self.here + self.jobs * JOB + self.waiting.len() * LANE + self.held.len() * NAME
+        self.here + self.jobs * JOB + (self.waiting.len() + self.incomplete.len()) * LANE + self.held.len() * NAME
     }
 
     fn full(&self) -> Failure {

@@ -80,19 +80,7 @@ impl Sync<'_> {
                     PlannedRecord::Plan(plan) => {
                         let part = self.engine.report.borrow().states_read;
                         let place = self.in_turn[stream].begins();
-                        let job = Job {
-                            ticket,
-                            stream,
-                            line,
-                            plan,
-                            origin,
-                            last_chance: false,
-                            part,
-                            stood_behind: false,
-                            was_taken: false,
-                            was_tried: false,
-                            place,
-                        };
+                        let job = Job::new(ticket, (stream, line), plan, origin, part, place);
                         self.queue(world, job);
                     }
                 }

@@ -138,19 +138,8 @@ impl Keeper<Job> for Spill {
         for (reference, name) in plan.refs.iter_mut().zip(fields) {
             reference.field = self.names.get(name as usize).copied().unwrap_or_default();
         }
-        Ok(Job {
-            ticket,
-            stream: stream as usize,
-            line,
-            plan,
-            origin,
-            last_chance: false,
-            part,
-            stood_behind,
-            was_taken: false,
-            was_tried: false,
-            place: in_turn::Place::NONE,
-        })
+        let job = Job::new(ticket, (stream as usize, line), plan, origin, part, in_turn::Place::NONE);
+        Ok(Job { stood_behind, ..job })
     }
 
     fn free(&mut self, place: Place) {
@@ -263,19 +252,7 @@ mod tests {
             if let Item::Record { line, stream, planned: PlannedRecord::Plan(plan), origin, .. } = item {
                 let (ticket, stood_behind) = (ledger.admit(stream), line % 2 == 0);
                 let (part, place) = (line / 7, in_turn::Place::NONE);
-                jobs.push(Job {
-                    ticket,
-                    stream,
-                    line,
-                    plan,
-                    origin,
-                    last_chance: false,
-                    part,
-                    stood_behind,
-                    was_taken: false,
-                    was_tried: false,
-                    place,
-                });
+                jobs.push(Job { stood_behind, ..Job::new(ticket, (stream, line), plan, origin, part, place) });
             }
         }
         let streams: std::collections::BTreeSet<usize> = jobs.iter().map(|job| job.stream).collect();

@@ -42,8 +42,9 @@ impl Sync<'_> {
                     // What completes it would have come before: later rows are about what is made anew.
                     let jobs = self.parking.completed(&lane, |job| queueing(world, bindings, job))?;
                     let mut again = self.again(jobs, true, true);
+                    let (last_chance, was_tried) = (first.last_chance, first.was_tried);
                     let lanes = world.lanes(bindings.at(first.stream).object, &first.plan);
-                    again.push((lanes, Queued { job: Kept::Here(Box::new(first)), last_chance: false, was_tried: false }));
+                    again.push((lanes, Queued { job: Kept::Here(Box::new(first)), last_chance, was_tried }));
                     self.lanes.push_first(again);
                     self.lanes.done(id);
                     continue;

@@ -5,6 +5,7 @@
 //! A STATE is the source's bookmark: unknown keys, nulls, the platform's integer `id` and cursors beyond 64 bits have to come
 //! back as they are. So the line is never parsed and printed again; `destinationStats` is cut out and set in as text.
 
+use std::fmt;
 use std::ops::Range;
 
 use serde_json::value::RawValue;
@@ -27,6 +28,16 @@ pub enum StateKind {
     /// The protocol says that an absent type means LEGACY, and so it is read, even where a `stream` object is there: a LEGACY
     /// state waits for the records of all streams, which promises at least what any other reading would.
     Legacy,
+}
+
+impl fmt::Display for StateKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(id) => write!(out, "stream {id}"),
+            Self::Global => out.write_str("all streams"),
+            Self::Legacy => out.write_str("all streams (LEGACY)"),
+        }
+    }
 }
 
 /// A STATE as it came.

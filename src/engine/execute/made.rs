@@ -1,7 +1,7 @@
 //! What this run makes, counted for the guard of deletions: it was not there at the start.
 //!
-//! Owns the count of what stands within other things. What may have been made counts too, so that a limit is never read as
-//! larger than it is.
+//! Owns the count of what stands within other things. What was sent to be made counts, whatever became of it, so that a limit is not
+//! read as larger than it is; but for a first contact within a change of its customer, of which that is unknown.
 
 use serde_json::Value;
 use tokio::sync::OwnedRwLockReadGuard;
