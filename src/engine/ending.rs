@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 
 use super::conductor::{Ending, Goes, Input, Job, Queued, Running, Sync};
 use super::execute::World;
-use super::keeping::not_kept;
+use super::keeping::tell_not_kept;
 use super::report::WaitingState;
 use super::stop::{GRACE, GRACE_TO_KEEP, Stop};
 use super::turns::{in_memory, queueing};
@@ -92,19 +92,22 @@ impl Sync<'_> {
             );
         }
         let mut over = pin!(stop.over(GRACE));
-        let (mut late, mut limit, mut broken) = (false, None, None);
+        let (mut late, mut broken) = (false, false);
         while !running.is_empty() && !late {
-            let keeping = broken.is_none() && self.store.has_work();
+            let keeping = !broken && self.store.has_work();
             tokio::select! {
                 biased;
                 // What is kept by now lets STATEs go, however long the others take.
                 kept = self.store.progress(), if keeping => match kept {
                     Ok(()) => self.let_go()?,
-                    Err(failure) => broken = Some(not_kept(&failure)),
+                    Err(failure) => {
+                        tell_not_kept(&failure);
+                        broken = true;
+                    }
                 },
                 Some((group, goes)) = running.next() => match goes {
                     // The others under way are within the limit.
-                    Err(failure) if failure.code == Code::DeleteLimit => limit = limit.or(Some(failure)),
+                    Err(failure) if failure.code == Code::DeleteLimit => self.halted = self.halted.take().or(Some(failure)),
                     goes => if let Goes::Ended = goes? {
                         self.ended(world, group)?;
                     },
@@ -112,16 +115,16 @@ impl Sync<'_> {
                 () = &mut over => late = true,
             }
         }
-        if broken.is_none() {
+        if !broken {
             tokio::select! {
                 biased;
                 kept = self.keep_all() => if let Err(failure) = kept {
-                    not_kept(&failure);
+                    tell_not_kept(&failure);
                 },
                 () = stop.over(GRACE_TO_KEEP) => {}
             }
         }
-        limit.map_or(Ok(Ending::Interrupted), Err)
+        self.halted.take().map_or(Ok(Ending::Interrupted), Err)
     }
 
     /// Says of every STATE that did not leave what it waits for.

@@ -150,7 +150,10 @@ impl Sync<'_> {
                 tokio::select! {
                     biased;
                     kept = self.keep_all() => match kept {
-                        Err(failure) if stop.was_asked() => Ok(not_kept(&failure)),
+                        Err(failure) if stop.was_asked() => {
+                            tell_not_kept(&failure);
+                            Ok(Ending::Interrupted)
+                        }
                         kept => kept.map(|()| Ending::Complete),
                     },
                     () = over => Ok(Ending::Interrupted),
@@ -197,9 +200,8 @@ impl Sync<'_> {
 }
 
 /// The store failed after the process was asked to end: it ends as it was asked to, and the STATEs stay in.
-pub(super) fn not_kept(failure: &Failure) -> Ending {
+pub(super) fn tell_not_kept(failure: &Failure) {
     tracing::warn!("{}: {}", failure.code, failure.message);
-    Ending::Interrupted
 }
 
 fn too_slow() -> Failure {

@@ -245,6 +245,32 @@ async fn asked_to_stop_it_finishes_what_is_under_way_and_emits_what_is_safe() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn asked_to_stop_it_finishes_what_is_under_way_though_rejects_can_not_be_kept() {
+    let (latency, jitter) = (std::time::Duration::from_millis(500), std::time::Duration::from_millis(500));
+    let sandbox = Sandbox::new(Options { latency, jitter, ..Options::default() });
+    let directory = tempfile::tempdir().unwrap();
+    let kept = directory.path().join("kept");
+    // A STATE that waits for a reject to be kept after every row.
+    let input: String = (0..100)
+        .map(|at| {
+            let good = record("customers", &json!({"external_id": format!("c{at}")}));
+            good + &record("customers", &json!({"external_id": "bad", "email": "no address"})) + &state("customers", at)
+        })
+        .collect();
+    let settings = settings(&json!({"object_storage_config": {"storage_type": "Local", "path": kept}}));
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        std::fs::remove_dir_all(&kept).unwrap();
+        std::fs::write(&kept, "").unwrap();
+    };
+    let ran = run_until(&sandbox, &settings, &catalog(&["customers"]), input, stop).await;
+    assert_eq!(ran.ending, Ok(Ending::Interrupted));
+    assert!(ran.log.contains("STORE_"), "{}", ran.log);
+    assert!(ran.count("created") > ran.states().len() as u64, "{:?}", ran.report.total());
+    assert_eq!(customers(&sandbox).len() as u64, ran.count("created"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_broken_line_ends_the_sync_after_what_came_before_it() {
     let sandbox = sandbox();
     let input = record("customers", &json!({"external_id": "a"}))
