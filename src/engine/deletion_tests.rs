@@ -97,7 +97,9 @@ async fn deletes_of_api_requests_share_the_guard_of_the_object_that_they_name() 
     for path in ["/no_such/thing".to_owned(), format!("/customers/{}", uuids[29])] {
         let before = deletes(&sandbox);
         let ran = delete(&sandbox, 0.0, &["api_requests"], ask(&path)).await;
-        assert_eq!((ran.ending.unwrap_err().code, deletes(&sandbox)), (Code::DeleteLimit, before), "{path}");
+        let failure = ran.ending.unwrap_err();
+        assert_eq!((failure.code, deletes(&sandbox)), (Code::DeleteLimit, before), "{path}");
+        assert!(failure.message.contains("deletion: `max_percent` is 0."), "{failure}");
     }
 }
 

@@ -44,7 +44,11 @@ impl DeleteGuard {
         if self.by_object.get(object).is_some_and(|entry| entry.at_start.is_some()) {
             return None;
         }
-        let enough = if max_percent > 0.0 { (max_deletes as f64 * 100.0 / max_percent).ceil() as usize } else { 0 };
+        // No share of any number is none of it.
+        if max_percent <= 0.0 {
+            return None;
+        }
+        let enough = (max_deletes as f64 * 100.0 / max_percent).ceil() as usize;
         let created = self.by_object.get(object).map_or(0, |entry| entry.created);
         Some(enough.saturating_add(usize::try_from(created).unwrap_or(usize::MAX)))
     }
@@ -94,7 +98,7 @@ impl DeleteGuard {
     /// Takes leave to send one deletion.
     pub(super) fn take(&mut self, object: &'static str) -> Result<(), Failure> {
         let Deletions::Delete { max_deletes, max_percent } = self.policy else { return Err(ignored()) };
-        self.within(max_deletes)?;
+        self.within(max_deletes, max_percent)?;
         let entry = self.by_object.entry(object).or_default();
         let at_start = entry.at_start.unwrap_or_default();
         // All of what was there is no limit, also where that was nothing: what goes then was made by this run.
@@ -112,16 +116,15 @@ impl DeleteGuard {
     /// The same for what can not be counted, so that only `max_deletes` can be meant, unless nothing is to be deleted at all.
     pub(super) fn take_uncounted(&mut self) -> Result<(), Failure> {
         let Deletions::Delete { max_deletes, max_percent } = self.policy else { return Err(ignored()) };
-        self.within(max_deletes)?;
-        // No share of any number is none of it.
-        if max_percent <= 0.0 {
-            return Err(limit("`max_percent` is 0"));
-        }
+        self.within(max_deletes, max_percent)?;
         self.sent += 1;
         Ok(())
     }
 
-    fn within(&self, max_deletes: u64) -> Result<(), Failure> {
+    fn within(&self, max_deletes: u64, max_percent: f64) -> Result<(), Failure> {
+        if max_percent <= 0.0 {
+            return Err(limit("`max_percent` is 0"));
+        }
         if self.sent < max_deletes {
             return Ok(());
         }

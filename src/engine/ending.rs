@@ -145,7 +145,7 @@ impl Sync<'_> {
         for waiting in waiting.into_iter().take(EXPLAINED) {
             let scope = waiting.state.kind();
             tracing::warn!(
-                "a STATE of {scope} did not leave: {} records before it have no outcome ({} wait for parents)",
+                "a STATE of {scope} did not leave: {} records before it have no outcome, or are rejects that ended the sync ({} wait for parents)",
                 waiting.records,
                 still_parked
             );

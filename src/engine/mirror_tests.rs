@@ -110,6 +110,7 @@ async fn each_condition_that_fails_is_told_and_nothing_is_deleted() {
     let soft = changed(overwrite.clone(), 0, "destination_sync_mode", json!("soft_delete"));
     let generation = "minimum_generation_id = generation_id > 0";
     let lacking = record(CUSTOMERS, &json!({"name": "Nobody"}));
+    let gone = record(CUSTOMERS, &json!({"external_id": "c-0", "_ab_cdc_deleted_at": "2026-01-01"}));
     let email = json!({"streams": [{"stream": CUSTOMERS, "match": "email"}]});
     let by_email = record(CUSTOMERS, &json!({"external_id": "c-0", "email": "ann@lee.example"})) + &complete(CUSTOMERS);
     let cases: Vec<(&str, &Value, Attempt, String, Value)> = vec![
@@ -122,6 +123,8 @@ async fn each_condition_that_fails_is_told_and_nothing_is_deleted() {
         ("WORKER_JOB_ATTEMPT", &overwrite, Attempt::new(Some("1"), None), come.clone(), json!({})),
         ("WORKER_JOB_ATTEMPT", &overwrite, Attempt::new(Some("second"), None), come.clone(), json!({})),
         ("no record came", &overwrite, first(), complete(CUSTOMERS), json!({})),
+        ("no record came", &overwrite, first(), gone + &complete(CUSTOMERS), json!({})),
+        ("COMPLETE", &overwrite, first(), come.clone() + &complete(CUSTOMERS).replace("COMPLETE", "STARTED"), json!({})),
         ("1 of its records tell customers by neither", &overwrite, first(), lacking + &come, json!({})),
         ("1 of its records tell customers by neither", &overwrite, first(), by_email, email),
         ("its records are refused", &soft, first(), complete(CUSTOMERS), json!({})),
@@ -138,6 +141,12 @@ async fn each_condition_that_fails_is_told_and_nothing_is_deleted() {
         let told = |line: &str| line.starts_with("WARN  stream customers is not mirrored: ") && line.contains(reason);
         assert!(log.lines().any(told), "{at} {reason}: {log}");
     }
+    // Begun anew, and not complete again.
+    let anew = sandbox();
+    given_customers(&anew, 2).await;
+    let input = come.clone() + &complete(CUSTOMERS).replace("COMPLETE", "STARTED");
+    let ran = run(&anew, &settings(&policy(100, 100.0)), &base(), input).await;
+    assert_eq!((ran.ending.unwrap_err().code, deletes(&anew).len()), (Code::InputIncomplete, 0));
     // With all of them kept it is deleted: by either kind of catalog, on an attempt that is not numbered, or numbered 0.
     for (catalog, attempt) in
         [(&overwrite, first()), (&base(), Attempt::new(None, None)), (&base(), Attempt::new(Some(""), None))]

@@ -124,6 +124,13 @@ impl Sync<'_> {
                 let names: Vec<String> = places.iter().map(|at| self.engine.bindings.at(*at).id.to_string()).collect();
                 self.input = Input::Broken(incomplete(&names));
             }
+            Item::Status(places, StreamStatus::Started) => {
+                // Where it may be any of several streams, it may well be one that had not begun.
+                if let [at] = places[..] {
+                    self.seen.started(at);
+                    self.complete[at] = false;
+                }
+            }
             Item::Status(..) => {}
             Item::UnknownType(kind) => self.engine.report.borrow_mut().unknown_type(kind),
             Item::Broken(failure) => self.input = Input::Broken(failure),

@@ -14,7 +14,7 @@ use crate::objects::request::Scope;
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     names: HashSet<Scope>,
-    /// By stream: records of this data source.
+    /// By stream: records of this data source that are not marked as deleted: they name something, or leave open what.
     came: Vec<u64>,
     /// Streams whose records hold entries of other objects.
     holds: BTreeSet<(usize, &'static str)>,
@@ -39,7 +39,9 @@ impl Seen {
     /// A record came that names this.
     pub(super) fn take(&mut self, stream: usize, named: Option<&Named>) {
         let Some(named) = named else { return };
-        self.came[stream] += 1;
+        if !named.names.is_empty() || !named.unnamed.is_empty() {
+            self.came[stream] += 1;
+        }
         if !self.wanted {
             return;
         }
@@ -92,6 +94,11 @@ impl Seen {
             }
             many => *self.vague.entry(many.to_vec()).or_default() += 1,
         }
+    }
+
+    /// The host began a stream anew, of which it may have said COMPLETE.
+    pub(super) fn started(&mut self, stream: usize) {
+        self.plain.remove(&stream);
     }
 
     /// Whether COMPLETE was said of this stream, and not only of one that may have been another.

@@ -57,7 +57,9 @@ pub(super) fn is_of_rejects(name: &str) -> bool {
 fn unknown_variable(format: &str, known: &[&str]) -> Option<String> {
     let unknown = pieces(format).any(|piece| matches!(piece, Piece::Variable(name, _) if !known.contains(&&*name)));
     let known: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
-    unknown.then(|| format!("has a variable that is not known. Known are {}.", known.join(", ")))
+    unknown.then(|| {
+        format!("has a variable that is not known. Known are {}; `${{NAME}}` is read like `{{name}}`.", known.join(", "))
+    })
 }
 
 /// A piece of a format.

@@ -1,6 +1,6 @@
 //! Reading rejected records back, from the files that were kept of them.
 //!
-//! Reads a file or all files of a folder, in either format, flattened or not, compressed or not. A row that is no rejected
+//! Reads a file or all files of a folder, in either format, flattened or not, compressed or not, whatever they are called. A row that is no rejected
 //! record is a problem, never silently left out, and never in the way of those behind it; nor is a file or folder that can not be
 //! read, or holds no rejected records at all. A file that was not finished ends in [`super::local::UNFINISHED`] and counts for
 //! nothing: no STATE rests on it. No file of ours is ever empty, not even after a crash: one that is was cut off elsewhere.
@@ -206,16 +206,34 @@ pub fn read(path: &Path) -> Result<Rows, Unreadable> {
         return Err(unreadable(NO_FILE.to_owned()));
     }
     let file = fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    let (reader, name): (Box<dyn Read + Send>, &str) = match name.strip_suffix(".gz") {
-        Some(name) => (Box::new(MultiGzDecoder::new(file)), name),
+    // How a file is called is up to `file_name_format`: what is in it tells more than its name.
+    let mut file = BufReader::new(file);
+    let is_packed = begins(&mut file).map_err(|error| unreadable(error.to_string()))?.starts_with(GZIP);
+    let (mut reader, name): (Box<dyn BufRead + Send>, &str) = match name.strip_suffix(".gz") {
+        Some(name) => (Box::new(BufReader::new(MultiGzDecoder::new(file))), name),
+        None if is_packed => (Box::new(BufReader::new(MultiGzDecoder::new(file))), &name),
         None => (Box::new(file), &name),
+    };
+    let is_csv = match begins(&mut reader).map_err(|error| unreadable(error.to_string()))? {
+        begin if begin.starts_with(b"{") => false,
+        begin if [&b"_airbyte_"[..], b"\"_airbyte_"].iter().any(|name| begin.starts_with(name)) => true,
+        _ => name.ends_with(".csv"),
     };
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
     let at = Whereabouts { path: path.to_owned(), folder };
-    match name.ends_with(".csv") {
+    match is_csv {
         true => Ok(Box::new(csv_rows(reader, at)?)),
         false => Ok(Box::new(json_rows(reader, at))),
     }
+}
+
+/// What every gzip file begins with.
+const GZIP: &[u8] = b"\x1f\x8b";
+
+/// What a file begins with, a byte order mark left out.
+fn begins(reader: &mut impl BufRead) -> std::io::Result<&[u8]> {
+    let begin = reader.fill_buf()?;
+    Ok(begin.strip_prefix(b"\xef\xbb\xbf").unwrap_or(begin))
 }
 
 struct Whereabouts {
@@ -256,8 +274,7 @@ impl Whereabouts {
     }
 }
 
-fn json_rows(reader: impl Read + Send, at: Whereabouts) -> impl Iterator<Item = Result<Kept, Unreadable>> + Send {
-    let mut reader = BufReader::new(reader);
+fn json_rows(mut reader: impl BufRead + Send, at: Whereabouts) -> impl Iterator<Item = Result<Kept, Unreadable>> + Send {
     let (mut number, mut ended) = (0, false);
     std::iter::from_fn(move || {
         while !ended {

@@ -117,6 +117,16 @@ async fn rejected_records_come_back_from_every_format_as_they_went_in() {
         assert_eq!(got, [(None, "plans", "[]", 12), (Some("shop"), "users", odd, 11), (Some("shop"), "users", "null", 13)]);
         assert!(kept.iter().all(|kept| kept.code == "FIELD_VALUE"));
         assert_eq!((kept[0].emitted_at, kept[2].emitted_at), (5, NOW));
+        // Files are called as `file_name_format` says.
+        let mut named = files;
+        for name in ["rows", "rows.txt", "rows.CSV", "rows.jsonl.0"] {
+            for file in &mut named {
+                let other = file.with_file_name(name);
+                std::fs::rename(&*file, &other).unwrap();
+                *file = other;
+            }
+            assert_eq!(all_kept(&directory.0), kept, "{name}");
+        }
     }
 }
 
