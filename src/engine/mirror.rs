@@ -156,7 +156,7 @@ impl Sync<'_> {
                 self.engine.attempt.first,
                 "the host says that this is not the first attempt (WORKER_JOB_ATTEMPT), which did not see all records",
             ),
-            (self.seen.came(at) > 0, "no record came"),
+            (self.seen.came(at) > 0, "no record came that is not marked as deleted"),
             (
                 object.mirrored().is_none_or(|mirrored| mirrored.within.is_none()) || !world.account.names_moved(),
                 "things that its records name became part of others in this sync",

@@ -123,7 +123,7 @@ async fn each_condition_that_fails_is_told_and_nothing_is_deleted() {
         ("WORKER_JOB_ATTEMPT", &overwrite, Attempt::new(Some("1"), None), come.clone(), json!({})),
         ("WORKER_JOB_ATTEMPT", &overwrite, Attempt::new(Some("second"), None), come.clone(), json!({})),
         ("no record came", &overwrite, first(), complete(CUSTOMERS), json!({})),
-        ("no record came", &overwrite, first(), gone + &complete(CUSTOMERS), json!({})),
+        ("no record came that is not marked as deleted", &overwrite, first(), gone + &complete(CUSTOMERS), json!({})),
         ("COMPLETE", &overwrite, first(), come.clone() + &complete(CUSTOMERS).replace("COMPLETE", "STARTED"), json!({})),
         ("1 of its records tell customers by neither", &overwrite, first(), lacking + &come, json!({})),
         ("1 of its records tell customers by neither", &overwrite, first(), by_email, email),

@@ -1,8 +1,8 @@
 //! Reading rejected records back, from the files that were kept of them.
 //!
-//! Reads a file or all files of a folder, in either format, flattened or not, compressed or not, whatever they are called. A row that is no rejected
-//! record is a problem, never silently left out, and never in the way of those behind it; nor is a file or folder that can not be
-//! read, or holds no rejected records at all. A file that was not finished ends in [`super::local::UNFINISHED`] and counts for
+//! Reads a file or all files of a folder, in either format, flattened or not, compressed or not, whatever they are called. A row
+//! that is no rejected record is a problem, never silently left out, and never in the way of those behind it; nor is a file or
+//! folder that can not be read, or holds no rejected records at all. A file that was not finished ends in [`super::local::UNFINISHED`] and counts for
 //! nothing: no STATE rests on it. No file of ours is ever empty, not even after a crash: one that is was cut off elsewhere.
 
 use std::collections::HashSet;
